@@ -1,0 +1,1 @@
+//! Who may do what: roles, password hashes, tokens, fabric credentials and topic rules.

@@ -1,0 +1,1 @@
+//! REST v1, the VirIoT-compatible API, OpenAPI and the event stream.

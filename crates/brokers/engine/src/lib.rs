@@ -1,0 +1,1 @@
+//! What the context brokers share: ordered notifier, HTTP server parts.

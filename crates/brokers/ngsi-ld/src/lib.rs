@@ -1,0 +1,1 @@
+//! The NGSI-LD context broker, a library and a server of its own.

@@ -1,0 +1,1 @@
+//! The Master Controller: operations and reconcilers; knows no HTTP.

@@ -1,0 +1,1 @@
+//! Durable memory-first state for brokers: append, group commit, snapshot, recover.

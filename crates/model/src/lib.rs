@@ -1,0 +1,1 @@
+//! The words of Morgana: ids, entities, resources, topics and messages; no I/O.

@@ -1,0 +1,3 @@
+//! The `morgana` binary.
+
+fn main() {}

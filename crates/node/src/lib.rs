@@ -1,0 +1,1 @@
+//! The node agent: carries out assignments and supervises workloads.

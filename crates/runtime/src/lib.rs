@@ -1,0 +1,1 @@
+//! Runs a workload: one trait; the process runtime behind it.

@@ -1,0 +1,1 @@
+//! A vSilo: controller, broker and one file a flavour.

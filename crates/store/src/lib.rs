@@ -1,0 +1,1 @@
+//! The System DB: one trait, SQLite behind it, one conformance suite.

@@ -1,0 +1,1 @@
+//! The kit a ThingVisor author writes against.

@@ -1,0 +1,1 @@
+//! Pure converters between NGSI-LD and what silos speak.

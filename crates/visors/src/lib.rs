@@ -1,0 +1,1 @@
+//! The ThingVisors that come with Morgana.

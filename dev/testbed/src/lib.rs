@@ -1,0 +1,1 @@
+//! A whole platform in one test: the real binary, real ports, simulated things.
