@@ -1,0 +1,53 @@
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::Committed;
+
+/// What a watcher is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A commit happened.
+    Committed(Committed),
+    /// Some commits were missed, because the watcher was slow or the line to the database was cut:
+    /// read everything again.
+    Missed,
+}
+
+/// A stream of the commits of a store, by whoever made them, in the order of their revisions.
+///
+/// It is a wake-up hint, not a log: whoever acts on it reads what is there now, and looks again by a
+/// timer. Start to watch first and read second, so that nothing falls between.
+#[derive(Debug)]
+pub struct Watch(broadcast::Receiver<Notice>);
+
+impl Watch {
+    /// The next notice; `None` once the store is closed. Safe to drop while it waits.
+    pub async fn next(&mut self) -> Option<Notice> {
+        match self.0.recv().await {
+            Ok(notice) => Some(notice),
+            Err(RecvError::Lagged(_)) => Some(Notice::Missed),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The sending end of all watches of a store, for an implementation of [`Store`](crate::Store).
+#[derive(Debug)]
+pub struct Feed(broadcast::Sender<Notice>);
+
+impl Feed {
+    /// A feed whose watchers may each be `notices` behind before they miss some.
+    pub fn new(notices: usize) -> Self {
+        Self(broadcast::Sender::new(notices.max(1)))
+    }
+
+    /// A watcher of what is sent from now on.
+    pub fn watch(&self) -> Watch {
+        Watch(self.0.subscribe())
+    }
+
+    /// Tells every watcher. Never waits: a slow watcher misses notices instead, and is told so.
+    pub fn send(&self, notice: Notice) {
+        // An error only says that nobody watches.
+        let _ = self.0.send(notice);
+    }
+}
