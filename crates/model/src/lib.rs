@@ -1,1 +1,31 @@
-//! The words of Morgana: ids, entities, resources, topics and messages; no I/O.
+//! The words of Morgana: ids, NGSI-LD entities, resources, topics and messages; no I/O.
+//!
+//! Every other crate speaks in these types. Ids are parsed once, at the border, and are valid
+//! from there on; a *spec* is what a user asked for, a *status* is what the platform found.
+
+mod command;
+mod entity;
+mod failure;
+mod id;
+mod image;
+mod message;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod resource;
+mod secret;
+mod topic;
+
+pub use command::{Command, FeedbackAddress, FeedbackAddressError};
+pub use entity::{CORE_CONTEXT, Entity, EntityBuilder, EntityError};
+pub use failure::{ErrorCode, Failure};
+pub use id::{FlavourId, InvalidId, NodeId, TenantId, ThingVisorId, VSiloId, VSiloName, VThingId, ZoneId};
+pub use image::{ImageName, ImageNameError};
+pub use message::{ContextMessage, ControlMessage, Meta, VThingAnnouncement, VThingReference};
+pub use resource::{
+    Access, Connection, ConnectionSpec, Credentials, Endpoints, Event, Flavour, FlavourPhase, FlavourSpec,
+    FlavourStatus, LogLines, Metadata, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo, Page,
+    Phase, Problem, Role, Session, ThingVisor, ThingVisorSpec, ThingVisorStatus, User, UserSpec, VSilo,
+    VSiloSpec, VSiloStatus, VThing, VThingSpec, WorkloadKind, WorkloadName,
+};
+pub use secret::Secret;
+pub use topic::{Topic, TopicError};

@@ -1,0 +1,29 @@
+//! The resources of the control plane, as users see them.
+//!
+//! Each is an id, a `spec` (the user's word), a `status` (ours) and `metadata`. They are stored
+//! and sent in this form; what must stay inside (password hashes) is not in it.
+
+mod connection;
+mod flavour;
+mod metadata;
+mod phase;
+mod request;
+mod thing_visor;
+mod user;
+mod vsilo;
+mod vthing;
+mod workload;
+
+pub use connection::{Connection, ConnectionSpec};
+pub use flavour::{Access, Flavour, FlavourPhase, FlavourSpec, FlavourStatus};
+pub use metadata::Metadata;
+pub use phase::{Endpoints, Phase};
+pub use request::{
+    Credentials, Event, LogLines, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo, Page, Problem,
+    Session,
+};
+pub use thing_visor::{ThingVisor, ThingVisorSpec, ThingVisorStatus};
+pub use user::{Role, User, UserSpec};
+pub use vsilo::{VSilo, VSiloSpec, VSiloStatus};
+pub use vthing::{VThing, VThingSpec};
+pub use workload::{WorkloadKind, WorkloadName};

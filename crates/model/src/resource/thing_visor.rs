@@ -1,0 +1,64 @@
+//! ThingVisors.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Endpoints, Metadata, Phase};
+use crate::{ImageName, NodeId, ThingVisorId, ZoneId};
+
+/// A workload that talks to real things and implements one or more vThings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ThingVisor {
+    /// The id.
+    pub id: ThingVisorId,
+    /// When it came.
+    pub metadata: Metadata,
+    /// What the administrator asked for.
+    pub spec: ThingVisorSpec,
+    /// What the platform found.
+    pub status: ThingVisorStatus,
+}
+
+/// What the administrator asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ThingVisorSpec {
+    /// What to run.
+    pub image_name: ImageName,
+    /// Parameters for the ThingVisor: an object, or VirIoT's text.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub params: Value,
+    /// A sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// Where to run; anywhere when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneId>,
+}
+
+/// What the platform found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ThingVisorStatus {
+    /// Where it is in its life.
+    #[serde(flatten)]
+    pub phase: Phase,
+    /// The node it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
+    /// Its doors.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::HashMap<String, u16>))]
+    pub endpoints: Endpoints,
+    /// How often it was started again after it ended by itself.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Which limits of memory, CPU and processes hold, in words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+}
