@@ -1,0 +1,175 @@
+use std::{
+    fs,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+use crate::{
+    AppendError, Durability, OpenError, Options, Recovered, Snapshot, SnapshotError, Source, Ticket,
+    folder::{self, Lock},
+    recovery::{Replay, recover},
+    ticket::Progress,
+    writer::{self, Job, Queue, Shared, SnapshotState},
+};
+
+/// A journal folder, open for appending. Cheap to clone; the last clone to go writes what still waits and frees the
+/// folder.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    /// Dropped by the last clone only.
+    _writer: Arc<Writer>,
+}
+
+/// The writer thread and the folder's lock, which lasts until the thread is done.
+#[derive(Debug)]
+struct Writer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    _lock: Lock,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // The thread does not panic by design; if it did, its tickets say so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Journal {
+    /// Opens the journal in `options.dir` and hands every record of the newest snapshot, then every record of the log
+    /// since, to `replay`. An unfinished write at the very end is cut and reported; other damage is an error. Blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; a record that `replay` refuses is [`OpenError::Record`].
+    pub fn open<E>(
+        options: Options,
+        mut replay: impl FnMut(Source, &[u8]) -> Result<(), E>,
+    ) -> Result<(Self, Recovered), OpenError>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let lock = Lock::take(&options.dir)?;
+        // Left by a crash in the middle of a snapshot.
+        let _ = fs::remove_file(folder::unfinished(&options.dir));
+        let replay: &mut Replay<'_> = &mut |source, record| replay(source, record).map_err(Into::into);
+        let (recovered, log, counts) = recover(&options, replay)?;
+        if let Some(torn) = &recovered.torn_tail {
+            tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "cut an unfinished write");
+        }
+        let shared = Arc::new(Shared {
+            options,
+            queue: Mutex::new(Queue::default()),
+            work: Condvar::new(),
+            progress: watch::Sender::new(Progress::default()),
+            snapshot: SnapshotState { inner: Mutex::new(counts), ..SnapshotState::default() },
+        });
+        if shared.snapshot_is_due() {
+            shared.snapshot.due.notify_one();
+        }
+        let writing = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .stack_size(128 * 1024)
+            .spawn(move || writer::run(&writing, log))
+            .map_err(OpenError::io("start the writer of", &shared.options.dir))?;
+        let writer = Writer { shared: Arc::clone(&shared), thread: Some(thread), _lock: lock };
+        Ok((Self { shared, _writer: Arc::new(writer) }, recovered))
+    }
+
+    /// Appends a record. It never waits for the disk, so it can be called under the lock that orders the owner's
+    /// changes; records become durable in the order of these calls.
+    ///
+    /// # Errors
+    /// When the journal is read-only after a failed write, or the record is too large. The record is then not taken.
+    pub fn append(&self, record: &[u8]) -> Result<Ticket, AppendError> {
+        let max = self.shared.options.record_max_bytes.min(u32::MAX as usize / 2);
+        if record.len() > max {
+            return Err(AppendError::TooLarge { size: record.len(), max });
+        }
+        let mut queue = self.shared.queue.lock();
+        if let Some(error) = &queue.failed {
+            return Err(error.clone());
+        }
+        let was_idle = queue.jobs.is_empty();
+        let number = queue.push(record);
+        drop(queue);
+        if was_idle {
+            self.shared.work.notify_one();
+        }
+        let number = if self.shared.options.durability == Durability::None { 0 } else { number };
+        Ok(Ticket::new(number, self.shared.progress.subscribe()))
+    }
+
+    /// Waits while more than `queue_max_bytes` wait for the disk. Call it before taking the lock under which
+    /// [`append`](Self::append) is called: so the queue stays bounded and the lock stays short.
+    ///
+    /// # Errors
+    /// When the journal is read-only.
+    pub async fn room(&self) -> Result<(), AppendError> {
+        let mut progress = self.shared.progress.subscribe();
+        loop {
+            {
+                let queue = self.shared.queue.lock();
+                if let Some(error) = &queue.failed {
+                    return Err(error.clone());
+                }
+                if queue.bytes <= self.shared.options.queue_max_bytes {
+                    return Ok(());
+                }
+            }
+            if progress.changed().await.is_err() {
+                return Err(AppendError::Closed);
+            }
+        }
+    }
+
+    /// Resolves when the log has grown enough for a snapshot to pay. One caller at a time.
+    pub async fn snapshot_due(&self) {
+        loop {
+            self.shared.snapshot.due.notified().await;
+            if self.shared.snapshot_is_due() {
+                return;
+            }
+        }
+    }
+
+    /// Starts a snapshot: records appended from now on go to a new log segment. The owner then hands over its whole
+    /// state with [`Snapshot::push`], in any order; it may change while it does (see the crate's documentation).
+    ///
+    /// # Errors
+    /// When a snapshot is already being written, or the journal is read-only.
+    pub fn begin_snapshot(&self) -> Result<Snapshot, SnapshotError> {
+        let segment = {
+            let mut counts = self.shared.snapshot.inner.lock();
+            if counts.running {
+                return Err(SnapshotError::Busy);
+            }
+            counts.running = true;
+            counts.segment += 1;
+            counts.segment
+        };
+        let mut queue = self.shared.queue.lock();
+        if let Some(error) = queue.failed.clone() {
+            drop(queue);
+            let mut counts = self.shared.snapshot.inner.lock();
+            counts.running = false;
+            counts.segment -= 1;
+            return Err(error.into());
+        }
+        queue.last += 1;
+        let number = queue.last;
+        queue.jobs.push_back(Job::Rotate { segment, number });
+        drop(queue);
+        self.shared.work.notify_one();
+        let rotated = Ticket::new(number, self.shared.progress.subscribe());
+        Snapshot::create(Arc::clone(&self.shared), segment, rotated)
+    }
+}
