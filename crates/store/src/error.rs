@@ -1,9 +1,10 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::{Expect, Kind, Revision};
 
-/// The cause below an error of the store.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+/// The cause below an error of the store; shared, because one failure can end several commits.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Why the store did not do what it was asked for. Whatever it is, nothing was written, except after
 /// [`Error::Database`] from a commit, when the outcome is not known.

@@ -7,18 +7,25 @@
 //! that every implementation passes.
 
 mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod documents;
 mod error;
 mod kind;
+mod metrics;
 mod record;
+mod sqlite;
 mod store;
 mod table;
 mod transaction;
 mod watch;
 
 pub use change::{Change, Committed, Expect, Touched, check_changes, check_key, document_text};
+pub use documents::{connection_key, connection_prefix};
 pub use error::{Cause, Error};
 pub use kind::Kind;
 pub use record::{DOCUMENT_MAX_BYTES, KEY_MAX_BYTES, ListQuery, Record, Revision};
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;
 pub use table::{Document, Table, Versioned};
 pub use transaction::Transaction;

@@ -1,3 +1,4 @@
+use parking_lot::RwLock;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::Committed;
@@ -31,23 +32,33 @@ impl Watch {
 }
 
 /// The sending end of all watches of a store, for an implementation of [`Store`](crate::Store).
+///
+/// The watches end when the feed is closed or dropped.
 #[derive(Debug)]
-pub struct Feed(broadcast::Sender<Notice>);
+pub struct Feed(RwLock<Option<broadcast::Sender<Notice>>>);
 
 impl Feed {
     /// A feed whose watchers may each be `notices` behind before they miss some.
     pub fn new(notices: usize) -> Self {
-        Self(broadcast::Sender::new(notices.max(1)))
+        Self(RwLock::new(Some(broadcast::Sender::new(notices.max(1)))))
     }
 
-    /// A watcher of what is sent from now on.
+    /// A watcher of what is sent from now on; of nothing, when the feed is closed.
     pub fn watch(&self) -> Watch {
-        Watch(self.0.subscribe())
+        let open = self.0.read().as_ref().map(broadcast::Sender::subscribe);
+        Watch(open.unwrap_or_else(|| broadcast::channel(1).1))
     }
 
     /// Tells every watcher. Never waits: a slow watcher misses notices instead, and is told so.
     pub fn send(&self, notice: Notice) {
-        // An error only says that nobody watches.
-        let _ = self.0.send(notice);
+        if let Some(sender) = self.0.read().as_ref() {
+            // An error only says that nobody watches.
+            let _ = sender.send(notice);
+        }
+    }
+
+    /// Ends all watches, once they have read what was sent before.
+    pub fn close(&self) {
+        self.0.write().take();
     }
 }

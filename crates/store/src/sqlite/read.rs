@@ -1,0 +1,79 @@
+//! The reads. Each sees every commit that was answered before it began.
+
+use sqlx::sqlite::SqlitePool;
+
+use crate::{Error, Kind, ListQuery, Record, Revision};
+
+const GET: &str = "SELECT key, revision, document FROM records WHERE kind = ?1 AND key = ?2";
+
+const LIST: &str = "SELECT key, revision, document FROM records \
+     WHERE kind = ?1 AND key >= ?2 AND key <> ?3 ORDER BY key LIMIT ?4";
+
+const LIST_BELOW: &str = "SELECT key, revision, document FROM records \
+     WHERE kind = ?1 AND key >= ?2 AND key <> ?3 AND key < ?5 ORDER BY key LIMIT ?4";
+
+const REVISION: &str = "SELECT revision FROM store";
+
+/// Key, revision and document of a record, as the file holds them.
+pub(super) type Stored = (String, i64, String);
+
+pub(super) fn record(kind: Kind, (key, revision, text): Stored) -> Result<Record, Error> {
+    match serde_json::from_str(&text) {
+        Ok(document) => Ok(Record { kind, key, revision: revision.cast_unsigned(), document }),
+        Err(source) => Err(Error::Decode { kind, key, source }),
+    }
+}
+
+pub(super) async fn get(readers: &SqlitePool, kind: Kind, key: &str) -> sqlx::Result<Option<Stored>> {
+    sqlx::query_as(GET).bind(kind.as_str()).bind(key).fetch_optional(readers).await
+}
+
+pub(super) async fn list(readers: &SqlitePool, kind: Kind, query: &ListQuery) -> sqlx::Result<Vec<Stored>> {
+    let prefix = query.prefix.as_deref().unwrap_or_default();
+    let after = query.after.as_deref().unwrap_or_default();
+    let below = end_of_prefix(prefix);
+    sqlx::query_as(if below.is_some() { LIST_BELOW } else { LIST })
+        .bind(kind.as_str())
+        // One lower bound, so that SQLite goes straight to the first key of the page.
+        .bind(prefix.max(after))
+        .bind(after)
+        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+        .bind(below)
+        .fetch_all(readers)
+        .await
+}
+
+pub(super) async fn revision(readers: &SqlitePool) -> sqlx::Result<Revision> {
+    let revision: i64 = sqlx::query_scalar(REVISION).fetch_one(readers).await?;
+    Ok(revision.cast_unsigned())
+}
+
+/// The first text behind all texts that start with `prefix`; `None` if there is no such text.
+///
+/// A range instead of LIKE: it uses the index, and `_` and `%` mean themselves. The order of UTF-8
+/// bytes is that of the code points.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        if last != char::MAX {
+            end.extend((last..=char::MAX).nth(1));
+            return Some(end);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of_prefix;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_text_that_does_not_start_with_it() {
+        let end = |prefix: &str| end_of_prefix(prefix);
+        assert_eq!(end("tenant_"), Some("tenant`".to_owned()));
+        assert_eq!(end("a\u{10ffff}"), Some("b".to_owned()));
+        assert_eq!(end("\u{d7ff}"), Some("\u{e000}".to_owned()), "surrogates are no characters");
+        assert_eq!(end("\u{10ffff}"), None);
+        assert_eq!(end(""), None);
+    }
+}
