@@ -1,0 +1,120 @@
+//! The policy as `mqtt5` asks it.
+
+use std::future::{Future, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use mqtt5::broker::auth::{AuthProvider, AuthResult};
+use mqtt5::broker::{DynamicStorage, StorageBackend};
+use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::protocol::v5::reason_codes::ReasonCode;
+
+use super::metrics;
+use super::policy::{Identity, Login, Policy, Refused};
+use crate::topics::split_shared;
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Stands between the broker and the policy, and adds what holds under any policy: a client id
+/// belongs to the user whose session it is, and the server's own topics are nobody's to write.
+pub(super) struct Gate {
+    policy: Arc<dyn Policy>,
+    storage: Arc<DynamicStorage>,
+    shared_subscriptions: bool,
+}
+
+impl Gate {
+    pub(super) fn new(
+        policy: Arc<dyn Policy>,
+        storage: Arc<DynamicStorage>,
+        shared_subscriptions: bool,
+    ) -> Self {
+        Self { policy, storage, shared_subscriptions }
+    }
+
+    async fn decide(&self, connect: &ConnectPacket) -> Result<Identity, Refused> {
+        let identity = self.policy.authenticate(&Login {
+            client_id: &connect.client_id,
+            user_name: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+        })?;
+        // MQTT gives a session to whoever says its client id (3.1.4-3). Between users who do not trust
+        // each other that would let one end another's connection.
+        match self.storage.get_session(&connect.client_id).await {
+            Ok(Some(session)) if session.user_id.as_deref().unwrap_or_default() != identity.name() => {
+                tracing::warn!(
+                    client = connect.client_id,
+                    user = identity.name(),
+                    "client id of another user"
+                );
+                Err(Refused::NotAuthorized)
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    fn allows_publish(&self, user: Option<&str>, topic: &str) -> bool {
+        !topic.starts_with("$SYS/") && self.policy.may_publish(&identity(user), topic)
+    }
+
+    fn allows_subscribe(&self, user: Option<&str>, filter: &str) -> bool {
+        let (group, filter) = split_shared(filter);
+        (group.is_none() || self.shared_subscriptions) && self.policy.may_subscribe(&identity(user), filter)
+    }
+}
+
+/// The identity of a session by the user name that `mqtt5` keeps with it.
+pub(super) fn identity(user: Option<&str>) -> Identity {
+    Identity::new(user.unwrap_or_default())
+}
+
+impl AuthProvider for Gate {
+    fn authenticate<'a>(
+        &'a self,
+        connect: &'a ConnectPacket,
+        client_addr: SocketAddr,
+    ) -> Answer<'a, mqtt5::Result<AuthResult>> {
+        Box::pin(async move {
+            Ok(match self.decide(connect).await {
+                Ok(identity) if identity.name().is_empty() => AuthResult::success(),
+                Ok(identity) => AuthResult::success_with_user(identity.name()),
+                Err(refused) => {
+                    metrics::refused_connection();
+                    let user = connect.username.as_deref();
+                    tracing::info!(client = connect.client_id, user, %client_addr, %refused, "mqtt login refused");
+                    AuthResult::fail(match refused {
+                        Refused::BadUserNameOrPassword => ReasonCode::BadUsernameOrPassword,
+                        Refused::NotAuthorized => ReasonCode::NotAuthorized,
+                    })
+                }
+            })
+        })
+    }
+
+    fn authorize_publish<'a>(
+        &'a self,
+        _client_id: &str,
+        user_id: Option<&'a str>,
+        topic: &'a str,
+    ) -> Answer<'a, bool> {
+        let allowed = self.allows_publish(user_id, topic);
+        if !allowed {
+            metrics::refused_publication();
+        }
+        Box::pin(ready(allowed))
+    }
+
+    fn authorize_subscribe<'a>(
+        &'a self,
+        _client_id: &str,
+        user_id: Option<&'a str>,
+        topic_filter: &'a str,
+    ) -> Answer<'a, bool> {
+        let allowed = self.allows_subscribe(user_id, topic_filter);
+        if !allowed {
+            metrics::refused_subscription();
+        }
+        Box::pin(ready(allowed))
+    }
+}

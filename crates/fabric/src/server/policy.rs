@@ -1,0 +1,167 @@
+//! Who may connect, publish and subscribe.
+
+use std::fmt;
+
+use morgana_model::Secret;
+use subtle::ConstantTimeEq;
+
+/// The rules of a server. They are asked at every connection, every publication (a client's will and
+/// a retained message included) and every subscription, so an answer may change at any time; call
+/// [`Server::recheck`](super::Server::recheck) when one did, and running subscriptions follow.
+///
+/// The methods run inside the server's tasks: they must be quick and must not block.
+pub trait Policy: Send + Sync {
+    /// Says who a client is, or refuses it.
+    ///
+    /// # Errors
+    /// [`Refused`] is told to the client as its reason code, and no more.
+    fn authenticate(&self, login: &Login<'_>) -> Result<Identity, Refused>;
+
+    /// Whether `who` may publish on a topic.
+    fn may_publish(&self, who: &Identity, topic: &str) -> bool;
+
+    /// Whether `who` may subscribe to a filter. It comes without the `$share/<group>/` prefix, and
+    /// may hold wildcards: grant it only when *all* it can match may be read, see
+    /// [`filter_covers`](crate::topics::filter_covers).
+    fn may_subscribe(&self, who: &Identity, filter: &str) -> bool;
+}
+
+/// What a client says of itself when it connects.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The client identifier; the server chose one if the client sent none. A client that says the
+    /// id of another user's session is refused by the server itself, before this is asked for more.
+    pub client_id: &'a str,
+    /// The user name.
+    pub user_name: Option<&'a str>,
+    /// The password.
+    pub password: Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client_id, user_name, password } = self;
+        f.debug_struct("Login")
+            .field("client_id", client_id)
+            .field("user_name", user_name)
+            .field("password", &password.map(|_| "…"))
+            .finish()
+    }
+}
+
+/// Who a connection acts as: the name its policy gave it. Clients of one user share it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(Box<str>);
+
+impl Identity {
+    /// A user with a name of the policy's choice; the empty name is [`Identity::anonymous`].
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Nobody in particular.
+    pub fn anonymous() -> Self {
+        Self::new("")
+    }
+
+    /// The name; empty for an anonymous client.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a client may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such user, or not its password.
+    #[error("bad user name or password")]
+    BadUserNameOrPassword,
+    /// The credentials are good, but not for this.
+    #[error("not authorized")]
+    NotAuthorized,
+}
+
+/// Lets everybody do everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Open;
+
+impl Policy for Open {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Identity, Refused> {
+        Ok(Identity::new(login.user_name.unwrap_or_default()))
+    }
+
+    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
+        true
+    }
+
+    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
+        true
+    }
+}
+
+/// One user with one password who may do everything; nobody else gets in.
+#[derive(Debug, Clone)]
+pub struct SingleUser {
+    user: String,
+    password: Secret,
+}
+
+impl SingleUser {
+    /// The user name and the password to ask for.
+    pub fn new(user: impl Into<String>, password: Secret) -> Self {
+        Self { user: user.into(), password }
+    }
+}
+
+impl Policy for SingleUser {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Identity, Refused> {
+        // Both are always compared, in constant time, so that the answer's delay tells nothing.
+        let user = login.user_name.unwrap_or_default().as_bytes().ct_eq(self.user.as_bytes());
+        let password = login.password.unwrap_or_default().ct_eq(self.password.expose().as_bytes());
+        if bool::from(user & password) {
+            Ok(Identity::new(self.user.as_str()))
+        } else {
+            Err(Refused::BadUserNameOrPassword)
+        }
+    }
+
+    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
+        true
+    }
+
+    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login<'a>(user_name: Option<&'a str>, password: Option<&'a [u8]>) -> Login<'a> {
+        Login { client_id: "c", user_name, password }
+    }
+
+    #[test]
+    fn single_user_lets_only_its_own_password_in() {
+        let policy = SingleUser::new("tenant1", Secret::new("s3cret"));
+        let enter = |user, password| policy.authenticate(&login(user, password));
+        assert_eq!(enter(Some("tenant1"), Some(b"s3cret")), Ok(Identity::new("tenant1")));
+        for (user, password) in [
+            (Some("tenant1"), Some(&b"s3cre"[..])),
+            (Some("tenant1"), Some(b"s3cretX")),
+            (Some("tenant1"), None),
+            (Some("tenant2"), Some(b"s3cret")),
+            (None, Some(b"s3cret")),
+            (None, None),
+        ] {
+            assert_eq!(enter(user, password), Err(Refused::BadUserNameOrPassword));
+        }
+    }
+
+    #[test]
+    fn a_login_does_not_print_its_password() {
+        let text = format!("{:?}", login(Some("u"), Some(b"hunter2")));
+        assert!(!text.contains("hunter2") && !text.contains("104"), "{text}");
+    }
+}
