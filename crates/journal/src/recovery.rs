@@ -61,7 +61,7 @@ pub(crate) fn recover(
             End::Whole { complete: true } => None,
             End::Whole { complete: false } => Some(size),
             // A snapshot gets its name only once it is whole, so here a torn end is damage as well.
-            End::Torn { offset } | End::Corrupt { offset, .. } => Some(offset),
+            End::Unused { offset } | End::Torn { offset } | End::Corrupt { offset, .. } => Some(offset),
         };
         if let Some(offset) = offset {
             return Err(OpenError::Corrupt { file: path, offset, what: "the snapshot is not whole" });
@@ -86,7 +86,10 @@ pub(crate) fn recover(
         }
         let (end, records, size) = read(&path, Source::Log, replay)?;
         recovered.log_records += records;
-        counts.log_bytes += size;
+        counts.log_bytes += match end {
+            End::Unused { offset } | End::Torn { offset } => offset,
+            _ => size,
+        };
         match end {
             End::Corrupt { offset, what } => return Err(OpenError::Corrupt { file: path, offset, what }),
             // The segment before was synced whole when the next one was started.
@@ -97,6 +100,7 @@ pub(crate) fn recover(
                 recovered.torn_tail = Some(TornTail { file: path, offset, bytes: size - offset });
                 open = Some(offset);
             }
+            End::Unused { offset } => open = Some(offset),
             End::Whole { .. } => open = Some(size),
         }
     }
@@ -113,14 +117,14 @@ pub(crate) fn recover(
 fn reopen(options: &Options, number: u64, length: u64) -> Result<Log, OpenError> {
     let path = folder::log(&options.dir, number);
     let open = || {
-        let file = File::options().append(true).open(&path)?;
+        let file = File::options().write(true).open(&path)?;
         file.set_len(length)?;
         // Later frames will say that all this is safe, so it has to be.
         file.sync_all()?;
         Ok(file)
     };
     let file = open().map_err(OpenError::io("open", &path))?;
-    Ok(Log { path, file, written: length, synced: length })
+    Ok(Log { path, file, written: length, synced: length, length })
 }
 
 /// Reads one file into the owner. Returns how it ended, its records and its size.

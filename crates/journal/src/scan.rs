@@ -15,6 +15,8 @@ pub(crate) enum End {
         /// Whether the last frame says that the snapshot is complete.
         complete: bool,
     },
+    /// With the part from `offset` that the writer had grown ahead and not used.
+    Unused { offset: u64 },
     /// With bytes from `offset` that no acknowledged record depends on.
     Torn { offset: u64 },
     /// With damage at `offset` to bytes that were once known to be on the disk.
@@ -77,6 +79,9 @@ fn judge(mut file: &File, bad: u64, what: &'static str) -> io::Result<End> {
     file.seek(SeekFrom::Start(bad))?;
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
+    if rest.iter().all(|byte| *byte == 0) {
+        return Ok(End::Unused { offset: bad });
+    }
     let knew = |at: usize| {
         let head = Head::parse(&rest[at..])?;
         let body = rest.get(at + HEAD..at + HEAD + head.length)?;

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, Write},
+    os::unix::fs::FileExt,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,6 +21,10 @@ use crate::{
 
 /// A frame is closed at this size, so that recovery needs little memory.
 const FRAME_BYTES: usize = 1024 * 1024;
+
+/// The file is made longer ahead by this much. An `fdatasync` is a third cheaper when the length stays the same; the
+/// part ahead is a hole, so it takes no disk.
+const AHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// One thing for the writer to do, in order.
 #[derive(Debug)]
@@ -104,6 +109,7 @@ pub(crate) struct Log {
     pub(crate) file: File,
     pub(crate) written: u64,
     pub(crate) synced: u64,
+    pub(crate) length: u64,
 }
 
 impl Log {
@@ -120,16 +126,31 @@ impl Log {
             Ok(file)
         };
         match start() {
-            Ok(file) => Ok(Self { file, written: MAGIC.len() as u64, synced: MAGIC.len() as u64, path }),
+            Ok(file) => {
+                let length = MAGIC.len() as u64;
+                Ok(Self { path, file, written: length, synced: length, length })
+            }
             Err(error) => Err((path, error)),
         }
     }
 
     fn write(&mut self, frame: &mut Frame) -> io::Result<()> {
         let bytes = frame.seal(Kind::Records, self.synced);
-        self.file.write_all(bytes)?;
-        self.written += bytes.len() as u64;
+        let end = self.written + bytes.len() as u64;
+        if end > self.length {
+            // Where the file may not grow that far, it grows by the write itself.
+            self.length = self.file.set_len(end + AHEAD_BYTES).map_or(end, |()| end + AHEAD_BYTES);
+        }
+        self.file.write_all_at(bytes, self.written)?;
+        self.written = end;
         Ok(())
+    }
+
+    /// Cuts what was only grown ahead and makes everything durable.
+    fn finish(&mut self) -> io::Result<()> {
+        self.file.set_len(self.written)?;
+        self.length = self.written;
+        self.sync()
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -151,7 +172,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut log: Log) {
             return;
         }
     }
-    if let Err(error) = log.sync() {
+    if let Err(error) = log.finish() {
         fail(shared, log, error);
     }
 }
@@ -195,7 +216,7 @@ fn work(
                 spare = Some(frame);
             }
             Job::Rotate { segment, number } => {
-                log.sync()?;
+                log.finish()?;
                 *log = Log::create(&shared.options, segment).map_err(|(path, error)| {
                     log.path = path;
                     error
