@@ -1,0 +1,159 @@
+//! The operations of the REST v1 API, one method each.
+
+use morgana_model::{
+    Connection, Credentials, Flavour, FlavourId, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo,
+    Session, TenantId, ThingVisor, ThingVisorId, User, VSilo, VSiloId, VThing, VThingId,
+};
+
+use crate::{Client, Error, Pages};
+
+/// Who is asking.
+///
+/// # Errors
+/// Each of these methods fails when the controller refuses or cannot be reached.
+impl Client {
+    /// `POST /v1/login`: a session for the user; make the next client with its token.
+    pub async fn login(&self, credentials: &Credentials) -> Result<Session, Error> {
+        self.fetch(self.post(["v1", "login"]).json(credentials)).await
+    }
+
+    /// `POST /v1/logout`: ends the session of this client's token.
+    pub async fn logout(&self) -> Result<(), Error> {
+        self.perform(self.post(["v1", "logout"])).await
+    }
+
+    /// `GET /readyz`: succeeds when all parts of the platform answer.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.perform(self.get(["readyz"])).await
+    }
+
+    /// `GET /v1/users`; administrators only.
+    pub fn users(&self) -> Pages<'_, User> {
+        Pages::new(self, ["v1", "users"])
+    }
+
+    /// `POST /v1/users`; administrators only.
+    pub async fn create_user(&self, user: &NewUser) -> Result<User, Error> {
+        self.fetch(self.post(["v1", "users"]).json(user)).await
+    }
+
+    /// `GET /v1/users/{id}`.
+    pub async fn user(&self, id: &TenantId) -> Result<User, Error> {
+        self.fetch(self.get(["v1", "users", id.as_str()])).await
+    }
+
+    /// `DELETE /v1/users/{id}`; administrators only.
+    pub async fn delete_user(&self, id: &TenantId) -> Result<(), Error> {
+        self.perform(self.delete(["v1", "users", id.as_str()])).await
+    }
+}
+
+/// Flavours.
+///
+/// # Errors
+/// Each of these methods fails when the controller refuses or cannot be reached.
+impl Client {
+    /// `GET /v1/flavours`.
+    pub fn flavours(&self) -> Pages<'_, Flavour> {
+        Pages::new(self, ["v1", "flavours"])
+    }
+
+    /// `POST /v1/flavours`; administrators only.
+    pub async fn create_flavour(&self, flavour: &NewFlavour) -> Result<Flavour, Error> {
+        self.fetch(self.post(["v1", "flavours"]).json(flavour)).await
+    }
+
+    /// `GET /v1/flavours/{id}`.
+    pub async fn flavour(&self, id: &FlavourId) -> Result<Flavour, Error> {
+        self.fetch(self.get(["v1", "flavours", id.as_str()])).await
+    }
+
+    /// `DELETE /v1/flavours/{id}`; administrators only.
+    pub async fn delete_flavour(&self, id: &FlavourId) -> Result<(), Error> {
+        self.perform(self.delete(["v1", "flavours", id.as_str()])).await
+    }
+}
+
+/// ThingVisors and their vThings.
+///
+/// # Errors
+/// Each of these methods fails when the controller refuses or cannot be reached.
+impl Client {
+    /// `GET /v1/thingvisors`; administrators only.
+    pub fn thing_visors(&self) -> Pages<'_, ThingVisor> {
+        Pages::new(self, ["v1", "thingvisors"])
+    }
+
+    /// `POST /v1/thingvisors`: the ThingVisor as it was accepted, in phase `pending`;
+    /// administrators only.
+    pub async fn create_thing_visor(&self, visor: &NewThingVisor) -> Result<ThingVisor, Error> {
+        self.fetch(self.post(["v1", "thingvisors"]).json(visor)).await
+    }
+
+    /// `GET /v1/thingvisors/{id}`; administrators only.
+    pub async fn thing_visor(&self, id: &ThingVisorId) -> Result<ThingVisor, Error> {
+        self.fetch(self.get(["v1", "thingvisors", id.as_str()])).await
+    }
+
+    /// `DELETE /v1/thingvisors/{id}`: the ThingVisor in phase `stopping`. With `force` its workload
+    /// is not given time to put its state away. Administrators only.
+    pub async fn delete_thing_visor(&self, id: &ThingVisorId, force: bool) -> Result<ThingVisor, Error> {
+        let request = self.delete(["v1", "thingvisors", id.as_str()]);
+        self.fetch(request.query(&[("force", force)])).await
+    }
+
+    /// `GET /v1/vthings`.
+    pub fn vthings(&self) -> Pages<'_, VThing> {
+        Pages::new(self, ["v1", "vthings"])
+    }
+
+    /// `GET /v1/vthings/{thingVisorID}/{localName}`.
+    pub async fn vthing(&self, id: &VThingId) -> Result<VThing, Error> {
+        self.fetch(self.get(["v1", "vthings"].into_iter().chain(id.as_str().split('/')))).await
+    }
+}
+
+/// vSilos and what is plugged into them.
+///
+/// # Errors
+/// Each of these methods fails when the controller refuses or cannot be reached.
+impl Client {
+    /// `GET /v1/vsilos`: an administrator sees all, a tenant its own.
+    pub fn vsilos(&self) -> Pages<'_, VSilo> {
+        Pages::new(self, ["v1", "vsilos"])
+    }
+
+    /// `POST /v1/vsilos`: the silo as it was accepted, in phase `pending`.
+    pub async fn create_vsilo(&self, vsilo: &NewVSilo) -> Result<VSilo, Error> {
+        self.fetch(self.post(["v1", "vsilos"]).json(vsilo)).await
+    }
+
+    /// `GET /v1/vsilos/{id}`: to the silo's owner with the silo's token.
+    pub async fn vsilo(&self, id: &VSiloId) -> Result<VSilo, Error> {
+        self.fetch(self.get(["v1", "vsilos", id.as_str()])).await
+    }
+
+    /// `DELETE /v1/vsilos/{id}`: the silo in phase `stopping`. With `force` its workload is not
+    /// given time to put its state away.
+    pub async fn delete_vsilo(&self, id: &VSiloId, force: bool) -> Result<VSilo, Error> {
+        let request = self.delete(["v1", "vsilos", id.as_str()]);
+        self.fetch(request.query(&[("force", force)])).await
+    }
+
+    /// `GET /v1/vsilos/{id}/connections`: which vThings are plugged into the silo.
+    pub fn connections(&self, vsilo: &VSiloId) -> Pages<'_, Connection> {
+        Pages::new(self, ["v1", "vsilos", vsilo.as_str(), "connections"])
+    }
+
+    /// `POST /v1/vsilos/{id}/connections`: plugs a vThing into the silo.
+    pub async fn connect(&self, vsilo: &VSiloId, vthing: &VThingId) -> Result<Connection, Error> {
+        let body = NewConnection { v_thing: vthing.clone() };
+        self.fetch(self.post(["v1", "vsilos", vsilo.as_str(), "connections"]).json(&body)).await
+    }
+
+    /// `DELETE /v1/vsilos/{id}/connections/{thingVisorID}/{localName}`: unplugs a vThing.
+    pub async fn disconnect(&self, vsilo: &VSiloId, vthing: &VThingId) -> Result<(), Error> {
+        let silo = ["v1", "vsilos", vsilo.as_str(), "connections"];
+        self.perform(self.delete(silo.into_iter().chain(vthing.as_str().split('/')))).await
+    }
+}
