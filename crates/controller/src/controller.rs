@@ -1,0 +1,181 @@
+//! The handle of the controller.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use morgana_access::{Action, Caller, SigningKey};
+use morgana_model::{
+    Connection, ErrorCode, Failure, Flavour, TenantId, ThingVisor, VSilo, VThing, WorkloadName,
+};
+use morgana_node::NodeAgent;
+use morgana_store::{Store, Table};
+use tokio::sync::Semaphore;
+
+use crate::reconcile::{EndingBook, ReconcilerReport};
+use crate::records::{RevokedToken, UserRecord};
+use crate::{Error, Options, Place, metrics};
+
+/// What users ask of the platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Controller(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    place: Place,
+    key: SigningKey,
+    store: Arc<dyn Store>,
+    tables: Tables,
+    node: Arc<dyn NodeAgent>,
+    ending: Arc<EndingBook>,
+    password_checks: Arc<Semaphore>,
+    logins_waiting: Arc<Semaphore>,
+    reports: Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>,
+}
+
+struct Tables {
+    users: Table<UserRecord>,
+    flavours: Table<Flavour>,
+    thing_visors: Table<ThingVisor>,
+    v_things: Table<VThing>,
+    v_silos: Table<VSilo>,
+    connections: Table<Connection>,
+    revoked_tokens: Table<RevokedToken>,
+}
+
+impl Controller {
+    pub(crate) fn new(
+        options: Options,
+        place: Place,
+        key: SigningKey,
+        store: Arc<dyn Store>,
+        node: Arc<dyn NodeAgent>,
+        ending: Arc<EndingBook>,
+        reports: Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>,
+    ) -> Self {
+        let tables = Tables {
+            users: Table::new(Arc::clone(&store)),
+            flavours: Table::new(Arc::clone(&store)),
+            thing_visors: Table::new(Arc::clone(&store)),
+            v_things: Table::new(Arc::clone(&store)),
+            v_silos: Table::new(Arc::clone(&store)),
+            connections: Table::new(Arc::clone(&store)),
+            revoked_tokens: Table::new(Arc::clone(&store)),
+        };
+        let password_checks = Arc::new(Semaphore::new(options.password_checks_at_once.max(1)));
+        let logins_waiting = Arc::new(Semaphore::new(options.logins_waiting.max(1)));
+        let inner = Inner {
+            options,
+            place,
+            key,
+            store,
+            tables,
+            node,
+            ending,
+            password_checks,
+            logins_waiting,
+            reports,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Counts the operation, and turns what went wrong into words for the user.
+    pub(crate) async fn operation<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        let result = work.await.map_err(Failure::from);
+        metrics::operation(name, result.as_ref().err().map_or("ok", |failure| failure.code.as_str()));
+        result
+    }
+
+    /// Lets the caller go on if it may do this to what belongs to `owner`.
+    pub(crate) fn authorize(
+        &self,
+        caller: &Caller,
+        action: Action,
+        owner: Option<&TenantId>,
+    ) -> Result<(), Failure> {
+        morgana_access::authorize(caller, action, owner)
+            .map_err(|denied| Failure::new(ErrorCode::PermissionDenied, denied.to_string()))
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Where this controller runs, and what its binary brings.
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.0.key
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.0.store.as_ref()
+    }
+
+    pub(crate) fn node(&self) -> &dyn NodeAgent {
+        self.0.node.as_ref()
+    }
+
+    pub(crate) fn ending(&self) -> &EndingBook {
+        &self.0.ending
+    }
+
+    pub(crate) fn users(&self) -> &Table<UserRecord> {
+        &self.0.tables.users
+    }
+
+    pub(crate) fn flavours(&self) -> &Table<Flavour> {
+        &self.0.tables.flavours
+    }
+
+    pub(crate) fn thing_visors(&self) -> &Table<ThingVisor> {
+        &self.0.tables.thing_visors
+    }
+
+    pub(crate) fn v_things(&self) -> &Table<VThing> {
+        &self.0.tables.v_things
+    }
+
+    pub(crate) fn v_silos(&self) -> &Table<VSilo> {
+        &self.0.tables.v_silos
+    }
+
+    pub(crate) fn connections(&self) -> &Table<Connection> {
+        &self.0.tables.connections
+    }
+
+    pub(crate) fn revoked_tokens(&self) -> &Table<RevokedToken> {
+        &self.0.tables.revoked_tokens
+    }
+
+    pub(crate) fn password_checks(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.password_checks)
+    }
+
+    pub(crate) fn logins_waiting(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.logins_waiting)
+    }
+
+    pub(crate) fn reconciler_reports(&self) -> Vec<ReconcilerReport> {
+        (self.0.reports)()
+    }
+
+    /// Whether the System DB answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check_ready(&self) -> Result<(), Failure> {
+        self.store().revision().await.map(drop).map_err(|error| Failure::from(Error::from(error)))
+    }
+
+    /// What each workload uses, for metrics.
+    pub async fn usage(&self) -> BTreeMap<WorkloadName, morgana_node::Usage> {
+        self.node().usage().await
+    }
+}

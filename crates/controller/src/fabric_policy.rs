@@ -1,0 +1,93 @@
+//! The rules of the fabric: who may connect, and which topics each may use.
+
+use std::sync::Arc;
+
+use morgana_access::{Connections, FabricRole, SigningKey, may_publish, may_subscribe};
+use morgana_fabric::{Identity, Login, Policy, Refused};
+use morgana_model::{ThingVisorId, VSiloId, VThingId};
+
+use crate::ConnectionIndex;
+
+/// Lets each workload do what its role needs, and no more. Rights follow the connections: they
+/// come and go while a silo is connected to the fabric.
+pub struct FabricPolicy {
+    key: SigningKey,
+    index: Arc<ConnectionIndex>,
+}
+
+impl FabricPolicy {
+    /// The rules for credentials that `key` signed, over these connections.
+    pub fn new(key: SigningKey, index: Arc<ConnectionIndex>) -> Self {
+        Self { key, index }
+    }
+}
+
+impl Connections for ConnectionIndex {
+    fn is_connected(&self, silo: &VSiloId, v_thing: &VThingId) -> bool {
+        self.has(silo, v_thing)
+    }
+
+    fn silo_has_any_of(&self, silo: &VSiloId, thing_visor: &ThingVisorId) -> bool {
+        self.has_any_of(silo, thing_visor)
+    }
+}
+
+/// The policy named every client after its role, so the name is the role.
+fn role(who: &Identity) -> Option<FabricRole> {
+    who.name().parse().ok()
+}
+
+impl Policy for FabricPolicy {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Identity, Refused> {
+        let password =
+            login.password.and_then(|password| std::str::from_utf8(password).ok()).unwrap_or_default();
+        let role = FabricRole::authenticate(&self.key, login.user_name.unwrap_or_default(), password);
+        role.map(|role| Identity::new(role.to_string())).ok_or(Refused::BadUserNameOrPassword)
+    }
+
+    fn may_publish(&self, who: &Identity, topic: &str) -> bool {
+        role(who).is_some_and(|role| may_publish(&role, topic, self.index.as_ref()))
+    }
+
+    fn may_subscribe(&self, who: &Identity, filter: &str) -> bool {
+        role(who).is_some_and(|role| may_subscribe(&role, filter, self.index.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login<'a>(user: &'a str, password: &'a str) -> Login<'a> {
+        Login { client_id: "c", user_name: Some(user), password: Some(password.as_bytes()) }
+    }
+
+    #[test]
+    fn a_silo_reads_the_vthings_it_has_and_no_longer_those_it_had() {
+        let key = SigningKey::generate(&mut rand::rng());
+        let index = Arc::new(ConnectionIndex::default());
+        let policy = FabricPolicy::new(key.clone(), Arc::clone(&index));
+        let silo = FabricRole::VSilo("t_s".parse().unwrap());
+        let password = silo.password(&key);
+        let who = policy.authenticate(&login("silo:t_s", password.expose())).unwrap();
+        assert!(!policy.may_subscribe(&who, "vThing/tv/a/data_out"));
+        index.set(&"t_s".parse().unwrap(), ["tv/a".parse().unwrap()].into());
+        assert!(policy.may_subscribe(&who, "vThing/tv/a/data_out"));
+        assert!(!policy.may_subscribe(&who, "vThing/tv/b/data_out"));
+        index.set(&"t_s".parse().unwrap(), Default::default());
+        assert!(!policy.may_subscribe(&who, "vThing/tv/a/data_out"));
+    }
+
+    #[test]
+    fn one_silos_password_does_not_open_anothers_name() {
+        let key = SigningKey::generate(&mut rand::rng());
+        let policy = FabricPolicy::new(key.clone(), Arc::default());
+        let password = FabricRole::VSilo("t_s".parse().unwrap()).password(&key);
+        for user in ["silo:t_other", "controller", "tv:t"] {
+            assert_eq!(
+                policy.authenticate(&login(user, password.expose())),
+                Err(Refused::BadUserNameOrPassword)
+            );
+        }
+    }
+}

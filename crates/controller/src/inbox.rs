@@ -1,0 +1,165 @@
+//! What passes between the controller and workloads through the fabric.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use morgana_fabric::{Client, ClientError, Event, Qos};
+use morgana_model::{
+    Connection, ControlMessage, Metadata, ThingVisor, ThingVisorId, Topic, VThing, VThingAnnouncement,
+    VThingId, VThingSpec, WorkloadName,
+};
+use morgana_store::{Expect, Transaction, connection_key};
+use tokio::sync::mpsc;
+
+use crate::error::chain;
+use crate::reconcile::{EndingBook, Runner, SiloConnections, Workloads};
+use crate::{ConnectionIndex, Controller, Error, metrics};
+
+/// What the controller listens to (viriot-wire.md section 3). `vThing/#` brings data, too; a
+/// filter that brings only `c_out` cannot be written, because vThing ids have slashes, so
+/// ThingVisors with local names of one level are listened to, which are all but the rarest.
+const SUBSCRIPTIONS: [&str; 4] = ["TV/+/c_out", "vThing/+/+/c_out", "vThing/+/+/+/c_out", "vSilo/+/c_out"];
+
+/// How long a control message waits for the fabric. The reconciler tries again after it.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Publishes a control message.
+pub(crate) async fn tell(fabric: &Client, topic: &Topic, message: &ControlMessage) -> Result<(), Error> {
+    let payload = serde_json::to_vec(message).map_err(Error::Message)?;
+    let published = fabric.publish(topic.to_string(), payload, Qos::AtLeastOnce);
+    let outcome =
+        tokio::time::timeout(PUBLISH_TIMEOUT, published).await.unwrap_or(Err(ClientError::Disconnected));
+    outcome.map_err(|source| Error::Fabric { doing: "publishing a control message", source })
+}
+
+/// Takes in what workloads say.
+pub(crate) struct Inbox {
+    pub(crate) controller: Controller,
+    pub(crate) ending: Arc<EndingBook>,
+    pub(crate) index: Arc<ConnectionIndex>,
+    pub(crate) workloads: Arc<Runner<Workloads>>,
+    pub(crate) silo_connections: Arc<Runner<SiloConnections>>,
+}
+
+impl Inbox {
+    /// Subscribes to what the controller listens to.
+    pub(crate) async fn subscribe(fabric: &Client) -> Result<(), Error> {
+        for filter in SUBSCRIPTIONS {
+            let subscribed = fabric.subscribe(filter, Qos::AtLeastOnce).await;
+            subscribed
+                .map_err(|source| Error::Fabric { doing: "subscribing to control messages", source })?;
+        }
+        Ok(())
+    }
+
+    /// Works on messages in their order until the client ends.
+    pub(crate) async fn run(self, mut events: mpsc::Receiver<Event>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Message { topic, payload } => self.take_in(&topic, &payload).await,
+                Event::Connected { first: false } => tracing::info!("the fabric answers again"),
+                Event::Connected { first: true } => {}
+                Event::Disconnected { cause } => tracing::warn!(%cause, "the fabric does not answer"),
+                Event::SubscriptionRefused { filter, reason } => {
+                    tracing::error!(filter, ?reason, "the fabric refuses the controller a subscription");
+                }
+            }
+        }
+    }
+
+    async fn take_in(&self, topic: &str, payload: &[u8]) {
+        let Ok(topic) = topic.parse::<Topic>() else {
+            return metrics::control_message("invalid");
+        };
+        let message = match serde_json::from_slice::<ControlMessage>(payload) {
+            Ok(message) => message,
+            Err(error) => {
+                metrics::control_message("invalid");
+                return tracing::warn!(%topic, %error, "a control message could not be read and was passed over");
+            }
+        };
+        if let Err(error) = self.handle(&topic, message).await {
+            tracing::error!(%topic, error = %chain(&error), "a control message could not be carried out");
+        }
+    }
+
+    /// A workload speaks for itself alone: the fabric's rules see to the topic, and here the
+    /// message must name what the topic names.
+    async fn handle(&self, topic: &Topic, message: ControlMessage) -> Result<(), Error> {
+        match (topic, message) {
+            (Topic::ThingVisorOut(visor), ControlMessage::CreateVThing { v_thing, .. })
+                if v_thing.id.thing_visor() == *visor =>
+            {
+                metrics::control_message("createVThing");
+                self.create_v_thing(visor, v_thing).await
+            }
+            (Topic::ThingVisorOut(visor), ControlMessage::DestroyThingVisorAck { .. }) => {
+                metrics::control_message("destroyTVAck");
+                self.acknowledged(WorkloadName::ThingVisor(visor.clone()));
+                Ok(())
+            }
+            (Topic::VSiloOut(silo), ControlMessage::DestroyVSiloAck { .. }) => {
+                metrics::control_message("destroyVSiloAck");
+                self.acknowledged(WorkloadName::VSilo(silo.clone()));
+                Ok(())
+            }
+            (Topic::VSiloOut(silo), ControlMessage::GetVThingsRequest { .. }) => {
+                metrics::control_message("getVThingsRequest");
+                self.silo_connections.reconciler().asked_for_all(silo);
+                self.silo_connections.wake(silo.clone());
+                Ok(())
+            }
+            (Topic::VThingOut(v_thing), ControlMessage::DeleteVThing { .. }) => {
+                metrics::control_message("deleteVThing");
+                self.delete_v_thing(v_thing).await
+            }
+            (topic, _) => {
+                metrics::control_message("invalid");
+                tracing::warn!(%topic, "a control message came where it does not belong and was passed over");
+                Ok(())
+            }
+        }
+    }
+
+    fn acknowledged(&self, name: WorkloadName) {
+        self.ending.acknowledge(&name);
+        self.workloads.wake(name);
+    }
+
+    /// Accepted while the ThingVisor still starts (viriot-wire.md, "Where Morgana differs", 1).
+    async fn create_v_thing(&self, visor: &ThingVisorId, announced: VThingAnnouncement) -> Result<(), Error> {
+        let known = self.controller.thing_visors().get(visor.as_str()).await?;
+        if known.is_none_or(|known| known.value.metadata.is_ending()) {
+            return Ok(());
+        }
+        let spec =
+            VThingSpec { label: announced.label, description: announced.description, kind: announced.kind };
+        let before = self.controller.v_things().get(announced.id.as_str()).await?;
+        let v_thing = match before {
+            Some(before) if before.value.spec == spec => return Ok(()),
+            Some(mut before) => {
+                before.value.metadata.generation += 1;
+                VThing { spec, ..before.value }
+            }
+            None => VThing { id: announced.id, metadata: Metadata::new(Timestamp::now()), spec },
+        };
+        let mut transaction = Transaction::new();
+        transaction.put(&v_thing, Expect::Any)?;
+        transaction.check::<ThingVisor>(visor.as_str(), Expect::Present);
+        transaction.commit(self.controller.store()).await?;
+        Ok(())
+    }
+
+    /// The vThing is no more, and so are its connections.
+    async fn delete_v_thing(&self, v_thing: &VThingId) -> Result<(), Error> {
+        let mut transaction = Transaction::new();
+        transaction.delete::<VThing>(v_thing.as_str(), Expect::Any);
+        for v_silo in self.index.silos_with(v_thing) {
+            let spec = morgana_model::ConnectionSpec { v_silo, v_thing: v_thing.clone() };
+            transaction.delete::<Connection>(connection_key(&spec), Expect::Any);
+        }
+        transaction.commit(self.controller.store()).await?;
+        Ok(())
+    }
+}

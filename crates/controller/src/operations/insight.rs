@@ -1,0 +1,123 @@
+//! Looking into the platform: logs, nodes, reconcilers.
+
+use futures_util::stream::BoxStream;
+use morgana_access::{Action, Caller};
+use morgana_model::{ErrorCode, Failure, LogLines, NodeId, WorkloadName, ZoneId};
+use serde::Serialize;
+
+use super::existing;
+use crate::{Controller, Error, ReconcilerReport};
+
+/// A machine of the platform.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// How many workloads it has.
+    pub workloads: usize,
+    /// Processor cores for workloads.
+    pub cores: usize,
+    /// Main memory in MiB; 0 where the machine does not tell.
+    pub memory_mib: u64,
+    /// The processor architecture.
+    pub arch: &'static str,
+    /// The limits each workload gets, or why none can be set; in words for people.
+    pub limits: String,
+}
+
+impl Controller {
+    /// The last lines of a workload's log.
+    ///
+    /// # Errors
+    /// When the caller may not see the workload, it does not exist, or its log cannot be read.
+    pub async fn logs(
+        &self,
+        caller: &Caller,
+        name: &WorkloadName,
+        lines: usize,
+    ) -> Result<LogLines, Failure> {
+        self.operation("logs", async {
+            self.check_log_access(caller, name).await?;
+            let lines = self.node().log_tail(name, lines).await.map_err(reading_log)?;
+            Ok(LogLines { lines })
+        })
+        .await
+    }
+
+    /// The last lines of a workload's log, and then every line as it comes.
+    ///
+    /// # Errors
+    /// As [`Controller::logs`].
+    pub async fn follow_logs(
+        &self,
+        caller: &Caller,
+        name: &WorkloadName,
+        lines: usize,
+    ) -> Result<BoxStream<'static, String>, Failure> {
+        self.operation("logs", async {
+            self.check_log_access(caller, name).await?;
+            self.node().log_follow(name, lines).await.map_err(reading_log)
+        })
+        .await
+    }
+
+    async fn check_log_access(&self, caller: &Caller, name: &WorkloadName) -> Result<(), Error> {
+        match name {
+            WorkloadName::ThingVisor(id) => {
+                self.authorize(caller, Action::ReadThingVisorLog, None)?;
+                existing(self.thing_visors(), "ThingVisor", id.as_str()).await?;
+            }
+            WorkloadName::VSilo(id) => {
+                self.authorize(caller, Action::ReadVSiloLog, Some(&id.tenant()))?;
+                existing(self.v_silos(), "vSilo", id.as_str()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The machines of the platform.
+    ///
+    /// # Errors
+    /// When the caller is no administrator.
+    pub async fn list_nodes(&self, caller: &Caller) -> Result<Vec<Node>, Failure> {
+        self.operation("listNodes", async {
+            self.authorize(caller, Action::ListNodes, None)?;
+            let node = self.node();
+            let inventory = node.inventory();
+            Ok(vec![Node {
+                id: self.place().node.clone(),
+                zone: self.place().zone.clone(),
+                workloads: node.reports().len(),
+                cores: inventory.cores,
+                memory_mib: inventory.memory_mib,
+                arch: inventory.arch,
+                limits: inventory.limits,
+            }])
+        })
+        .await
+    }
+
+    /// When each reconciler last ran, and what it did.
+    ///
+    /// # Errors
+    /// When the caller is no administrator.
+    pub async fn reconcilers(&self, caller: &Caller) -> Result<Vec<ReconcilerReport>, Failure> {
+        self.operation("listReconcilers", async {
+            self.authorize(caller, Action::InspectNode, None)?;
+            Ok(self.reconciler_reports())
+        })
+        .await
+    }
+}
+
+fn reading_log(error: morgana_node::Error) -> Error {
+    match error {
+        morgana_node::Error::Unknown { .. } => {
+            Failure::new(ErrorCode::NotFound, "the workload has no log yet; it was not started").into()
+        }
+        source => Error::Node { doing: "reading a log", source },
+    }
+}

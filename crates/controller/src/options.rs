@@ -1,0 +1,91 @@
+//! What can be set about the controller.
+
+use std::time::Duration;
+
+use morgana_model::{NodeId, WorkloadKind, ZoneId};
+use serde::{Deserialize, Serialize};
+
+/// Options of the controller.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// How long a login holds, in hours.
+    pub token_life_hours: u32,
+    /// How long a workload may take to put its state away before it is ended, in milliseconds.
+    pub destroy_grace_milliseconds: u64,
+    /// How often every resource is looked at though nothing hinted at it, in milliseconds.
+    pub resync_milliseconds: u64,
+    /// How many workloads are worked on side by side.
+    pub reconcile_at_once: usize,
+    /// How many passwords are checked side by side; each takes 19 MiB while it lasts.
+    pub password_checks_at_once: usize,
+    /// How many logins may wait for their turn before further ones are refused.
+    pub logins_waiting: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token_life_hours: 24,
+            destroy_grace_milliseconds: 5_000,
+            resync_milliseconds: 15_000,
+            reconcile_at_once: 16,
+            password_checks_at_once: 2,
+            logins_waiting: 64,
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn destroy_grace(&self) -> Duration {
+        Duration::from_millis(self.destroy_grace_milliseconds)
+    }
+
+    pub(crate) fn resync(&self) -> Duration {
+        Duration::from_millis(self.resync_milliseconds)
+    }
+}
+
+/// A kind of workload that this binary brings (`builtin:<kind>`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builtin {
+    /// Whether it is a ThingVisor or a vSilo.
+    pub workload: WorkloadKind,
+    /// Its name after `builtin:`.
+    pub kind: String,
+    /// A sentence for people.
+    pub description: String,
+    /// The inner ports of its doors.
+    pub doors: Vec<u16>,
+    /// Whether it can be run yet.
+    pub ready: bool,
+}
+
+/// What the controller is told of the place it runs in.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its node.
+    pub node: NodeId,
+    /// The zone of its node.
+    pub zone: ZoneId,
+    /// The kinds of workload that its binary brings.
+    pub builtins: Vec<Builtin>,
+}
+
+impl Place {
+    /// The builtin of that name, among ThingVisors or vSilos.
+    pub fn builtin(&self, workload: WorkloadKind, kind: &str) -> Option<&Builtin> {
+        self.builtins.iter().find(|builtin| builtin.workload == workload && builtin.kind == kind)
+    }
+
+    /// The names of all builtins of ThingVisors or vSilos, for an error's way out.
+    pub fn builtin_names(&self, workload: WorkloadKind) -> String {
+        let names: Vec<_> = self
+            .builtins
+            .iter()
+            .filter(|b| b.workload == workload)
+            .map(|b| format!("builtin:{}", b.kind))
+            .collect();
+        names.join(", ")
+    }
+}

@@ -1,0 +1,16 @@
+//! Reconcilers: they make the world as the System DB says it should be.
+
+mod decide;
+mod ending;
+mod housekeeping;
+mod queue;
+mod runner;
+mod silo_connections;
+mod workloads;
+
+pub(crate) use ending::EndingBook;
+pub(crate) use housekeeping::Housekeeping;
+pub use runner::ReconcilerReport;
+pub(crate) use runner::Runner;
+pub(crate) use silo_connections::SiloConnections;
+pub(crate) use workloads::Workloads;

@@ -1,0 +1,264 @@
+//! Keeps every ThingVisor and vSilo running, and takes down those whose end was asked for.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use morgana_access::{FabricRole, SigningKey};
+use morgana_fabric::Client;
+use morgana_model::{
+    Access, Connection, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor, Topic, VSilo,
+    VThing, WorkloadKind, WorkloadName,
+};
+use morgana_node::{Assignment, NodeAgent, Report};
+use morgana_store::{Expect, Transaction, connection_key};
+use morgana_workload::{FabricAccess, Role};
+
+use super::decide::{Desired, Step, decide};
+use super::ending::EndingBook;
+use super::runner::{Outcome, Reconciler};
+use crate::{Controller, Error};
+
+/// What the reconciler acts with.
+pub(crate) struct Workloads {
+    pub(crate) controller: Controller,
+    pub(crate) node: Arc<dyn NodeAgent>,
+    pub(crate) fabric: Client,
+    /// Where workloads reach the fabric.
+    pub(crate) fabric_address: (IpAddr, u16),
+    pub(crate) key: SigningKey,
+    pub(crate) ending: Arc<EndingBook>,
+}
+
+/// A ThingVisor or a vSilo, as far as their lives are the same.
+enum Resource {
+    ThingVisor(Box<ThingVisor>),
+    VSilo(Box<VSilo>),
+}
+
+impl Resource {
+    fn metadata(&self) -> &Metadata {
+        match self {
+            Self::ThingVisor(visor) => &visor.metadata,
+            Self::VSilo(silo) => &silo.metadata,
+        }
+    }
+
+    fn phase(&self) -> &Phase {
+        match self {
+            Self::ThingVisor(visor) => &visor.status.phase,
+            Self::VSilo(silo) => &silo.status.phase,
+        }
+    }
+
+    fn desired(&self) -> Desired {
+        let metadata = self.metadata();
+        Desired { generation: metadata.generation, ending: metadata.is_ending(), phase: self.phase().clone() }
+    }
+}
+
+#[async_trait]
+impl Reconciler for Workloads {
+    type Key = WorkloadName;
+
+    const NAME: &'static str = "workloads";
+
+    async fn keys(&self) -> Result<Vec<WorkloadName>, Error> {
+        let mut keys: BTreeSet<WorkloadName> =
+            self.node.reports().into_iter().map(|report| report.name).collect();
+        let visors = self.controller.thing_visors().all("").await?;
+        keys.extend(visors.into_iter().map(|found| WorkloadName::ThingVisor(found.value.id)));
+        let silos = self.controller.v_silos().all("").await?;
+        keys.extend(silos.into_iter().map(|found| WorkloadName::VSilo(found.value.id)));
+        Ok(keys.into_iter().collect())
+    }
+
+    async fn reconcile(&self, name: &WorkloadName) -> Result<Outcome, Error> {
+        let resource = self.resource(name).await?;
+        let report = self.node.report(name);
+        let desired = resource.as_ref().map(Resource::desired);
+        let grace = self.controller.options().destroy_grace();
+        let steps = decide(desired.as_ref(), report.as_ref(), self.ending.get(name), Timestamp::now(), grace);
+        let mut outcome = Outcome { did: Vec::new(), again_in: None };
+        for step in steps {
+            match step {
+                Step::LookAgain(after) => outcome.again_in = Some(after),
+                step => outcome.did.extend(self.act(name, resource.as_ref(), report.as_ref(), step).await?),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+impl Workloads {
+    async fn resource(&self, name: &WorkloadName) -> Result<Option<Resource>, Error> {
+        Ok(match name {
+            WorkloadName::ThingVisor(id) => {
+                let found = self.controller.thing_visors().get(id.as_str()).await?;
+                found.map(|found| Resource::ThingVisor(Box::new(found.value)))
+            }
+            WorkloadName::VSilo(id) => {
+                let found = self.controller.v_silos().get(id.as_str()).await?;
+                found.map(|found| Resource::VSilo(Box::new(found.value)))
+            }
+        })
+    }
+
+    async fn act(
+        &self,
+        name: &WorkloadName,
+        resource: Option<&Resource>,
+        report: Option<&Report>,
+        step: Step,
+    ) -> Result<Option<&'static str>, Error> {
+        match step {
+            Step::Assign => {
+                if let Some(resource) = resource {
+                    let assignment = self.assignment(name, resource).await?;
+                    self.node
+                        .assign(assignment)
+                        .await
+                        .map_err(|source| Error::Node { doing: "starting a workload", source })?;
+                }
+                Ok(Some("assigned"))
+            }
+            Step::Show(phase) => Ok(self.show(name, phase, report).await?.then_some("showed its status")),
+            Step::AskToEnd => {
+                self.ending.asked(name, Timestamp::now());
+                self.ask_to_end(name).await?;
+                Ok(Some("asked it to end"))
+            }
+            Step::Remove => {
+                self.node
+                    .remove(name)
+                    .await
+                    .map_err(|source| Error::Node { doing: "removing a workload", source })?;
+                Ok(Some("removed from its node"))
+            }
+            Step::Forget => {
+                self.forget(name).await?;
+                self.ending.forget(name);
+                Ok(Some("forgot"))
+            }
+            Step::LookAgain(_) => Ok(None),
+        }
+    }
+
+    async fn assignment(&self, name: &WorkloadName, resource: &Resource) -> Result<Assignment, Error> {
+        let (role, image, endpoints, fabric_role) = match resource {
+            Resource::ThingVisor(visor) => (
+                Role::ThingVisor { id: visor.id.clone(), params: visor.spec.params.clone() },
+                visor.spec.image_name.clone(),
+                visor.status.endpoints.clone(),
+                FabricRole::ThingVisor(visor.id.clone()),
+            ),
+            Resource::VSilo(silo) => {
+                let flavour = self.controller.flavour_of(silo).await?;
+                let token = match flavour.spec.access().map_err(Failure::invalid)? {
+                    Access::Token => silo.token.clone(),
+                    Access::Open => None,
+                };
+                (
+                    Role::VSilo { id: silo.id.clone(), params: flavour.spec.params, token },
+                    flavour.spec.image_name,
+                    silo.status.endpoints.clone(),
+                    FabricRole::VSilo(silo.id.clone()),
+                )
+            }
+        };
+        let (host, port) = self.fabric_address;
+        let fabric = FabricAccess {
+            host,
+            port,
+            user: fabric_role.to_string(),
+            password: fabric_role.password(&self.key),
+        };
+        let doors = self.doors(name.kind(), &image);
+        let generation = resource.metadata().generation;
+        Ok(Assignment { name: name.clone(), generation, image, role, fabric, doors, endpoints })
+    }
+
+    fn doors(&self, kind: WorkloadKind, image: &ImageName) -> Vec<u16> {
+        match image {
+            ImageName::Builtin(builtin) => self
+                .controller
+                .place()
+                .builtin(kind, builtin)
+                .map(|builtin| builtin.doors.clone())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Writes what the node reports where users see it; tells whether that was anything new.
+    async fn show(&self, name: &WorkloadName, phase: Phase, report: Option<&Report>) -> Result<bool, Error> {
+        let node = self.controller.place().node.clone();
+        macro_rules! show_on {
+            ($table:expr, $id:expr) => {{
+                let mut new = false;
+                let shown = $table.update($id.as_str(), |resource| {
+                    let before = resource.status.clone();
+                    // A phase read a moment ago does not undo a deletion that was asked for since.
+                    if !resource.metadata.is_ending() || phase == Phase::Stopping {
+                        resource.status.phase = phase.clone();
+                    }
+                    if let Some(report) = report {
+                        resource.status.node = Some(node.clone());
+                        resource.status.endpoints = report.endpoints.clone();
+                        resource.status.restarts = report.restarts;
+                        resource.status.limits = report.limits.clone();
+                    }
+                    new = resource.status != before;
+                });
+                shown.await?;
+                Ok(new)
+            }};
+        }
+        match name {
+            WorkloadName::ThingVisor(id) => show_on!(self.controller.thing_visors(), id),
+            WorkloadName::VSilo(id) => show_on!(self.controller.v_silos(), id),
+        }
+    }
+
+    async fn ask_to_end(&self, name: &WorkloadName) -> Result<(), Error> {
+        let (topic, message) = match name {
+            WorkloadName::ThingVisor(id) => (
+                Topic::ThingVisorIn(id.clone()),
+                ControlMessage::DestroyThingVisor { thing_visor: id.clone() },
+            ),
+            WorkloadName::VSilo(id) => {
+                (Topic::VSiloIn(id.clone()), ControlMessage::DestroyVSilo { v_silo: id.clone() })
+            }
+        };
+        crate::inbox::tell(&self.fabric, &topic, &message).await
+    }
+
+    /// Removes the resource with all that hangs on it, in one commit.
+    async fn forget(&self, name: &WorkloadName) -> Result<(), Error> {
+        let mut transaction = Transaction::new();
+        match name {
+            WorkloadName::ThingVisor(id) => {
+                transaction.delete::<ThingVisor>(id.as_str(), Expect::Any);
+                for found in self.controller.v_things().all(&format!("{id}/")).await? {
+                    transaction.delete::<VThing>(found.value.id.as_str(), Expect::Any);
+                }
+                for found in self.controller.connections().all("").await? {
+                    if found.value.spec.v_thing.thing_visor() == *id {
+                        transaction.delete::<Connection>(connection_key(&found.value.spec), Expect::Any);
+                    }
+                }
+            }
+            WorkloadName::VSilo(id) => {
+                transaction.delete::<VSilo>(id.as_str(), Expect::Any);
+                for v_thing in self.controller.v_things_in(id).await? {
+                    let spec = morgana_model::ConnectionSpec { v_silo: id.clone(), v_thing };
+                    transaction.delete::<Connection>(connection_key(&spec), Expect::Any);
+                }
+            }
+        }
+        transaction.commit(self.controller.store()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! Starts the controller, keeps its reconcilers running, and stops them.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use morgana_access::SigningKey;
+use morgana_fabric::{Client, Event, Server};
+use morgana_model::{
+    ErrorCode, Failure, Metadata, Role, Secret, TenantId, User, UserSpec, VSiloId, WorkloadName,
+};
+use morgana_node::NodeAgent;
+use morgana_store::{Expect, Kind, ListQuery, Notice, Store, Touched};
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::inbox::Inbox;
+use crate::reconcile::{EndingBook, Housekeeping, ReconcilerReport, Runner, SiloConnections, Workloads};
+use crate::records::UserRecord;
+use crate::{ConnectionIndex, Controller, Error, Options, Place};
+
+/// The user that exists from the first start.
+const FIRST_ADMINISTRATOR: &str = "admin";
+
+/// What the controller works with; the binary wires it.
+pub struct Parts {
+    /// The System DB.
+    pub store: Arc<dyn Store>,
+    /// The key that signs tokens and fabric credentials.
+    pub key: SigningKey,
+    /// The connections, shared with the fabric's policy.
+    pub index: Arc<ConnectionIndex>,
+    /// The fabric's server.
+    pub fabric_server: Arc<Server>,
+    /// A client of the fabric with the controller's rights, and what it receives.
+    pub fabric: (Client, mpsc::Receiver<Event>),
+    /// Where workloads reach the fabric.
+    pub fabric_address: (IpAddr, u16),
+    /// The node agent.
+    pub node: Arc<dyn NodeAgent>,
+    /// The password of the first administrator, made up by the binary where none was given; asked
+    /// for at the first start only.
+    pub first_password: Box<dyn FnOnce() -> Secret + Send>,
+}
+
+/// The running controller.
+pub struct Service {
+    controller: Controller,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+type Reports = Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>;
+
+impl Service {
+    /// Starts the controller: first start makes the administrator and the flavours of the binary,
+    /// every start reads what is desired and begins to carry it out.
+    ///
+    /// # Errors
+    /// When the System DB or the fabric do not answer.
+    pub async fn start(options: Options, place: Place, parts: Parts) -> Result<Self, Error> {
+        let Parts { store, key, index, fabric_server, fabric, fabric_address, node, first_password } = parts;
+        let (fabric, events) = fabric;
+        let ending = Arc::new(EndingBook::default());
+        let reports: Arc<OnceLock<Reports>> = Arc::default();
+        let all_reports = Arc::clone(&reports);
+        let controller = Controller::new(
+            options.clone(),
+            place,
+            key.clone(),
+            Arc::clone(&store),
+            Arc::clone(&node),
+            Arc::clone(&ending),
+            Box::new(move || all_reports.get().map(|reports| reports()).unwrap_or_default()),
+        );
+        first_start(&controller, first_password).await?;
+
+        let workloads = Runner::new(Workloads {
+            controller: controller.clone(),
+            node: Arc::clone(&node),
+            fabric: fabric.clone(),
+            fabric_address,
+            key,
+            ending: Arc::clone(&ending),
+        });
+        let silo_connections = Runner::new(SiloConnections {
+            controller: controller.clone(),
+            node: Arc::clone(&node),
+            fabric: fabric.clone(),
+            fabric_server,
+            index: Arc::clone(&index),
+            told: Mutex::default(),
+        });
+        let housekeeping = Runner::new(Housekeeping::new(controller.clone()));
+        let reporting = (Arc::clone(&workloads), Arc::clone(&silo_connections), Arc::clone(&housekeeping));
+        let _ = reports
+            .set(Box::new(move || vec![reporting.0.report(), reporting.1.report(), reporting.2.report()]));
+
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        // Everything that changes is heard from here on; the timers' first round reads the rest.
+        tasks.spawn(follow_store(
+            Arc::clone(&store),
+            Arc::clone(&workloads),
+            Arc::clone(&silo_connections),
+            stop.clone(),
+        ));
+        tasks.spawn(follow_node(node, Arc::clone(&workloads), Arc::clone(&silo_connections), stop.clone()));
+        Inbox::subscribe(&fabric).await?;
+        let inbox = Inbox {
+            controller: controller.clone(),
+            ending,
+            index,
+            workloads: Arc::clone(&workloads),
+            silo_connections: Arc::clone(&silo_connections),
+        };
+        tasks.spawn(until(stop.clone(), inbox.run(events)));
+        let (every, at_once) = (options.resync(), options.reconcile_at_once);
+        tasks.spawn(Arc::clone(&workloads).run_timer(every, stop.clone()));
+        tasks.spawn(workloads.run(at_once, stop.clone()));
+        tasks.spawn(Arc::clone(&silo_connections).run_timer(every, stop.clone()));
+        tasks.spawn(silo_connections.run(at_once, stop.clone()));
+        tasks.spawn(Arc::clone(&housekeeping).run_timer(every, stop.clone()));
+        tasks.spawn(housekeeping.run(1, stop.clone()));
+        tasks.close();
+        Ok(Self { controller, stop, tasks })
+    }
+
+    /// The handle through which users ask.
+    pub fn controller(&self) -> Controller {
+        self.controller.clone()
+    }
+
+    /// Stops the reconcilers and lets the passes that run come to their end.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Makes the administrator where there is no user yet, and the flavours of the binary with it.
+async fn first_start(
+    controller: &Controller,
+    first_password: Box<dyn FnOnce() -> Secret + Send>,
+) -> Result<(), Error> {
+    let first = controller.users().list(ListQuery::default().limit(1)).await?.is_empty();
+    controller.refresh_flavours(first).await?;
+    if first {
+        let id: TenantId = FIRST_ADMINISTRATOR.parse().map_err(|error: morgana_model::InvalidId| {
+            Failure::new(ErrorCode::Internal, error.to_string())
+        })?;
+        let password_hash = controller.hash_password(first_password()).await?;
+        let user = User {
+            id,
+            metadata: Metadata::new(Timestamp::now()),
+            spec: UserSpec { role: Role::Administrator },
+        };
+        controller.users().put(&UserRecord { user, password_hash }, Expect::Absent).await?;
+    }
+    Ok(())
+}
+
+/// Wakes the reconcilers when desired state changed.
+async fn follow_store(
+    store: Arc<dyn Store>,
+    workloads: Arc<Runner<Workloads>>,
+    silo_connections: Arc<Runner<SiloConnections>>,
+    stop: CancellationToken,
+) {
+    let mut watch = store.watch();
+    loop {
+        let notice = tokio::select! {
+            notice = watch.next() => notice,
+            () = stop.cancelled() => return,
+        };
+        match notice {
+            Some(Notice::Committed(commit)) => {
+                for Touched { kind, key, .. } in commit.touched.iter() {
+                    match kind {
+                        Kind::ThingVisor => {
+                            drop(key.parse().map(|id| workloads.wake(WorkloadName::ThingVisor(id))))
+                        }
+                        Kind::VSilo => drop(key.parse().map(|id| workloads.wake(WorkloadName::VSilo(id)))),
+                        Kind::Connection => {
+                            let silo = key.split(' ').next().unwrap_or_default();
+                            drop(silo.parse::<VSiloId>().map(|silo| silo_connections.wake(silo)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            // The timers look at everything soon enough.
+            Some(Notice::Missed) => {
+                tracing::warn!("changes of the system database were missed; the timer finds them")
+            }
+            None => return,
+        }
+    }
+}
+
+/// Wakes the reconcilers when a workload changed.
+async fn follow_node(
+    node: Arc<dyn NodeAgent>,
+    workloads: Arc<Runner<Workloads>>,
+    silo_connections: Arc<Runner<SiloConnections>>,
+    stop: CancellationToken,
+) {
+    let mut reports = node.subscribe();
+    loop {
+        let report = tokio::select! {
+            report = reports.recv() => report,
+            () = stop.cancelled() => return,
+        };
+        let changed = match report {
+            Ok(report) => vec![report],
+            Err(broadcast::error::RecvError::Lagged(_)) => node.reports(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        for report in changed {
+            if let WorkloadName::VSilo(silo) = &report.name {
+                silo_connections.wake(silo.clone());
+            }
+            workloads.wake(report.name);
+        }
+    }
+}
