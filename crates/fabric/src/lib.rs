@@ -13,7 +13,7 @@ pub mod client;
 pub mod server;
 pub mod topics;
 
-pub use client::{Client, ClientError, ClientOptions, Event, Qos};
+pub use client::{Client, ClientError, ClientOptions, ConnectionError, Event, Qos, Reason};
 pub use server::{
     Identity, Login, Open, Policy, Refused, Server, ServerError, ServerOptions, ServerStats, SingleUser,
 };
