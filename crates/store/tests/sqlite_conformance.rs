@@ -1,4 +1,5 @@
 //! The embedded database passes the suite of the System DB.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

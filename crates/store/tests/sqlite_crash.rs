@@ -1,4 +1,5 @@
 //! What was answered survives `kill -9`, and what was not is there as a whole or not at all.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! The database file: who may read it, and what is said when it cannot be used.
+#![allow(clippy::unwrap_used)]
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};

@@ -46,7 +46,7 @@ pub async fn a_number_keeps_every_digit(fixture: &dyn Fixture) {
         f64::MAX,
         f64::MIN_POSITIVE,
         -37.813_628_000_000_01,
-        144.963_058_123_456_78,
+        144.963_058_123_456_8,
         7.038_531e-26
     ]);
     store.commit(vec![put(Kind::Zone, "edge", document.clone(), Expect::Any)]).await.unwrap();

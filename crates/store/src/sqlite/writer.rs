@@ -2,6 +2,7 @@
 //! disk carries many of them; each still succeeds or fails on its own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -204,14 +205,13 @@ async fn read_revisions<'a>(
     revisions: &mut Revisions<'a>,
 ) -> sqlx::Result<()> {
     for Step { kind, key, .. } in changes {
-        let name = (*kind, key.as_str());
-        if !revisions.contains_key(&name) {
+        if let Entry::Vacant(unknown) = revisions.entry((*kind, key)) {
             let found: Option<i64> = sqlx::query_scalar(RECORD_REVISION)
                 .bind(kind.as_str())
                 .bind(key)
                 .fetch_optional(&mut *connection)
                 .await?;
-            revisions.insert(name, found.map(i64::cast_unsigned));
+            unknown.insert(found.map(i64::cast_unsigned));
         }
     }
     Ok(())
