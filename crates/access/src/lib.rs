@@ -1,1 +1,25 @@
 //! Who may do what: roles, password hashes, tokens, fabric credentials and topic rules.
+//!
+//! The rules are pure: randomness and the time are inputs, and the one file that is touched is that
+//! of the [`SigningKey`]. The rooms that ask decide what to answer; this one only decides whether.
+//!
+//! - A user shows a password ([`verify_password`]) and gets a token ([`issue_token`]), which says who
+//!   it is on each request ([`verify_token`]); [`authorize`] decides on each [`Action`].
+//! - A workload shows the fabric a [`FabricRole`] with its password; [`may_publish`] and
+//!   [`may_subscribe`] decide on each topic.
+
+mod authorize;
+mod fabric;
+mod fabric_rules;
+mod key;
+mod password;
+mod random;
+mod token;
+
+pub use authorize::{Action, Caller, Denied, Rule, authorize};
+pub use fabric::{FabricRole, UnknownFabricUser};
+pub use fabric_rules::{Connections, may_publish, may_subscribe};
+pub use key::{KeyError, SigningKey};
+pub use password::{PASSWORD_MAX_BYTES, PasswordError, hash_password, verify_password};
+pub use random::{generate_password, generate_silo_token, same_secret};
+pub use token::{Claims, TokenError, TokenOptions, issue_token, verify_token};
