@@ -114,6 +114,8 @@ fn a_thing_visor_subscribes_what_is_said_to_it_and_its_v_things() {
         "vThing/tv/a/+",
         "vThing/tv/c_in",
         "vThing/tv/a+/c_in",
+        "vThing/tv/a#/c_in",
+        "vThing/tv/#/c_in",
         "vThing/tv/a/data_out",
         "vThing/tv2/a/data_out",
         "vSilo/t1_s/c_in",
