@@ -3,6 +3,10 @@ use std::path::PathBuf;
 
 use morgana_model::{ImageName, WorkloadName};
 
+/// What the operating system says when the program, its interpreter or its variables are wrong.
+const HOPELESS: [io::ErrorKind; 3] =
+    [io::ErrorKind::InvalidInput, io::ErrorKind::ArgumentListTooLong, io::ErrorKind::NotFound];
+
 /// Why a workload could not be started, or a runtime not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -49,10 +53,7 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::NotYet(_) | Self::NotAProgram { .. } => true,
-            Self::Start { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong | io::ErrorKind::NotFound
-            ),
+            Self::Start { source, .. } => HOPELESS.contains(&source.kind()),
             Self::File { .. } | Self::ShutDown(_) => false,
         }
     }
