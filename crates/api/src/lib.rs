@@ -1,1 +1,17 @@
-//! REST v1, the VirIoT-compatible API, OpenAPI and the event stream.
+//! The doors of the controller over HTTP: REST v1 under `/v1`, the VirIoT-compatible API at the
+//! root, health, metrics, and the OpenAPI document.
+//!
+//! A handler is three moves: typed input, one call of the controller, view out. What may be done
+//! and what it means is the controller's business.
+
+mod extract;
+mod operations;
+mod options;
+mod problem;
+mod router;
+mod v1;
+mod viriot;
+
+pub use operations::{Metrics, OPERATIONAL};
+pub use options::Options;
+pub use router::{endpoints, router};

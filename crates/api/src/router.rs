@@ -1,0 +1,89 @@
+//! The router: every door of the controller.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use morgana_controller::Controller;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
+
+use crate::operations::{self, Metrics, Shared};
+use crate::problem::Refusal;
+use crate::{Options, v1, viriot};
+
+/// The whole API as one router.
+pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Router {
+    let (endpoints, mut document) = v1::endpoints().split_for_parts();
+    let (streams, stream_document) = v1::streams().split_for_parts();
+    document.merge(stream_document);
+    let timeout = TimeoutLayer::with_status_code(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Duration::from_secs(options.request_timeout_seconds),
+    );
+    let v1 = endpoints.layer(timeout).merge(streams).with_state(controller.clone());
+    let shared = Shared { controller: controller.clone(), metrics };
+    let operational = Router::new()
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+        .with_state(shared);
+    Router::new()
+        .route("/v1/openapi.json", get(move || async move { axum::Json(document) }))
+        .merge(v1)
+        .merge(operational)
+        .merge(viriot::routes().layer(timeout).with_state(controller))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(options.max_body_bytes))
+        .layer(CatchPanicLayer::new())
+        .layer(CorsLayer::permissive())
+}
+
+/// Every endpoint of REST v1 and of the VirIoT-compatible API as method and path, so that a test
+/// can walk all of them and none can be forgotten.
+pub fn endpoints() -> Vec<(String, String)> {
+    let mut document: OpenApi = v1::endpoints().into_openapi();
+    document.merge(v1::streams().into_openapi());
+    let mut endpoints = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            if operation.is_some() {
+                endpoints.push((method.to_owned(), path.clone()));
+            }
+        }
+    }
+    endpoints
+        .extend(viriot::ENDPOINTS.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())));
+    endpoints
+}
+
+async fn unknown_path(method: Method, uri: axum::http::Uri) -> impl IntoResponse {
+    let path: String = uri.path().chars().take(128).collect();
+    Refusal::with_status(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {method} {path}; see /v1/openapi.json"),
+    )
+}
+
+async fn wrong_method(method: Method, uri: axum::http::Uri) -> impl IntoResponse {
+    let path: String = uri.path().chars().take(128).collect();
+    Refusal::with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{path} does not take {method}; see /v1/openapi.json"),
+    )
+}
