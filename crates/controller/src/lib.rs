@@ -16,6 +16,8 @@ mod options;
 mod reconcile;
 mod records;
 mod service;
+#[cfg(feature = "test-support")]
+mod test_platform;
 mod validation;
 
 pub use connections::ConnectionIndex;
@@ -26,5 +28,7 @@ pub use operations::{EventStream, Events, ListOptions, Node};
 pub use options::{Builtin, Options, Place};
 pub use reconcile::ReconcilerReport;
 pub use service::{Parts, Service};
+#[cfg(feature = "test-support")]
+pub use test_platform::TestPlatform;
 
 pub use morgana_access::{Action, Caller};

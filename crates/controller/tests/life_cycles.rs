@@ -1,0 +1,335 @@
+//! The lives of ThingVisors, silos and connections, with a real System DB and a real fabric; the
+//! test plays the workloads.
+
+use std::time::Duration;
+
+use morgana_access::FabricRole;
+use morgana_controller::{Caller, ListOptions, TestPlatform};
+use morgana_fabric::{Client, Event, Qos};
+use morgana_model::{
+    ConnectionSpec, ControlMessage, ErrorCode, NewThingVisor, NewVSilo, Phase, ThingVisor, ThingVisorSpec,
+    Topic, VSilo, VSiloId, VSiloSpec, VThingAnnouncement, VThingId, WorkloadName,
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until `look` finds something.
+async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never came: {what}"))
+}
+
+async fn add_visor(platform: &TestPlatform, id: &str) -> ThingVisor {
+    let spec = ThingVisorSpec {
+        image_name: "builtin:host".parse().unwrap(),
+        params: Value::Null,
+        description: String::new(),
+        zone: None,
+    };
+    let new = NewThingVisor { id: id.parse().unwrap(), spec };
+    platform.controller.add_thing_visor(&platform.administrator(), new).await.unwrap()
+}
+
+async fn create_silo(platform: &TestPlatform, owner: &Caller, name: &str) -> VSilo {
+    let spec = VSiloSpec {
+        tenant: owner.user.clone(),
+        name: name.parse().unwrap(),
+        flavour: "mqtt".parse().unwrap(),
+        zone: None,
+    };
+    platform.controller.create_v_silo(owner, NewVSilo { spec }).await.unwrap()
+}
+
+async fn silo_in(platform: &TestPlatform, owner: &Caller, id: &VSiloId, phase: &Phase) -> VSilo {
+    eventually(&format!("{id} {phase}"), async || {
+        let silo = platform.controller.inspect_v_silo(owner, id).await.ok()?;
+        (silo.status.phase == *phase).then_some(silo)
+    })
+    .await
+}
+
+async fn say(client: &Client, topic: Topic, message: &ControlMessage) {
+    let payload = serde_json::to_vec(message).unwrap();
+    client.publish(topic.to_string(), payload, Qos::AtLeastOnce).await.unwrap();
+}
+
+/// A ThingVisor, played: it announces `<id>/<name>`.
+async fn announce(platform: &TestPlatform, visor: &str, name: &str) -> (Client, VThingId) {
+    let id: VThingId = format!("{visor}/{name}").parse().unwrap();
+    let (client, _) = platform.workload(&FabricRole::ThingVisor(visor.parse().unwrap()));
+    let v_thing =
+        VThingAnnouncement { label: name.to_owned(), id: id.clone(), description: String::new(), kind: None };
+    let message = ControlMessage::CreateVThing { thing_visor: visor.parse().unwrap(), v_thing };
+    say(&client, Topic::ThingVisorOut(visor.parse().unwrap()), &message).await;
+    eventually(&format!("vThing {id}"), async || {
+        platform.controller.inspect_v_thing(&platform.administrator(), &id).await.ok()
+    })
+    .await;
+    (client, id)
+}
+
+/// A silo, played: it listens to its own topic.
+async fn listen_as(platform: &TestPlatform, silo: &VSiloId) -> (Client, mpsc::Receiver<Event>) {
+    let (client, events) = platform.workload(&FabricRole::VSilo(silo.clone()));
+    client.subscribe(Topic::VSiloIn(silo.clone()).to_string(), Qos::AtLeastOnce).await.unwrap();
+    (client, events)
+}
+
+async fn heard(
+    events: &mut mpsc::Receiver<Event>,
+    wanted: impl Fn(&ControlMessage) -> bool,
+) -> ControlMessage {
+    let hearing = async {
+        loop {
+            if let Some(Event::Message { payload, .. }) = events.recv().await {
+                let message = serde_json::from_slice(&payload).unwrap();
+                if wanted(&message) {
+                    return message;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, hearing).await.expect("the message never came")
+}
+
+#[tokio::test]
+async fn a_thing_visor_runs_and_its_vthings_can_be_rented() {
+    let platform = TestPlatform::start().await;
+    let visor = add_visor(&platform, "tv").await;
+    assert_eq!(visor.status.phase, Phase::Pending);
+    eventually("tv running", async || {
+        let visor =
+            platform.controller.inspect_thing_visor(&platform.administrator(), &visor.id).await.ok()?;
+        (visor.status.phase == Phase::Running).then_some(())
+    })
+    .await;
+    announce(&platform, "tv", "a").await;
+    let tenant = platform.tenant("tenant1").await;
+    let rentable = platform.controller.list_v_things(&tenant, &ListOptions::default()).await.unwrap();
+    assert_eq!(rentable.items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_silo_runs_with_its_doors_open_and_shows_its_token_to_its_owner_alone() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    let running = silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    assert!(running.status.endpoints.contains_key("1883/tcp"), "{running:?}");
+    assert!(running.token.is_some());
+    let seen = platform.controller.inspect_v_silo(&platform.administrator(), &silo.id).await.unwrap();
+    assert_eq!(seen.token, None);
+    let other = platform.tenant("tenant2").await;
+    let refused = platform.controller.inspect_v_silo(&other, &silo.id).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_silo_is_told_of_each_vthing_that_comes_and_goes() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    add_visor(&platform, "tv").await;
+    let (_visor, v_thing) = announce(&platform, "tv", "a").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let (client, mut events) = listen_as(&platform, &silo.id).await;
+
+    let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing: v_thing.clone() };
+    platform.controller.add_v_thing(&tenant, spec.clone()).await.unwrap();
+    heard(
+        &mut events,
+        |m| matches!(m, ControlMessage::AddVThing { v_thing: added, .. } if *added == v_thing),
+    )
+    .await;
+    client.subscribe("vThing/tv/a/data_out", Qos::AtMostOnce).await.unwrap();
+
+    platform.controller.delete_v_thing(&tenant, &spec).await.unwrap();
+    heard(
+        &mut events,
+        |m| matches!(m, ControlMessage::DeleteVThing { v_thing: gone, .. } if *gone == v_thing),
+    )
+    .await;
+    eventually("the right to be taken back", async || {
+        client.subscribe("vThing/tv/a/data_out", Qos::AtMostOnce).await.err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_silo_that_asks_gets_the_whole_list_of_its_vthings() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    add_visor(&platform, "tv").await;
+    let (_visor, v_thing) = announce(&platform, "tv", "a").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing: v_thing.clone() };
+    platform.controller.add_v_thing(&tenant, spec).await.unwrap();
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let (client, mut events) = listen_as(&platform, &silo.id).await;
+    for _ in 0..2 {
+        let ask = ControlMessage::GetVThingsRequest { v_silo: silo.id.clone() };
+        say(&client, Topic::VSiloOut(silo.id.clone()), &ask).await;
+        let all = |m: &ControlMessage| matches!(m, ControlMessage::SetVThings { v_things, .. } if v_things.len() == 1);
+        heard(&mut events, all).await;
+    }
+}
+
+#[tokio::test]
+async fn a_silo_that_agrees_to_its_end_is_gone_with_its_connections() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    add_visor(&platform, "tv").await;
+    let (_visor, v_thing) = announce(&platform, "tv", "a").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing };
+    platform.controller.add_v_thing(&tenant, spec).await.unwrap();
+    let (client, mut events) = listen_as(&platform, &silo.id).await;
+    let stopping = platform.controller.destroy_v_silo(&tenant, &silo.id, false).await.unwrap();
+    assert_eq!(stopping.status.phase, Phase::Stopping);
+    heard(&mut events, |m| matches!(m, ControlMessage::DestroyVSilo { .. })).await;
+    say(
+        &client,
+        Topic::VSiloOut(silo.id.clone()),
+        &ControlMessage::DestroyVSiloAck { v_silo: silo.id.clone() },
+    )
+    .await;
+    eventually("the silo to be gone", async || {
+        let found = platform.controller.inspect_v_silo(&tenant, &silo.id).await;
+        found.err().filter(|failure| failure.code == ErrorCode::NotFound)
+    })
+    .await;
+    assert!(platform.node.assignments().iter().all(|assignment| assignment.name.id() != silo.id.as_str()));
+    let again = create_silo(&platform, &tenant, "home").await;
+    let connections = platform.controller.connected_v_things(&tenant, &again.id).await.unwrap();
+    assert!(connections.is_empty(), "a silo of the same name inherits nothing");
+}
+
+#[tokio::test]
+async fn a_workload_that_never_agrees_is_ended_all_the_same() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    platform.controller.destroy_v_silo(&tenant, &silo.id, false).await.unwrap();
+    eventually("the silo to be gone", async || {
+        platform.controller.inspect_v_silo(&tenant, &silo.id).await.err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_thing_visor_that_goes_takes_its_vthings_out_of_every_silo() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let visor = add_visor(&platform, "tv").await;
+    let (_client, v_thing) = announce(&platform, "tv", "a").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let (_silo_client, mut events) = listen_as(&platform, &silo.id).await;
+    let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing: v_thing.clone() };
+    platform.controller.add_v_thing(&tenant, spec).await.unwrap();
+    platform.controller.delete_thing_visor(&platform.administrator(), &visor.id, true).await.unwrap();
+    heard(
+        &mut events,
+        |m| matches!(m, ControlMessage::DeleteVThing { v_thing: gone, .. } if *gone == v_thing),
+    )
+    .await;
+    eventually("the vThing to be gone", async || {
+        platform.controller.inspect_v_thing(&tenant, &v_thing).await.err()
+    })
+    .await;
+    assert!(platform.controller.connected_v_things(&tenant, &silo.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_workload_shows_why() {
+    let platform = TestPlatform::start().await;
+    let visor = add_visor(&platform, "tv").await;
+    let name = WorkloadName::ThingVisor(visor.id.clone());
+    eventually("an assignment", async || platform.node.report(&name)).await;
+    platform.node.fail(&name, "parameter 'rate' is missing");
+    eventually("the reason to show", async || {
+        let visor =
+            platform.controller.inspect_thing_visor(&platform.administrator(), &visor.id).await.ok()?;
+        matches!(visor.status.phase, Phase::Failed { reason } if reason.contains("'rate'")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everything_is_there_again_after_a_restart() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let authorization = platform.authorization("tenant1").await;
+    add_visor(&platform, "tv").await;
+    let (_visor, v_thing) = announce(&platform, "tv", "a").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    let before = silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing };
+    platform.controller.add_v_thing(&tenant, spec.clone()).await.unwrap();
+
+    let platform = platform.restart().await;
+    assert_eq!(platform.controller.authenticate(Some(&authorization)).await.unwrap(), tenant);
+    let assigned = eventually("both workloads to be assigned again", async || {
+        let assigned = platform.node.assignments();
+        (assigned.len() == 2).then_some(assigned)
+    })
+    .await;
+    let silo_assignment = assigned.iter().find(|a| a.name == WorkloadName::VSilo(silo.id.clone())).unwrap();
+    assert_eq!(silo_assignment.endpoints, before.status.endpoints, "it gets its doors back");
+    let after = silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    assert_eq!(after.token, before.token);
+    let (client, _events) = listen_as(&platform, &silo.id).await;
+    client
+        .subscribe("vThing/tv/a/data_out", Qos::AtMostOnce)
+        .await
+        .expect("its right holds from the first moment");
+}
+
+#[tokio::test]
+async fn what_runs_though_nobody_wants_it_is_removed() {
+    let platform = TestPlatform::start().await;
+    let visor = add_visor(&platform, "stray").await;
+    let name = WorkloadName::ThingVisor(visor.id.clone());
+    let mut assignment = eventually("an assignment", async || platform.node.assignments().pop()).await;
+    assignment.name = WorkloadName::ThingVisor("nobodys".parse().unwrap());
+    morgana_node::NodeAgent::assign(platform.node.as_ref(), assignment).await.unwrap();
+    eventually("the stray to be removed", async || {
+        let left = platform.node.assignments();
+        (left.len() == 1 && left[0].name == name).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_thing_visor_cannot_announce_for_another() {
+    let platform = TestPlatform::start().await;
+    add_visor(&platform, "tv").await;
+    add_visor(&platform, "other").await;
+    let (client, _) = platform.workload(&FabricRole::ThingVisor("tv".parse().unwrap()));
+    let forged = VThingAnnouncement {
+        label: String::new(),
+        id: "other/x".parse().unwrap(),
+        description: String::new(),
+        kind: None,
+    };
+    let message = ControlMessage::CreateVThing { thing_visor: "other".parse().unwrap(), v_thing: forged };
+    say(&client, Topic::ThingVisorOut("tv".parse().unwrap()), &message).await;
+    let payload = serde_json::to_vec(&message).unwrap();
+    let refused = client.publish("TV/other/c_out", payload, Qos::AtLeastOnce).await;
+    assert!(refused.is_err(), "the fabric refuses the other's topic");
+    announce(&platform, "tv", "own").await;
+    let all =
+        platform.controller.list_v_things(&platform.administrator(), &ListOptions::default()).await.unwrap();
+    assert_eq!(all.items.iter().map(|v_thing| v_thing.id.as_str()).collect::<Vec<_>>(), ["tv/own"]);
+}
