@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// The program that `builtin:` images run; nothing is the one that runs now.
+    pub program: Option<PathBuf>,
     /// Where the folders of the workloads are: `<data_dir>/workloads/<thingvisor|vsilo>/<id>/`.
     pub data_dir: PathBuf,
     /// The address that the doors of workloads listen on.
@@ -48,6 +50,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            program: None,
             data_dir: PathBuf::from("morgana-data"),
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             door_ports: 20_000..=29_999,
@@ -70,9 +73,5 @@ impl Default for Options {
 impl Options {
     pub(crate) fn stop_grace(&self) -> Duration {
         Duration::from_millis(self.stop_grace_ms)
-    }
-
-    pub(crate) fn settle(&self) -> Duration {
-        Duration::from_millis(self.settle_ms)
     }
 }
