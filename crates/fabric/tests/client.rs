@@ -1,5 +1,7 @@
 //! The client through restarts of its server and with slow receivers.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::net::SocketAddr;

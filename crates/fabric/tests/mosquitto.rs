@@ -2,6 +2,8 @@
 //!
 //! They come in the Debian package `mosquitto-clients`. Without it the tests print that and pass.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::process::Stdio;

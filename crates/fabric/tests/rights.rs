@@ -1,5 +1,7 @@
 //! Who may do what, while it changes.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::sync::Arc;

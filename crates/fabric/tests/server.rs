@@ -1,5 +1,7 @@
 //! The server under bad input, limits, stops and kills.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::process::{Command, Stdio};

@@ -305,3 +305,6 @@ fn answer(reply: Option<Reply>, outcome: Result<(), ClientError>) {
         let _ = reply.send(outcome);
     }
 }
+
+#[cfg(test)]
+mod tests;
