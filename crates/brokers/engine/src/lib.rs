@@ -1,1 +1,30 @@
-//! What the context brokers share: ordered notifier, HTTP server parts.
+//! What the context brokers share, whatever their protocol: an ordered notifier, an HTTP client with a say in where
+//! it goes, HTTP server parts, and an index of subscriptions.
+//!
+//! - [`Notifier`] keeps one bounded ordered queue a subscription and hands each message to a [`Transport`].
+//! - [`HttpClient`] has pooled keep-alive connections with `TCP_NODELAY`; [`Fetcher`] gets small documents with it,
+//!   by default from public addresses only.
+//! - [`serve`] runs a router on a listener with `TCP_NODELAY` until it is told to stop; [`Access`] checks tokens;
+//!   [`Problem`] is an error body.
+//! - [`Interest`] says what a subscription may be interested in; [`InterestIndex`] finds the subscriptions that a
+//!   change may concern without looking at the others.
+
+mod access;
+mod client;
+mod fetch;
+mod interest;
+mod lane;
+mod notifier;
+mod problem;
+mod server;
+mod transport;
+
+pub use access::{Access, require_token};
+pub use client::{ClientError, HttpClient};
+pub use fetch::{FetchError, FetchOptions, Fetcher};
+pub use interest::{Interest, InterestIndex};
+pub use lane::DeliveryCounts;
+pub use notifier::{Notifier, NotifierOptions};
+pub use problem::Problem;
+pub use server::{ServerError, serve};
+pub use transport::{DeliveryError, Endpoint, HttpTransport, Message, Transport};

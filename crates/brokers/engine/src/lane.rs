@@ -1,0 +1,106 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::{DeliveryError, Endpoint, Message};
+
+/// What became of a subscription's messages. Every message handed over ends as sent, waiting, or dropped:
+/// `sent + waiting + dropped` is the number of messages, and `failed` of those sent had no success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// Messages that were attempted, however often, and are finished.
+    pub sent: u64,
+    /// Of those sent, the ones that were given up.
+    pub failed: u64,
+    /// Messages that never left because the queue was full.
+    pub dropped: u64,
+    /// Messages in the queue or under way.
+    pub waiting: u64,
+    /// When the last attempt began.
+    pub last_attempt: Option<Timestamp>,
+    /// When the last successful attempt ended.
+    pub last_success: Option<Timestamp>,
+    /// When the last failed attempt ended.
+    pub last_failure: Option<Timestamp>,
+    /// Why the last failed attempt failed.
+    pub last_error: Option<Arc<str>>,
+    /// Whether the last message was given up or dropped.
+    pub failing: bool,
+}
+
+/// Makes a message when its turn has come, so that waiting costs little and no lock is held for it.
+pub(crate) type Render = Box<dyn FnOnce() -> Result<Message, DeliveryError> + Send>;
+
+/// The queue of one subscription.
+pub(crate) struct Lane {
+    pub(crate) endpoint: Mutex<Arc<Endpoint>>,
+    pub(crate) state: Mutex<LaneState>,
+}
+
+#[derive(Default)]
+pub(crate) struct LaneState {
+    pub(crate) queue: VecDeque<Render>,
+    /// Whether a task is working on the queue.
+    pub(crate) running: bool,
+    /// Whether the subscription is gone.
+    pub(crate) closed: bool,
+    pub(crate) counts: DeliveryCounts,
+}
+
+impl Lane {
+    pub(crate) fn new(endpoint: Endpoint, counts: DeliveryCounts) -> Self {
+        Self {
+            endpoint: Mutex::new(Arc::new(endpoint)),
+            state: Mutex::new(LaneState { counts, ..LaneState::default() }),
+        }
+    }
+
+    /// Adds a message; when the queue is full the oldest one goes, because the newest state is worth more. Returns
+    /// whether a task has to be started.
+    pub(crate) fn push(&self, render: Render, max: usize) -> bool {
+        let mut state = self.state.lock();
+        if state.closed {
+            return false;
+        }
+        if state.queue.len() >= max.max(1) {
+            state.queue.pop_front();
+            state.counts.waiting -= 1;
+            state.counts.dropped += 1;
+            state.counts.failing = true;
+        }
+        state.queue.push_back(render);
+        state.counts.waiting += 1;
+        !std::mem::replace(&mut state.running, true)
+    }
+
+    /// The next message, or `None` after which the task ends.
+    pub(crate) fn next(&self) -> Option<Render> {
+        let mut state = self.state.lock();
+        let next = if state.closed { None } else { state.queue.pop_front() };
+        state.running = next.is_some();
+        next
+    }
+
+    pub(crate) fn attempt(&self, now: Timestamp) {
+        self.state.lock().counts.last_attempt = Some(now);
+    }
+
+    pub(crate) fn attempt_failed(&self, now: Timestamp, error: &DeliveryError) {
+        let mut state = self.state.lock();
+        state.counts.last_failure = Some(now);
+        state.counts.last_error = Some(error.to_string().into());
+    }
+
+    pub(crate) fn finished(&self, now: Timestamp, success: bool) {
+        let mut state = self.state.lock();
+        state.counts.waiting -= 1;
+        state.counts.sent += 1;
+        state.counts.failing = !success;
+        if success {
+            state.counts.last_success = Some(now);
+        } else {
+            state.counts.failed += 1;
+        }
+    }
+}
