@@ -1,0 +1,292 @@
+//! The broker: state, journal, subscriptions and watches, and the operations on them.
+
+mod batch;
+mod discovery;
+mod entities;
+mod query;
+mod subscribe;
+mod watch;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use morgana_engine::{HttpClient, HttpTransport, Notifier, NotifierOptions, Transport};
+use morgana_journal::{Durability, Journal, SnapshotError, Source, Ticket};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+use tokio_util::sync::CancellationToken;
+
+use self::watch::Watchers;
+pub(crate) use self::{
+    batch::BatchOperation,
+    discovery::{AttributeUse, TypeUse},
+};
+pub use self::{
+    batch::{BatchFailure, BatchResult, UpsertMode},
+    entities::AppendMode,
+    query::{EntityQuery, Page},
+    watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
+};
+use crate::{
+    Context, ContextOptions, Contexts, Error,
+    model::{
+        Changes, Entity, Json, Record, Timestamp, decode_record, encode_context, encode_delete,
+        encode_entity, encode_subscription,
+    },
+    store::Store,
+    subscriptions::Subscriptions,
+};
+
+/// How a broker keeps its state and talks to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// The folder of the broker's state; one broker at a time.
+    pub dir: PathBuf,
+    /// When a change is acknowledged.
+    pub durability: Durability,
+    /// Milliseconds between two writes to the disk with `interval`.
+    pub sync_interval_ms: u64,
+    /// A snapshot is taken once the log is larger than this and than the last snapshot, in bytes.
+    pub snapshot_after_bytes: u64,
+    /// Where contexts may be fetched from.
+    pub contexts: ContextOptions,
+    /// How notifications are queued and retried.
+    pub notifications: NotifierOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let journal = morgana_journal::Options::default();
+        Self {
+            dir: PathBuf::from("ngsi-ld"),
+            durability: journal.durability,
+            sync_interval_ms: journal.sync_interval_ms,
+            snapshot_after_bytes: journal.snapshot_after_bytes,
+            contexts: ContextOptions::default(),
+            notifications: NotifierOptions::default(),
+        }
+    }
+}
+
+/// Why a broker could not be opened.
+#[derive(Debug, ThisError)]
+pub enum OpenError {
+    /// Its state could not be read.
+    #[error("cannot open the state of the NGSI-LD broker")]
+    Journal(#[from] morgana_journal::OpenError),
+    /// There is no tokio runtime for its tasks.
+    #[error("an NGSI-LD broker must be opened inside a tokio runtime")]
+    NoRuntime(#[from] tokio::runtime::TryCurrentError),
+}
+
+/// An NGSI-LD broker. Cheap to clone; all clones are the same broker.
+///
+/// Writes take one short lock, in which the change is decided, appended to the journal and put into memory; the
+/// caller then waits for the disk outside of it. Readers only ever wait for the moment in which an entity is swapped.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: RwLock<Store>,
+    /// Orders writes. Whatever it guards is elsewhere, so that readers need not take it.
+    writing: Mutex<()>,
+    journal: Journal,
+    contexts: Contexts,
+    subscriptions: RwLock<Subscriptions>,
+    notifier: Notifier,
+    watchers: Watchers,
+    stop: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Broker {
+    /// Opens the broker whose state is in `options.dir`, or starts an empty one there. Blocks while it reads. The
+    /// tasks it needs run on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or another process has it open.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let transport = HttpTransport::new(HttpClient::new(Duration::from_secs(5)));
+        Self::open_with(options, Arc::new(transport))
+    }
+
+    /// Like [`open`](Self::open), with a way of its own to deliver notifications.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(options: Options, transport: Arc<dyn Transport>) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Handle::try_current()?;
+        let mut store = Store::default();
+        let mut subscriptions = Subscriptions::default();
+        let journal = morgana_journal::Options {
+            dir: options.dir,
+            durability: options.durability,
+            sync_interval_ms: options.sync_interval_ms,
+            snapshot_after_bytes: options.snapshot_after_bytes,
+            ..morgana_journal::Options::default()
+        };
+        let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
+            match decode_record(record)? {
+                Record::Entity(entity) => drop(store.put(Arc::new(entity))),
+                Record::NoEntity(id) => drop(store.remove(&id)),
+                Record::Subscription(id, document) => subscriptions.restore(id, document),
+                Record::NoSubscription(id) => subscriptions.forget(&id),
+                Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
+            }
+            Ok::<_, minicbor::decode::Error>(())
+        })?;
+        let inner = Inner {
+            store: RwLock::new(store),
+            writing: Mutex::new(()),
+            journal,
+            contexts: Contexts::new(options.contexts),
+            subscriptions: RwLock::new(subscriptions),
+            notifier: Notifier::new(options.notifications, transport, runtime.clone()),
+            watchers: Watchers::default(),
+            stop: CancellationToken::new(),
+        };
+        let broker = Self { inner: Arc::new(inner) };
+        broker.revive_subscriptions();
+        runtime.spawn(keep_small(
+            Arc::downgrade(&broker.inner),
+            broker.inner.journal.clone(),
+            broker.inner.stop.clone(),
+        ));
+        Ok(broker)
+    }
+
+    /// Lets notifications under way finish, writes the counts of subscriptions, and makes everything durable. Changes
+    /// after this are refused only by who stops serving; the folder is free when the last clone is gone.
+    pub async fn shutdown(&self, patience: Duration) {
+        self.inner.notifier.shutdown(patience).await;
+        if let Err(error) = self.save_counts().await {
+            tracing::warn!(%error, "cannot save what became of notifications");
+        }
+        self.inner.stop.cancel();
+    }
+
+    /// The context that a document or a request names; the core context for `None`.
+    ///
+    /// # Errors
+    /// When it is not a context or cannot be fetched.
+    pub async fn context(&self, source: Option<&Json>) -> Result<Arc<Context>, Error> {
+        self.inner.contexts.resolve(source).await
+    }
+
+    /// How many entities there are.
+    pub fn entity_count(&self) -> usize {
+        self.inner.store.read().len()
+    }
+
+    /// Runs `change` while no other write runs, and returns when what it wrote is durable.
+    async fn write<T>(&self, change: impl FnOnce(&mut Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.inner.journal.room().await?;
+        let (result, last) = {
+            let _writing = self.inner.writing.lock();
+            let mut write = Write { inner: &self.inner, now: Timestamp::now(), last: None };
+            let result = change(&mut write);
+            (result, write.last)
+        };
+        if let Some(ticket) = last {
+            ticket.durable().await?;
+        }
+        result
+    }
+}
+
+/// A write under way: the only way to change the broker's state.
+struct Write<'a> {
+    inner: &'a Inner,
+    now: Timestamp,
+    last: Option<Ticket>,
+}
+
+impl Write<'_> {
+    fn get(&self, id: &str) -> Option<Arc<Entity>> {
+        self.inner.store.read().get(id).cloned()
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), Error> {
+        // Tickets resolve in order, so the last one stands for all.
+        self.last = Some(self.inner.journal.append(record)?);
+        Ok(())
+    }
+
+    /// Puts an entity in and tells who wants to know.
+    fn put(&mut self, entity: Entity, changes: &Changes) -> Result<(), Error> {
+        self.append(&encode_entity(&entity))?;
+        let entity = Arc::new(entity);
+        let old = self.inner.store.write().put(Arc::clone(&entity));
+        let kind = if old.is_none() { ChangeKind::Created } else { ChangeKind::Updated };
+        self.tell(&entity, kind, changes);
+        Ok(())
+    }
+
+    /// Takes an entity out and tells who wants to know.
+    fn delete(&mut self, id: &str) -> Result<(), Error> {
+        if self.get(id).is_none() {
+            return Err(Error::entity_not_found(id));
+        }
+        self.append(&encode_delete(id))?;
+        if let Some(old) = self.inner.store.write().remove(id) {
+            let mut changes = Changes::all_created(&old);
+            changes.deleted = std::mem::take(&mut changes.created);
+            self.tell(&old, ChangeKind::Deleted, &changes);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, entity: &Arc<Entity>, kind: ChangeKind, changes: &Changes) {
+        self.inner.watchers.tell(entity, kind, changes);
+        self.inner.notify(entity, kind, changes, self.now);
+    }
+}
+
+/// Takes a snapshot whenever the log has grown large. Holds the broker only while it takes one.
+async fn keep_small(broker: std::sync::Weak<Inner>, journal: Journal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = journal.snapshot_due() => {}
+            () = stop.cancelled() => return,
+        }
+        let Some(inner) = broker.upgrade() else { return };
+        let taken = tokio::task::spawn_blocking(move || inner.snapshot()).await;
+        match taken {
+            Ok(Ok(bytes)) => tracing::info!(bytes, "took a snapshot"),
+            Ok(Err(error)) => tracing::error!(%error, "cannot take a snapshot; the log keeps everything"),
+            Err(error) => tracing::error!(%error, "the snapshot ended early"),
+        }
+    }
+}
+
+impl Inner {
+    /// Streams the whole state into a snapshot. Entities may change meanwhile: what is read is at least as new as the
+    /// start of the snapshot, and later changes are in the log.
+    fn snapshot(&self) -> Result<u64, SnapshotError> {
+        let mut snapshot = self.journal.begin_snapshot()?;
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let (entities, next) = self.store.read().scan(None, start, 512);
+            for entity in entities {
+                snapshot.push(&encode_entity(&entity))?;
+            }
+            from = next;
+        }
+        for (key, terms) in self.subscriptions.read().contexts() {
+            snapshot.push(&encode_context(&key, &terms))?;
+        }
+        for (id, document) in self.stored_subscriptions() {
+            snapshot.push(&encode_subscription(&id, Some(&document)))?;
+        }
+        tokio::runtime::Handle::current().block_on(snapshot.finish())
+    }
+}

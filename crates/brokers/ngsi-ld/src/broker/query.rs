@@ -1,0 +1,182 @@
+//! Queries over entities (NGSI-LD 5.7.2).
+
+use std::{collections::HashSet, sync::Arc};
+
+use regex::Regex;
+
+use super::Broker;
+use crate::{
+    Context, Error,
+    model::{Entity, Name, check_name},
+    query::{Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
+};
+
+/// How many entities are looked at while the store is locked for reading: writers wait no longer than that.
+const SCAN_STEP: usize = 256;
+
+/// Which entities are asked for. The default asks for all.
+#[derive(Debug, Clone, Default)]
+pub struct EntityQuery {
+    ids: Vec<Box<str>>,
+    id_pattern: Option<Regex>,
+    types: Option<TypeSelection>,
+    attributes: Vec<Name>,
+    q: Option<Query>,
+    scopes: Option<ScopeQuery>,
+}
+
+/// A page of entities.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The entities.
+    pub entities: Vec<Arc<Entity>>,
+    /// Whether there are more behind them.
+    pub more: bool,
+    /// How many there are on all pages, when that was asked for.
+    pub total: Option<usize>,
+}
+
+impl EntityQuery {
+    /// Only entities with one of these ids.
+    pub fn with_ids(mut self, ids: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.ids = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Only entities whose id matches this regular expression.
+    ///
+    /// # Errors
+    /// When it is not a regular expression, or would take too much memory.
+    pub fn with_id_pattern(mut self, pattern: &str) -> Result<Self, Error> {
+        self.id_pattern = Some(id_pattern(pattern)?);
+        Ok(self)
+    }
+
+    /// Only entities of these types: a type selection such as `A,B` or `(A;B),C` (NGSI-LD 4.17).
+    ///
+    /// # Errors
+    /// When it is not a type selection.
+    pub fn with_types(mut self, selection: &str, context: &Context) -> Result<Self, Error> {
+        self.types = TypeSelection::parse(selection, context)?;
+        Ok(self)
+    }
+
+    /// Only entities that have one of these attributes.
+    ///
+    /// # Errors
+    /// When one is not a name.
+    pub fn with_attributes<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a str>,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        for name in names {
+            check_name(name, "attribute name")?;
+            self.attributes.push(Name::new(&context.expand(name)));
+        }
+        Ok(self)
+    }
+
+    /// Only entities that match a query (NGSI-LD 4.9).
+    ///
+    /// # Errors
+    /// When it is not a query.
+    pub fn with_q(mut self, q: &str, context: &Context) -> Result<Self, Error> {
+        self.q = Some(Query::parse(q, context)?);
+        Ok(self)
+    }
+
+    /// Only entities in these scopes (NGSI-LD 4.19).
+    ///
+    /// # Errors
+    /// When it is not a scope query.
+    pub fn with_scopes(mut self, scope_q: &str) -> Result<Self, Error> {
+        self.scopes = Some(scope_query(scope_q)?);
+        Ok(self)
+    }
+
+    /// Whether the entity is asked for.
+    pub fn matches(&self, entity: &Entity) -> bool {
+        (self.ids.is_empty() || self.ids.contains(&entity.id))
+            && self.types.as_ref().is_none_or(|types| types.matches(&entity.types))
+            && (self.attributes.is_empty() || self.attributes.iter().any(|name| entity.has(name)))
+            && self.id_pattern.as_ref().is_none_or(|pattern| pattern.is_match(&entity.id))
+            && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
+            && self.q.as_ref().is_none_or(|q| q.matches(entity))
+    }
+
+    /// Whether a type or ids are all that is asked for, so that what the index finds needs no second look.
+    fn index_is_exact(&self) -> bool {
+        matches!(self.types, Some(TypeSelection::Is(_)))
+            && self.ids.is_empty()
+            && self.attributes.is_empty()
+            && self.id_pattern.is_none()
+            && self.scopes.is_none()
+            && self.q.is_none()
+    }
+}
+
+impl Broker {
+    /// The entities that match, in the order of their creation: at most `limit` after the first `offset`. With
+    /// `count`, also how many there are on all pages, for which all of them have to be looked at.
+    pub fn query(&self, query: &EntityQuery, offset: usize, limit: usize, count: bool) -> Page {
+        self.query_any(std::slice::from_ref(query), offset, limit, count)
+    }
+
+    /// The entities that match one of several queries; see [`Self::query`].
+    pub(crate) fn query_any(
+        &self,
+        queries: &[EntityQuery],
+        offset: usize,
+        limit: usize,
+        count: bool,
+    ) -> Page {
+        let matches = |entity: &Entity| queries.iter().any(|query| query.matches(entity));
+        let mut page = Page::default();
+        let mut seen = 0;
+        // Returns whether to go on.
+        let mut take = |entity: Arc<Entity>| {
+            seen += 1;
+            if seen > offset && page.entities.len() < limit {
+                page.entities.push(entity);
+            } else if seen > offset {
+                page.more = true;
+            }
+            count || !page.more
+        };
+        if queries.iter().all(|query| !query.ids.is_empty()) {
+            let found: Vec<_> = {
+                let store = self.inner.store.read();
+                let mut ids: Vec<_> = queries.iter().flat_map(|query| &query.ids).collect();
+                let mut seen = HashSet::new();
+                ids.retain(|id| seen.insert(*id));
+                ids.into_iter().filter_map(|id| store.get(id).cloned()).collect()
+            };
+            for entity in found.into_iter().filter(|entity| matches(entity)) {
+                if !take(entity) {
+                    break;
+                }
+            }
+        } else {
+            let covers: Option<Vec<_>> =
+                queries.iter().map(|query| query.types.as_ref().map(TypeSelection::cover)).collect();
+            let cover: Option<Vec<&Name>> = covers.map(|covers| covers.into_iter().flatten().collect());
+            let exact = matches!(queries, [query] if query.index_is_exact());
+            let step = if exact { SCAN_STEP.min(offset + limit + 1) } else { SCAN_STEP };
+            let mut from = Some(0);
+            'pages: while let Some(start) = from {
+                let (found, next) = self.inner.store.read().scan(cover.as_deref(), start, step);
+                from = next;
+                for entity in found {
+                    if (exact || matches(&entity)) && !take(entity) {
+                        break 'pages;
+                    }
+                }
+            }
+        }
+        if count {
+            page.total = Some(seen);
+        }
+        page
+    }
+}

@@ -1,0 +1,135 @@
+//! The HTTP binding (NGSI-LD 6) under `/ngsi-ld/v1`; one file a resource. A handler takes typed input, makes one call
+//! to the broker, and gives a view.
+
+mod attributes;
+mod batch;
+mod discovery;
+mod entities;
+mod params;
+mod reply;
+mod request;
+mod subscriptions;
+mod unsupported;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::MethodRouter,
+};
+use http::StatusCode;
+use morgana_engine::{Access, Problem, ServerError, require_token};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Broker, Error, ErrorKind};
+
+/// How a broker answers over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Who may use it.
+    pub access: Access,
+    /// The largest request body, in bytes.
+    pub body_max_bytes: usize,
+    /// Entities or subscriptions on a page when the request does not say.
+    pub page_default: usize,
+    /// The most that a request may ask for on one page.
+    pub page_max: usize,
+    /// Whether a query without any criterion is answered with all entities, as FIWARE clients expect. NGSI-LD 5.7.2.4
+    /// refuses it.
+    pub lenient_queries: bool,
+    /// Milliseconds that requests under way get when the server stops.
+    pub patience_ms: u64,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            access: Access::Open,
+            body_max_bytes: 16 * 1024 * 1024,
+            page_default: 20,
+            page_max: 1000,
+            lenient_queries: true,
+            patience_ms: 5_000,
+        }
+    }
+}
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+struct Door {
+    broker: Broker,
+    options: Arc<HttpOptions>,
+}
+
+/// Where the binding lives.
+const ROOT: &str = "/ngsi-ld/v1";
+
+/// The broker's HTTP interface, with `/ngsi-ld/v1` in front of every path.
+pub fn router(broker: Broker, options: HttpOptions) -> Router {
+    let access = options.access.clone();
+    let door = Door { broker, options: Arc::new(options) };
+    let mut router = Router::new();
+    let routes = entities::routes()
+        .into_iter()
+        .chain(attributes::routes())
+        .chain(batch::routes())
+        .chain(subscriptions::routes())
+        .chain(discovery::routes())
+        .chain(unsupported::routes());
+    for (path, handler) in routes {
+        let path = format!("{ROOT}{path}");
+        if !path.contains("{*") {
+            // Existing clients write some of these paths with a slash at the end.
+            router = router.route(&format!("{path}/"), handler.clone());
+        }
+        router = router.route(&path, handler);
+    }
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_path)
+        .layer(middleware::from_fn(refuse_tenants))
+        .layer(middleware::from_fn_with_state(access, require_token))
+        .with_state(door)
+}
+
+/// Serves the broker on `listener` until `stop`, then lets requests under way finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    broker: Broker,
+    options: HttpOptions,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), ServerError> {
+    let patience = Duration::from_millis(options.patience_ms);
+    morgana_engine::serve(listener, router(broker, options), stop, patience).await
+}
+
+/// A path below the root and what answers there.
+type Route = (&'static str, MethodRouter<Door>);
+
+async fn unknown_path(request: Request) -> Response {
+    let detail = format!("there is no resource {}", request.uri().path());
+    Error::new(ErrorKind::ResourceNotFound, detail).into_response()
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let detail = format!("{} is not a method of {}", request.method(), request.uri().path());
+    Problem::of(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
+}
+
+/// A broker of one silo has one tenant (NGSI-LD 4.14).
+async fn refuse_tenants(request: Request, next: Next) -> Response {
+    if request.headers().get("ngsild-tenant").is_some_and(|tenant| !tenant.is_empty()) {
+        let detail = "this broker has one tenant only; leave out the NGSILD-Tenant header";
+        return Error::new(ErrorKind::NoMultiTenantSupport, detail).into_response();
+    }
+    next.run(request).await
+}
+
+type Shared = State<Door>;

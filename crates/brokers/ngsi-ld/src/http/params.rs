@@ -1,0 +1,218 @@
+use super::HttpOptions;
+use crate::{
+    AppendMode, Context, Error,
+    model::{Form, Name, Projection, Representation, View},
+};
+
+/// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
+const NOT_YET: [(&str, &str); 16] = [
+    ("georel", "a geo-query (parameter georel)"),
+    ("geometry", "a geo-query (parameter geometry)"),
+    ("coordinates", "a geo-query (parameter coordinates)"),
+    ("geoproperty", "a geo-query (parameter geoproperty)"),
+    ("csf", "a context source filter (parameter csf)"),
+    ("join", "linked entity retrieval (parameter join)"),
+    ("joinLevel", "linked entity retrieval (parameter joinLevel)"),
+    ("containedBy", "linked entity retrieval (parameter containedBy)"),
+    ("orderBy", "ordering of results (parameter orderBy)"),
+    ("collation", "ordering of results (parameter collation)"),
+    ("entityMap", "entity maps (parameter entityMap)"),
+    ("expandValues", "expansion of values (parameter expandValues)"),
+    ("jsonKeys", "JSON members kept from expansion (parameter jsonKeys)"),
+    ("splitEntities", "distributed operations (parameter splitEntities)"),
+    ("onlyIds", "lists of ids (parameter onlyIds)"),
+    ("observedAt", "one observedAt for all attributes (parameter observedAt)"),
+];
+
+/// The parameters of a request's URL.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Error> {
+        let pairs: Vec<(String, String)> = form_pairs(query.unwrap_or_default());
+        if let Some((_, what)) = NOT_YET.iter().find(|(name, _)| pairs.iter().any(|(key, _)| key == name)) {
+            return Err(Error::unsupported(what));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a parameter; one that is there but empty is an error.
+    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Error> {
+        match self.0.iter().find(|(key, _)| key == name) {
+            Some((_, value)) if value.is_empty() => Err(Error::bad(format!("parameter {name} is empty"))),
+            Some((_, value)) => Ok(Some(value)),
+            None => Ok(None),
+        }
+    }
+
+    /// A list with commas; an empty list when it is not there.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<&str>, Error> {
+        Ok(self.get(name)?.map(|value| value.split(',').map(str::trim).collect()).unwrap_or_default())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
+        match self.get(name)? {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => {
+                Err(Error::bad(format!("parameter {name} must be true or false, not \"{other}\"")))
+            }
+        }
+    }
+
+    fn number(&self, name: &str) -> Result<Option<usize>, Error> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| {
+                Error::bad(format!("parameter {name} must be a number from 0 on, not \"{value}\""))
+            })
+        };
+        self.get(name)?.map(parse).transpose()
+    }
+
+    /// Whether `options` has this word.
+    pub(super) fn option(&self, word: &str) -> bool {
+        self.0
+            .iter()
+            .filter(|(key, _)| key == "options")
+            .any(|(_, value)| value.split(',').any(|one| one.trim() == word))
+    }
+
+    /// Offset, limit, and whether to count (NGSI-LD 6.3.10, 6.3.13).
+    pub(super) fn paging(&self, options: &HttpOptions) -> Result<Paging, Error> {
+        let count = self.flag("count")?;
+        let limit = self.number("limit")?.unwrap_or(options.page_default);
+        if limit == 0 && !count {
+            return Err(Error::bad("parameter limit may be 0 only together with count=true"));
+        }
+        if limit > options.page_max {
+            let detail =
+                format!("parameter limit is {limit}; this broker gives at most {} at once", options.page_max);
+            return Err(Error::new(crate::ErrorKind::TooManyResults, detail));
+        }
+        Ok(Paging { offset: self.number("offset")?.unwrap_or_default(), limit, count })
+    }
+
+    /// How a request body writes attributes.
+    pub(super) fn form(&self) -> Result<Form, Error> {
+        let simplified = matches!(self.get("format")?, Some("keyValues" | "simplified"));
+        let simplified = simplified || self.option("keyValues") || self.option("simplified");
+        Ok(if simplified { Form::Simplified } else { Form::Full })
+    }
+
+    pub(super) fn append_mode(&self) -> AppendMode {
+        if self.option("noOverwrite") { AppendMode::NoOverwrite } else { AppendMode::Overwrite }
+    }
+
+    /// How entities are to be shown (NGSI-LD 6.3.7, 6.3.11, 4.21).
+    pub(super) fn view(&self, context: &Context) -> Result<View, Error> {
+        let representation = match self.get("format")? {
+            Some("normalized") => Representation::Normalized,
+            Some("concise") => Representation::Concise,
+            Some("keyValues" | "simplified") => Representation::Simplified,
+            Some(other) => {
+                return Err(Error::bad(format!(
+                    "parameter format \"{other}\" is not one of normalized, concise, simplified"
+                )));
+            }
+            None if self.option("keyValues") || self.option("simplified") => Representation::Simplified,
+            None if self.option("concise") => Representation::Concise,
+            None => Representation::Normalized,
+        };
+        let attributes = self.names("attrs", context)?;
+        let pick = self.members("pick", context)?;
+        let omit = self.members("omit", context)?;
+        if attributes.is_some() && (pick.is_some() || omit.is_some()) {
+            return Err(Error::bad("parameter attrs cannot be combined with pick or omit"));
+        }
+        let dataset_ids = self.list("datasetId")?;
+        let dataset_id = |id: &&str| if *id == "@none" { None } else { Some((*id).into()) };
+        let projection = Projection {
+            attributes,
+            pick,
+            omit: omit.unwrap_or_default(),
+            dataset_ids: (!dataset_ids.is_empty()).then(|| dataset_ids.iter().map(dataset_id).collect()),
+        };
+        let sys_attrs = self.option("sysAttrs") || self.flag("sysAttrs")?;
+        Ok(View { representation, sys_attrs, projection, language: self.get("lang")?.map(Into::into) })
+    }
+
+    /// A list of attribute names, expanded.
+    pub(super) fn names(&self, parameter: &str, context: &Context) -> Result<Option<Vec<Name>>, Error> {
+        let names = self.list(parameter)?;
+        let name = |term: &&str| context.name(term, parameter);
+        if names.is_empty() {
+            Ok(None)
+        } else {
+            names.iter().map(name).collect::<Result<Vec<_>, _>>().map(Some)
+        }
+    }
+
+    fn members(&self, parameter: &str, context: &Context) -> Result<Option<Vec<(Box<str>, Name)>>, Error> {
+        if self.get(parameter)?.is_some_and(|value| value.contains('{')) {
+            return Err(Error::unsupported("projection of linked entities (pick or omit with {})"));
+        }
+        let Some(names) = self.names(parameter, context)? else { return Ok(None) };
+        Ok(Some(self.list(parameter)?.into_iter().map(Into::into).zip(names).collect()))
+    }
+
+    /// The parameters again, with another offset.
+    pub(super) fn with_offset(&self, offset: usize) -> String {
+        let rest = self.0.iter().filter(|(key, _)| key != "offset");
+        let mut text: String =
+            rest.map(|(key, value)| format!("{}={}&", encode(key), encode(value))).collect();
+        text.push_str(&format!("offset={offset}"));
+        text
+    }
+}
+
+/// Which page is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paging {
+    pub(super) offset: usize,
+    pub(super) limit: usize,
+    pub(super) count: bool,
+}
+
+/// The pairs of a query string, decoded.
+fn form_pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+        .collect()
+}
+
+/// Percent-decodes. A plus is kept: in `q` and in date-times it is a plus, and clients rarely encode it.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                bytes.push(hex(*high).unwrap_or_default() << 4 | hex(*low).unwrap_or_default());
+                rest = after;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:/,*".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

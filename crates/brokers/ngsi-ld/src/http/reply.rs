@@ -1,0 +1,162 @@
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use morgana_engine::Problem;
+use serde::Serialize;
+
+use super::{
+    params::{Paging, Params},
+    request::Accepted,
+};
+use crate::{
+    Changes, Context, Error, ErrorKind,
+    model::{Entity, Rendered, View},
+    subscriptions::link_header,
+};
+
+/// NGSI-LD 6.3.2, table 6.3.2-1. What this broker does not do yet is 501, so that a client can tell it from 422.
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::BadRequestData => StatusCode::BAD_REQUEST,
+        ErrorKind::AlreadyExists => StatusCode::CONFLICT,
+        ErrorKind::OperationNotSupported | ErrorKind::NoMultiTenantSupport => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::ResourceNotFound | ErrorKind::NonexistentTenant => StatusCode::NOT_FOUND,
+        ErrorKind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::TooComplexQuery | ErrorKind::TooManyResults => StatusCode::FORBIDDEN,
+        ErrorKind::LdContextNotAvailable | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: error.kind().iri().to_owned(),
+            title: error.kind().title().to_owned(),
+            detail: Some(error.detail().to_owned()),
+            status: status(error.kind()).as_u16(),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(&self).into_response()
+    }
+}
+
+/// A body in the accepted form. With JSON, a Link header names the context, when a URL can.
+pub(super) fn body(
+    status: StatusCode,
+    body: &impl Serialize,
+    context: &Context,
+    accepted: Accepted,
+) -> Response {
+    let bytes = match serde_json::to_vec(body) {
+        Ok(bytes) => bytes,
+        Err(error) => return Error::new(ErrorKind::InternalError, error.to_string()).into_response(),
+    };
+    let content_type = match accepted {
+        Accepted::Json => "application/json",
+        Accepted::LdJson => "application/ld+json",
+    };
+    let mut response =
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], bytes).into_response();
+    if accepted == Accepted::Json
+        && let Some(link) = context.link().and_then(|url| HeaderValue::try_from(link_header(url)).ok())
+    {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
+/// One entity.
+pub(super) fn entity(entity: &Entity, context: &Context, view: &View, accepted: Accepted) -> Response {
+    let rendered = Rendered { entity, context, view, with_context: accepted == Accepted::LdJson };
+    body(StatusCode::OK, &rendered, context, accepted)
+}
+
+/// A list of entities.
+pub(super) fn entities(
+    entities: &[Arc<Entity>],
+    context: &Context,
+    view: &View,
+    accepted: Accepted,
+) -> Response {
+    let with_context = accepted == Accepted::LdJson;
+    let rendered: Vec<_> =
+        entities.iter().map(|entity| Rendered { entity, context, view, with_context }).collect();
+    body(StatusCode::OK, &rendered, context, accepted)
+}
+
+/// Adds links to the pages around, and the count (NGSI-LD 6.3.10, 6.3.13).
+pub(super) fn page(
+    mut response: Response,
+    path: &str,
+    params: &Params,
+    paging: Paging,
+    more: bool,
+    total: Option<usize>,
+) -> Response {
+    let mut link = |offset: usize, rel: &str| {
+        let value =
+            format!("<{path}?{}>; rel=\"{rel}\"; type=\"application/ld+json\"", params.with_offset(offset));
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().append(header::LINK, value);
+        }
+    };
+    if more && paging.limit > 0 {
+        link(paging.offset + paging.limit, "next");
+    }
+    if paging.offset > 0 && paging.limit > 0 {
+        link(paging.offset.saturating_sub(paging.limit), "prev");
+    }
+    if let Some(total) = total {
+        response.headers_mut().insert("ngsild-results-count", total.into());
+    }
+    response
+}
+
+/// What became of the attributes that a request named (NGSI-LD 5.2.18).
+#[derive(Serialize)]
+struct UpdateResult<'a> {
+    updated: Vec<std::borrow::Cow<'a, str>>,
+    #[serde(rename = "notUpdated")]
+    not_updated: Vec<NotUpdated<'a>>,
+}
+
+#[derive(Serialize)]
+struct NotUpdated<'a> {
+    #[serde(rename = "attributeName")]
+    attribute_name: std::borrow::Cow<'a, str>,
+    reason: &'a str,
+}
+
+/// 204 when everything was done, 207 with the rest when not.
+pub(super) fn changes(changes: &Changes, context: &Context) -> Response {
+    if changes.not_updated.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let done = [&changes.created, &changes.updated, &changes.deleted].into_iter().flatten();
+    let result = UpdateResult {
+        updated: done.map(|name| context.compact(name)).collect(),
+        not_updated: changes
+            .not_updated
+            .iter()
+            .map(|refused| NotUpdated {
+                attribute_name: context.compact(&refused.name),
+                reason: refused.reason,
+            })
+            .collect(),
+    };
+    body(StatusCode::MULTI_STATUS, &result, context, Accepted::Json)
+}
+
+/// 201 with the place of what was created.
+pub(super) fn created(path: &str, id: &str) -> Response {
+    let location = HeaderValue::try_from(format!("{path}/{id}"));
+    match location {
+        Ok(location) => (StatusCode::CREATED, [(header::LOCATION, location)]).into_response(),
+        Err(_) => StatusCode::CREATED.into_response(),
+    }
+}

@@ -1,0 +1,198 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use morgana_engine::Problem;
+
+use super::{Door, params::Params};
+use crate::{Broker, Context, Error, ErrorKind, model::Json};
+
+/// The form of an answer's body (NGSI-LD 6.3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// `application/json`; the context is in the Link header.
+    Json,
+    /// `application/ld+json`; the context is in the body.
+    LdJson,
+}
+
+/// A request without a body: its parameters, its context, and the form of answer it accepts.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) params: Params,
+    pub(super) context: Arc<Context>,
+    pub(super) accepted: Accepted,
+    pub(super) path: String,
+}
+
+impl FromRequestParts<Door> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
+        let accepted = accepted(&parts.headers)?;
+        let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
+        let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
+        let context =
+            door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
+        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned() })
+    }
+}
+
+/// A request with a JSON body.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) params: Params,
+    pub(super) body: Json,
+    pub(super) accepted: Accepted,
+    pub(super) path: String,
+    link: Option<String>,
+    is_ld: bool,
+}
+
+impl FromRequest<Door> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, door: &Door) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let accepted = accepted(&parts.headers)?;
+        let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
+        let content_type =
+            parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_ld =
+            match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+                "application/json" | "application/merge-patch+json" => false,
+                "application/ld+json" => true,
+                other => {
+                    let detail =
+                        format!("a body must be application/json or application/ld+json, not \"{other}\"");
+                    return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).into_response());
+                }
+            };
+        let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
+        if is_ld && link.is_some() {
+            let detail = "an application/ld+json body has its own @context; leave out the Link header";
+            return Err(Error::bad(detail).into_response());
+        }
+        let bytes = read(body, &parts.headers, door.options.body_max_bytes).await?;
+        let body = Json::parse(&bytes).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, format!("the body is not JSON: {error}")).into_response()
+        })?;
+        Ok(Self {
+            params,
+            body,
+            accepted,
+            path: parts.uri.path().to_owned(),
+            link: link.map(Into::into),
+            is_ld,
+        })
+    }
+}
+
+impl Sent {
+    /// The context of the body as a whole (NGSI-LD 6.3.5).
+    pub(super) async fn context(&self, broker: &Broker) -> Result<Arc<Context>, Error> {
+        self.context_of(&self.body, broker).await
+    }
+
+    /// The context of one document of the body.
+    pub(super) async fn context_of(&self, document: &Json, broker: &Broker) -> Result<Arc<Context>, Error> {
+        match (self.is_ld, document.get("@context")) {
+            (true, None) => Err(Error::bad("an application/ld+json body needs an @context")),
+            (true, own) => broker.context(own).await,
+            (false, Some(_)) => Err(Error::bad(
+                "an application/json body cannot have an @context; send it as application/ld+json",
+            )),
+            (false, None) => broker.context(self.link.as_deref().map(Json::from).as_ref()).await,
+        }
+    }
+}
+
+/// Reads a body of at most `max` bytes. A larger one is thrown away as it comes, for a while, so that the client is
+/// still there to read why.
+async fn read(body: Body, headers: &HeaderMap, max: usize) -> Result<bytes::Bytes, Response> {
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let mut stream = body.into_data_stream();
+    let mut bytes = bytes::BytesMut::with_capacity(length.unwrap_or(0).min(max));
+    let mut too_large = length.is_some_and(|length| length > max);
+    if !too_large {
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| {
+                Error::new(ErrorKind::InvalidRequest, format!("the body did not arrive: {error}"))
+                    .into_response()
+            })?;
+            if bytes.len() + chunk.len() > max {
+                too_large = true;
+                break;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if too_large {
+        drop(bytes);
+        let rest = async { while let Some(Ok(_)) = stream.next().await {} };
+        let _ = tokio::time::timeout(Duration::from_secs(5), rest).await;
+        let detail = format!("a request body may have at most {max} bytes");
+        return Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response());
+    }
+    Ok(bytes.freeze())
+}
+
+/// The form of answer that the Accept header prefers among those there are.
+fn accepted(headers: &HeaderMap) -> Result<Accepted, Response> {
+    let mut best: Option<(f32, Accepted)> = None;
+    let mut geo = false;
+    let mut any = false;
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or_default().split(',') {
+            any = true;
+            let mut parts = range.split(';').map(str::trim);
+            let form = match parts.next().unwrap_or_default() {
+                "application/json" | "application/*" | "*/*" => Accepted::Json,
+                "application/ld+json" => Accepted::LdJson,
+                "application/geo+json" => {
+                    geo = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            let quality =
+                parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
+            if quality > 0.0 && best.is_none_or(|(known, _)| quality > known) {
+                best = Some((quality, form));
+            }
+        }
+    }
+    match best {
+        Some((_, form)) => Ok(form),
+        None if !any => Ok(Accepted::Json),
+        None if geo => Err(Error::unsupported("GeoJSON (application/geo+json)").into_response()),
+        None => {
+            let detail = "answers are application/json or application/ld+json";
+            Err(Problem::of(StatusCode::NOT_ACCEPTABLE, detail).into_response())
+        }
+    }
+}
+
+/// The URL in the Link header that names the context (NGSI-LD 6.3.5).
+fn context_link(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut found = None;
+    for value in headers.get_all(header::LINK) {
+        let value = value.to_str().map_err(|_| Error::bad("the Link header is not ASCII"))?;
+        for link in value.split(",<").flat_map(|part| part.split(", <")) {
+            if !link.contains("http://www.w3.org/ns/json-ld#context") {
+                continue;
+            }
+            let url = link.trim().trim_start_matches('<').split('>').next().unwrap_or_default();
+            if found.replace(url).is_some() {
+                return Err(Error::bad("the Link header names more than one @context"));
+            }
+        }
+    }
+    Ok(found)
+}

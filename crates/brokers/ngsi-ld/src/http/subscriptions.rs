@@ -1,0 +1,60 @@
+//! `/subscriptions` and `/subscriptions/{id}` (NGSI-LD 6.10, 6.11).
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::StatusCode;
+
+use super::{
+    ROOT, Route, Shared,
+    entities::has_content,
+    reply,
+    request::{Accepted, Asked, Sent},
+};
+use crate::{Error, model::check_uri};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/subscriptions", get(list).post(create)),
+        ("/subscriptions/{id}", get(retrieve).patch(update).delete(remove)),
+    ]
+}
+
+async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
+    let context = sent.context(&door.broker).await?;
+    let id = door.broker.subscribe(sent.body, context).await?;
+    Ok(reply::created(&format!("{ROOT}/subscriptions"), &id))
+}
+
+async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let paging = asked.params.paging(&door.options)?;
+    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted == Accepted::LdJson);
+    let (page, total) =
+        door.broker.subscriptions(paging.offset, paging.limit, &asked.context, sys_attrs, with_context);
+    let response = reply::body(StatusCode::OK, &page, &asked.context, asked.accepted);
+    let more = paging.offset + page.len() < total;
+    Ok(reply::page(response, &asked.path, &asked.params, paging, more, paging.count.then_some(total)))
+}
+
+async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted == Accepted::LdJson);
+    let subscription = door.broker.subscription(&id, &asked.context, sys_attrs, with_context)?;
+    Ok(reply::body(StatusCode::OK, &subscription, &asked.context, asked.accepted))
+}
+
+async fn update(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let context = sent.context(&door.broker).await?;
+    has_content(&sent.body)?;
+    door.broker.update_subscription(&id, sent.body, context).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    door.broker.unsubscribe(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,30 @@
+//! The information model (NGSI-LD 4.2, 4.5): entities and attributes as the broker keeps them, and the pure functions
+//! that read them from JSON, write them as JSON and change them. All names are expanded here.
+
+mod attribute;
+mod change;
+mod codec;
+mod entity;
+mod geometry;
+mod json;
+mod name;
+mod read;
+mod time;
+mod uri;
+mod write;
+
+pub use attribute::{Attribute, Details, Kind};
+pub use change::{Changes, NotUpdated};
+pub(crate) use change::{
+    append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
+};
+pub(crate) use codec::{
+    Record, decode_record, encode_context, encode_delete, encode_entity, encode_subscription,
+};
+pub use entity::{Entity, Fragment};
+pub use json::Json;
+pub use name::Name;
+pub(crate) use read::{Form, Reader, date_time};
+pub use time::Timestamp;
+pub(crate) use uri::{check_name, check_uri, shorten};
+pub use write::{Projection, Rendered, Representation, View};

@@ -1,0 +1,154 @@
+use minicbor::{Decode, Encode};
+
+use super::{Json, Name, Timestamp};
+
+/// The kind of an attribute (NGSI-LD 4.5.2 to 4.5.4, 4.5.18 to 4.5.24).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// A value of any JSON type but null.
+    #[n(0)]
+    Property,
+    /// One or more URIs of other entities.
+    #[n(1)]
+    Relationship,
+    /// A GeoJSON geometry.
+    #[n(2)]
+    GeoProperty,
+    /// Texts by language.
+    #[n(3)]
+    LanguageProperty,
+    /// One or more terms of a vocabulary; expanded like names.
+    #[n(4)]
+    VocabProperty,
+    /// JSON that no context touches.
+    #[n(5)]
+    JsonProperty,
+    /// An ordered list of values.
+    #[n(6)]
+    ListProperty,
+    /// An ordered list of URIs of other entities.
+    #[n(7)]
+    ListRelationship,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Property,
+        Self::Relationship,
+        Self::GeoProperty,
+        Self::LanguageProperty,
+        Self::VocabProperty,
+        Self::JsonProperty,
+        Self::ListProperty,
+        Self::ListRelationship,
+    ];
+
+    /// The kind as in an attribute's `type` member.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Property => "Property",
+            Self::Relationship => "Relationship",
+            Self::GeoProperty => "GeoProperty",
+            Self::LanguageProperty => "LanguageProperty",
+            Self::VocabProperty => "VocabProperty",
+            Self::JsonProperty => "JsonProperty",
+            Self::ListProperty => "ListProperty",
+            Self::ListRelationship => "ListRelationship",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The member that holds an attribute's value.
+    pub fn value_member(self) -> &'static str {
+        match self {
+            Self::Property | Self::GeoProperty => "value",
+            Self::Relationship => "object",
+            Self::LanguageProperty => "languageMap",
+            Self::VocabProperty => "vocab",
+            Self::JsonProperty => "json",
+            Self::ListProperty => "valueList",
+            Self::ListRelationship => "objectList",
+        }
+    }
+}
+
+/// One instance of an attribute. An attribute with several instances (NGSI-LD 4.5.5) is several of these side by
+/// side, with the same name and different dataset ids.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct Attribute {
+    /// The expanded name.
+    #[n(0)]
+    pub name: Name,
+    /// The kind.
+    #[n(1)]
+    pub kind: Kind,
+    /// The value, in the form of its kind: a `Relationship` is a string or an array of strings, a `ListRelationship`
+    /// an array of strings, a `VocabProperty` one or more expanded names.
+    #[n(2)]
+    pub value: Json,
+    /// When the instance came into being.
+    #[n(3)]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[n(4)]
+    pub modified_at: Timestamp,
+    /// When its value was true in the world.
+    #[n(5)]
+    pub observed_at: Option<Timestamp>,
+    /// What most attributes do not have.
+    #[n(6)]
+    pub details: Option<Box<Details>>,
+}
+
+/// The rarer members of an attribute.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct Details {
+    /// Which of several instances this is; a URI.
+    #[n(0)]
+    pub dataset_id: Option<Box<str>>,
+    /// The unit, a UN/CEFACT code.
+    #[n(1)]
+    pub unit_code: Option<Json>,
+    /// The expanded type or types of the entities that a relationship points to.
+    #[n(2)]
+    pub object_type: Vec<Name>,
+    /// Attributes of the attribute.
+    #[n(3)]
+    pub attributes: Vec<Attribute>,
+}
+
+impl Attribute {
+    /// The dataset id of this instance; `None` for the default instance.
+    pub fn dataset_id(&self) -> Option<&str> {
+        self.details.as_ref()?.dataset_id.as_deref()
+    }
+
+    /// The unit of the value.
+    pub fn unit_code(&self) -> Option<&Json> {
+        self.details.as_ref()?.unit_code.as_ref()
+    }
+
+    /// The expanded types of what a relationship points to.
+    pub fn object_type(&self) -> &[Name] {
+        self.details.as_ref().map_or(&[], |details| &details.object_type)
+    }
+
+    /// The attributes of this attribute.
+    pub fn attributes(&self) -> &[Self] {
+        self.details.as_ref().map_or(&[], |details| &details.attributes)
+    }
+
+    /// Whether this is the instance of `name` with `dataset_id`.
+    pub(crate) fn is(&self, name: &Name, dataset_id: Option<&str>) -> bool {
+        self.name == *name && self.dataset_id() == dataset_id
+    }
+
+    pub(crate) fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
+    }
+}

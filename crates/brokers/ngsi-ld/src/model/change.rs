@@ -1,0 +1,363 @@
+//! Changes to an entity, decided without the store: append, update, replace, merge (NGSI-LD 5.6, 5.5.8 to 5.5.12).
+
+use super::{
+    Attribute, Entity, Fragment, Json, Name, Timestamp, View,
+    read::{Form, Reader, is_instance_list, is_null},
+    write::Instances,
+};
+use crate::{Context, Error, ErrorKind};
+
+/// What a change did to an entity's attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Attributes the entity did not have before.
+    pub created: Vec<Name>,
+    /// Attributes that were written over.
+    pub updated: Vec<Name>,
+    /// Attributes of which an instance was deleted.
+    pub deleted: Vec<Name>,
+    /// Attributes the request named that were left as they are.
+    pub not_updated: Vec<NotUpdated>,
+}
+
+/// An attribute that a request named and that was left as it is (NGSI-LD 5.2.19).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotUpdated {
+    /// The attribute.
+    pub name: Name,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl Changes {
+    /// Everything about a new entity.
+    pub(crate) fn all_created(entity: &Entity) -> Self {
+        Self { created: distinct(&entity.attributes), ..Self::default() }
+    }
+
+    /// Whether an attribute changed.
+    pub fn any(&self) -> bool {
+        !(self.created.is_empty() && self.updated.is_empty() && self.deleted.is_empty())
+    }
+
+    fn note(list: &mut Vec<Name>, name: &Name) {
+        if !list.contains(name) {
+            list.push(name.clone());
+        }
+    }
+
+    fn refuse(&mut self, name: &Name, reason: &'static str) {
+        self.not_updated.push(NotUpdated { name: name.clone(), reason });
+    }
+}
+
+fn distinct(attributes: &[Attribute]) -> Vec<Name> {
+    let mut names = Vec::new();
+    for attribute in attributes {
+        Changes::note(&mut names, &attribute.name);
+    }
+    names
+}
+
+/// Adds the fragment's attributes and types to the entity (NGSI-LD 5.6.3); what is there is written over, or left
+/// alone with `overwrite` off.
+pub(crate) fn append(entity: &mut Entity, fragment: Fragment, overwrite: bool, now: Timestamp) -> Changes {
+    let mut changes = Changes::default();
+    head(entity, &fragment);
+    for attribute in fragment.attributes {
+        if !overwrite && entity.has(&attribute.name) {
+            changes.refuse(&attribute.name, "the entity has it already and noOverwrite was asked for");
+        } else {
+            put(entity, attribute, &mut changes);
+        }
+    }
+    delete_all(entity, fragment.deletions, &mut changes);
+    entity.modified_at = now;
+    changes
+}
+
+/// Writes over the attributes that the entity has and leaves out the others (NGSI-LD 5.6.2).
+pub(crate) fn update(entity: &mut Entity, fragment: Fragment, now: Timestamp) -> Changes {
+    let mut changes = Changes::default();
+    head(entity, &fragment);
+    for attribute in fragment.attributes {
+        if entity.attributes.iter().any(|known| known.is(&attribute.name, attribute.dataset_id())) {
+            put(entity, attribute, &mut changes);
+        } else {
+            changes.refuse(&attribute.name, "the entity does not have it");
+        }
+    }
+    delete_all(entity, fragment.deletions, &mut changes);
+    entity.modified_at = now;
+    changes
+}
+
+/// Makes the entity what `new` says, except for its time of creation (NGSI-LD 5.6.18).
+pub(crate) fn replace(entity: &mut Entity, new: Entity) -> Changes {
+    let mut changes = Changes::default();
+    for attribute in &new.attributes {
+        let list = if entity.has(&attribute.name) { &mut changes.updated } else { &mut changes.created };
+        Changes::note(list, &attribute.name);
+    }
+    for attribute in entity.attributes.iter().filter(|old| !new.has(&old.name)) {
+        Changes::note(&mut changes.deleted, &attribute.name);
+    }
+    *entity = Entity { created_at: entity.created_at, ..new };
+    changes
+}
+
+/// Replaces one instance of an attribute that is there (NGSI-LD 5.6.19).
+pub(crate) fn replace_attribute(
+    entity: &mut Entity,
+    fragment: Fragment,
+    now: Timestamp,
+) -> Result<Changes, Error> {
+    let mut changes = Changes::default();
+    for attribute in fragment.attributes {
+        let dataset_id = attribute.dataset_id().map(Box::<str>::from);
+        require(entity, &attribute.name, dataset_id.as_deref())?;
+        put(entity, attribute, &mut changes);
+    }
+    delete_all(entity, fragment.deletions, &mut changes);
+    entity.modified_at = now;
+    Ok(changes)
+}
+
+/// Changes the members that `patch` names of one instance of an attribute (NGSI-LD 5.6.4).
+pub(crate) fn partial_update(
+    entity: &mut Entity,
+    name: &Name,
+    patch: Json,
+    reader: &Reader<'_>,
+) -> Result<Changes, Error> {
+    let key = reader.context.compact(name).into_owned();
+    let patch = match (reader.form, patch) {
+        // What has no members of an attribute is its value.
+        (Form::Full, Json::Object(members)) if !is_geometry_alone(&members) => Json::Object(members),
+        (_, value) => as_attribute(reader, &key, value)?,
+    };
+    let dataset_id = patch.get("datasetId").and_then(Json::as_str).map(Box::<str>::from);
+    let old = require(entity, name, dataset_id.as_deref())?;
+    if let Some(kind) = patch.get("type").and_then(Json::as_str)
+        && kind != old.kind.name()
+    {
+        let is = old.kind.name();
+        return Err(Error::bad(format!(
+            "attribute \"{key}\" is a {is}, and a partial update cannot make it a {kind}"
+        )));
+    }
+    let merged = overlay(show(old, reader.context), patch, false);
+    change_one(entity, name, &key, merged, reader)
+}
+
+/// Merges `patch` into the entity (NGSI-LD 5.6.17, 5.5.12): objects member by member, everything else as a whole.
+pub(crate) fn merge(entity: &mut Entity, patch: Json, reader: &Reader<'_>) -> Result<Changes, Error> {
+    let Json::Object(members) = patch else {
+        return Err(Error::bad(format!("an entity must be a JSON object, not {}", patch.kind())));
+    };
+    let full = Reader { form: Form::Full, ..*reader };
+    let mut changes = Changes::default();
+    let mut rest = Vec::new();
+    for (key, value) in members {
+        let is_attribute = !matches!(
+            &*key,
+            "id" | "@id" | "type" | "@type" | "scope" | "@context" | "expiresAt" | "createdAt" | "modifiedAt"
+        );
+        if !is_attribute || is_null(&value) {
+            rest.push((key, value));
+            continue;
+        }
+        let name = reader.context.name(&key, "attribute name")?;
+        let patches = match value {
+            Json::Array(items) if reader.form == Form::Full && is_instance_list(&items) => Vec::from(items),
+            one => vec![one],
+        };
+        for patch in patches {
+            let patch = match (reader.form, patch) {
+                (Form::Full, Json::Object(members)) if !is_geometry_alone(&members) => Json::Object(members),
+                (_, value) => as_attribute(reader, &key, value)?,
+            };
+            let dataset_id = patch.get("datasetId").and_then(Json::as_str);
+            let old = entity.attributes.iter().find(|known| known.is(&name, dataset_id));
+            let merged = match old {
+                Some(old) if !other_kind(old, &patch) => overlay(show(old, reader.context), patch, true),
+                _ => patch,
+            };
+            let fragment = full.attribute(&key, merged)?;
+            for attribute in fragment.attributes {
+                put(entity, attribute, &mut changes);
+            }
+            delete_all(entity, fragment.deletions, &mut changes);
+        }
+    }
+    let fragment = reader.fragment(Json::Object(rest.into()))?;
+    head(entity, &fragment);
+    delete_all(entity, fragment.deletions, &mut changes);
+    entity.modified_at = reader.now;
+    Ok(changes)
+}
+
+/// Deletes an instance of an attribute, or with `all` every instance (NGSI-LD 5.6.5).
+pub(crate) fn delete_attribute(
+    entity: &mut Entity,
+    name: &Name,
+    dataset_id: Option<&str>,
+    all: bool,
+    now: Timestamp,
+) -> Result<Changes, Error> {
+    let before = entity.attributes.len();
+    entity
+        .attributes
+        .retain(|attribute| attribute.name != *name || !(all || attribute.dataset_id() == dataset_id));
+    if entity.attributes.len() == before {
+        return Err(missing(entity, name, dataset_id));
+    }
+    entity.modified_at = now;
+    Ok(Changes { deleted: vec![name.clone()], ..Changes::default() })
+}
+
+/// Types are added (NGSI-LD 5.6.2, 5.6.3), scopes are replaced.
+fn head(entity: &mut Entity, fragment: &Fragment) {
+    for name in &fragment.types {
+        if !entity.has_type(name) {
+            entity.types.push(name.clone());
+        }
+    }
+    if let Some(scopes) = &fragment.scopes {
+        entity.scopes.clone_from(scopes);
+    }
+}
+
+/// Writes an instance in its place, beside its siblings, or at the end.
+fn put(entity: &mut Entity, mut attribute: Attribute, changes: &mut Changes) {
+    let list = if entity.has(&attribute.name) { &mut changes.updated } else { &mut changes.created };
+    if !changes_has(list, &attribute.name) {
+        list.push(attribute.name.clone());
+    }
+    let at = |known: &Attribute| known.is(&attribute.name, attribute.dataset_id());
+    if let Some(known) = entity.attributes.iter_mut().find(|known| at(known)) {
+        attribute.created_at = known.created_at;
+        keep_creation(known.attributes(), &mut attribute);
+        *known = attribute;
+    } else if let Some(last) = entity.attributes.iter().rposition(|known| known.name == attribute.name) {
+        entity.attributes.insert(last + 1, attribute);
+    } else {
+        entity.attributes.push(attribute);
+    }
+}
+
+fn changes_has(list: &[Name], name: &Name) -> bool {
+    list.contains(name)
+}
+
+/// Attributes of attributes that stay keep their time of creation.
+fn keep_creation(old: &[Attribute], attribute: &mut Attribute) {
+    let Some(details) = &mut attribute.details else { return };
+    for sub in &mut details.attributes {
+        if let Some(known) = old.iter().find(|known| known.is(&sub.name, sub.dataset_id())) {
+            sub.created_at = known.created_at;
+            keep_creation(known.attributes(), sub);
+        }
+    }
+}
+
+fn delete_all(entity: &mut Entity, deletions: Vec<(Name, Option<Box<str>>)>, changes: &mut Changes) {
+    for (name, dataset_id) in deletions {
+        let before = entity.attributes.len();
+        entity.attributes.retain(|attribute| !attribute.is(&name, dataset_id.as_deref()));
+        if entity.attributes.len() < before {
+            Changes::note(&mut changes.deleted, &name);
+        } else {
+            changes.refuse(&name, "the entity does not have it");
+        }
+    }
+}
+
+fn require<'a>(entity: &'a Entity, name: &Name, dataset_id: Option<&str>) -> Result<&'a Attribute, Error> {
+    let found = entity.attributes.iter().find(|known| known.is(name, dataset_id));
+    found.ok_or_else(|| missing(entity, name, dataset_id))
+}
+
+fn missing(entity: &Entity, name: &Name, dataset_id: Option<&str>) -> Error {
+    let instance = dataset_id.map(|id| format!(" with datasetId {id}")).unwrap_or_default();
+    let detail = format!("entity {} does not have the attribute {name}{instance}", entity.id);
+    Error::new(ErrorKind::ResourceNotFound, detail)
+}
+
+fn change_one(
+    entity: &mut Entity,
+    name: &Name,
+    key: &str,
+    merged: Json,
+    reader: &Reader<'_>,
+) -> Result<Changes, Error> {
+    let mut changes = Changes::default();
+    let fragment = Reader { form: Form::Full, ..*reader }.attribute(key, merged)?;
+    for attribute in fragment.attributes.into_iter().filter(|attribute| attribute.name == *name) {
+        put(entity, attribute, &mut changes);
+    }
+    delete_all(entity, fragment.deletions, &mut changes);
+    entity.modified_at = reader.now;
+    Ok(changes)
+}
+
+/// An attribute in the normalized representation, as a patch applies to it.
+fn show(attribute: &Attribute, context: &Context) -> Json {
+    let view = View::default();
+    let instances = Instances { instances: &[attribute], context, view: &view };
+    // What the broker holds always has a JSON form.
+    serde_json::to_value(instances).map_or(Json::Null, Json::from)
+}
+
+/// A bare value as an attribute in the normalized representation.
+fn as_attribute(reader: &Reader<'_>, key: &str, value: Json) -> Result<Json, Error> {
+    if is_null(&value) {
+        return Ok(Json::Object([("value".into(), value)].into()));
+    }
+    let fragment = reader.attribute(key, value)?;
+    Ok(fragment.attributes.first().map_or(Json::Null, |attribute| show(attribute, reader.context)))
+}
+
+/// A concise GeoProperty: a geometry in the place of an attribute.
+fn is_geometry_alone(members: &[(Box<str>, Json)]) -> bool {
+    members.iter().any(|(name, _)| &**name == "coordinates")
+        && !members.iter().any(|(name, _)| &**name == "value")
+}
+
+/// Whether a patch makes an attribute one of another kind; its old members then mean nothing.
+fn other_kind(old: &Attribute, patch: &Json) -> bool {
+    match patch.get("type").and_then(Json::as_str) {
+        Some(kind) => kind != old.kind.name(),
+        None => {
+            patch.get(old.kind.value_member()).is_none()
+                && super::Kind::ALL.iter().any(|kind| patch.get(kind.value_member()).is_some())
+        }
+    }
+}
+
+/// `patch` over `target`, member by member; deeper too with `deep` (RFC 7396, with the NGSI-LD null for null).
+fn overlay(target: Json, patch: Json, deep: bool) -> Json {
+    match (target, patch) {
+        (Json::Object(target), Json::Object(patch)) => {
+            let mut members = Vec::from(target);
+            for (name, value) in patch {
+                let at = members.iter().position(|(known, _)| *known == name);
+                // The value's own null deletes the attribute, not the member, so it stays for the reader to see.
+                let deletes_member =
+                    is_null(&value) && !super::Kind::ALL.iter().any(|kind| kind.value_member() == &*name);
+                match at {
+                    Some(at) if deletes_member => drop(members.remove(at)),
+                    Some(at) if deep => {
+                        let old = std::mem::replace(&mut members[at].1, Json::Null);
+                        members[at].1 = overlay(old, value, true);
+                    }
+                    Some(at) => members[at].1 = value,
+                    None if deletes_member => {}
+                    None => members.push((name, value)),
+                }
+            }
+            Json::Object(members.into())
+        }
+        (_, patch) => patch,
+    }
+}

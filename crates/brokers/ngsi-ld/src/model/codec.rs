@@ -1,0 +1,145 @@
+//! The bytes of a journal record: CBOR, so that a later version can add fields and still read what is on the disk.
+
+use minicbor::{
+    Decode, Decoder, Encode, Encoder,
+    data::Type,
+    decode,
+    encode::{self, Write},
+};
+use serde_json::Number;
+
+use super::{Entity, Json, Name};
+
+/// One change of the broker's state. Each is absolute, as the journal asks.
+#[derive(Debug, Encode, Decode)]
+pub(crate) enum Record {
+    /// The entity is now this.
+    #[n(0)]
+    Entity(#[n(0)] Entity),
+    /// There is no such entity.
+    #[n(1)]
+    NoEntity(#[n(0)] Box<str>),
+    /// The subscription with this id is now this JSON document.
+    #[n(2)]
+    Subscription(#[n(0)] Box<str>, #[n(1)] Json),
+    /// There is no such subscription.
+    #[n(3)]
+    NoSubscription(#[n(0)] Box<str>),
+    /// The terms of the context that subscriptions name by this key: they go on when its URL is out of reach.
+    #[n(4)]
+    Context(#[n(0)] Box<str>, #[n(1)] Json),
+}
+
+/// Written like [`Record::Entity`], from a borrowed entity.
+#[derive(Encode)]
+enum Borrowed<'a> {
+    #[n(0)]
+    Entity(#[n(0)] &'a Entity),
+    #[n(1)]
+    NoEntity(#[n(0)] &'a str),
+    #[n(2)]
+    Subscription(#[n(0)] &'a str, #[n(1)] &'a Json),
+    #[n(3)]
+    NoSubscription(#[n(0)] &'a str),
+    #[n(4)]
+    Context(#[n(0)] &'a str, #[n(1)] &'a Json),
+}
+
+fn bytes(record: &Borrowed<'_>) -> Vec<u8> {
+    // Writing to a vector cannot fail, and no type here refuses to be written.
+    minicbor::to_vec(record).unwrap_or_default()
+}
+
+pub(crate) fn encode_entity(entity: &Entity) -> Vec<u8> {
+    bytes(&Borrowed::Entity(entity))
+}
+
+pub(crate) fn encode_delete(id: &str) -> Vec<u8> {
+    bytes(&Borrowed::NoEntity(id))
+}
+
+/// The record of a subscription, or of its end.
+pub(crate) fn encode_subscription(id: &str, document: Option<&Json>) -> Vec<u8> {
+    bytes(&document.map_or(Borrowed::NoSubscription(id), |document| Borrowed::Subscription(id, document)))
+}
+
+/// The record of a context's terms.
+pub(crate) fn encode_context(key: &str, terms: &Json) -> Vec<u8> {
+    bytes(&Borrowed::Context(key, terms))
+}
+
+/// Reads a record back.
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, decode::Error> {
+    minicbor::decode(bytes)
+}
+
+impl<C> Encode<C> for Name {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.str(self)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Name {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        Ok(Self::new(decoder.str()?))
+    }
+}
+
+impl<C> Encode<C> for Json {
+    fn encode<W: Write>(
+        &self,
+        encoder: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match self {
+            Self::Null => encoder.null()?.ok(),
+            Self::Bool(bool) => encoder.bool(*bool)?.ok(),
+            Self::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => encoder.i64(number)?.ok(),
+                (None, Some(number)) => encoder.u64(number)?.ok(),
+                (None, None) => encoder.f64(number.as_f64().unwrap_or_default())?.ok(),
+            },
+            Self::String(text) => encoder.str(text)?.ok(),
+            Self::Array(items) => {
+                encoder.array(items.len() as u64)?;
+                items.iter().try_for_each(|item| item.encode(encoder, context))
+            }
+            Self::Object(members) => {
+                encoder.map(members.len() as u64)?;
+                members.iter().try_for_each(|(name, value)| {
+                    encoder.str(name)?;
+                    value.encode(encoder, context)
+                })
+            }
+        }
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Json {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        Ok(match decoder.datatype()? {
+            Type::Null => {
+                decoder.null()?;
+                Self::Null
+            }
+            Type::Bool => Self::Bool(decoder.bool()?),
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => Self::Number(decoder.u64()?.into()),
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 => Self::Number(decoder.i64()?.into()),
+            Type::F16 | Type::F32 | Type::F64 => Self::Number(
+                Number::from_f64(decoder.f64()?).ok_or_else(|| decode::Error::message("not a number"))?,
+            ),
+            Type::String => Self::String(decoder.str()?.into()),
+            Type::Array => {
+                let length =
+                    decoder.array()?.ok_or_else(|| decode::Error::message("array without length"))?;
+                (0..length).map(|_| Self::decode(decoder, context)).collect::<Result<Vec<_>, _>>()?.into()
+            }
+            Type::Map => {
+                let length = decoder.map()?.ok_or_else(|| decode::Error::message("map without length"))?;
+                let member = |_| Ok((decoder.str()?.into(), Self::decode(decoder, context)?));
+                Self::Object((0..length).map(member).collect::<Result<Vec<_>, decode::Error>>()?.into())
+            }
+            other => return Err(decode::Error::type_mismatch(other)),
+        })
+    }
+}

@@ -1,0 +1,450 @@
+//! JSON to the information model: the three representations (NGSI-LD 4.5.1 to 4.5.4) are told apart, every member is
+//! checked, every name is expanded.
+
+use super::{Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry, uri::shorten};
+use crate::{Context, Error};
+
+/// What an update writes in place of a value to delete it (NGSI-LD 4.5.0).
+pub(crate) const NGSI_LD_NULL: &str = "urn:ngsi-ld:null";
+
+/// Attributes of attributes of attributes: how deep they may go.
+const MAX_DEPTH: usize = 16;
+
+/// How a request writes attributes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Normalized or concise; each attribute tells itself.
+    #[default]
+    Full,
+    /// Simplified (`keyValues`): names and bare values.
+    Simplified,
+}
+
+/// Reads what requests say about entities, in one context and at one time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) form: Form,
+    pub(crate) now: Timestamp,
+}
+
+/// An attribute instance of a request: a value, or the wish to delete it.
+enum Instance {
+    Value(Attribute),
+    Deletion(Option<Box<str>>),
+}
+
+impl Reader<'_> {
+    /// Reads a whole entity (NGSI-LD 5.2.4): id and type are there, nothing is deleted.
+    pub(crate) fn entity(&self, json: Json) -> Result<Entity, Error> {
+        let fragment = self.fragment(json)?;
+        let id = fragment.id.ok_or_else(|| Error::bad("the entity has no id"))?;
+        if fragment.types.is_empty() {
+            return Err(Error::bad(format!("entity {id} has no type")));
+        }
+        if let Some((name, _)) = fragment.deletions.first() {
+            let name = self.context.compact(name);
+            return Err(Error::bad(format!(
+                "attribute \"{name}\" is {NGSI_LD_NULL}, but there is nothing to delete"
+            )));
+        }
+        let mut entity = Entity {
+            id,
+            types: fragment.types,
+            scopes: fragment.scopes.unwrap_or_default(),
+            created_at: self.now,
+            modified_at: self.now,
+            attributes: fragment.attributes,
+        };
+        entity.shrink();
+        Ok(entity)
+    }
+
+    /// Reads a part of an entity.
+    pub(crate) fn fragment(&self, json: Json) -> Result<Fragment, Error> {
+        let Json::Object(members) = json else {
+            return Err(Error::bad(format!("an entity must be a JSON object, not {}", json.kind())));
+        };
+        let mut fragment = Fragment::default();
+        for (key, value) in members {
+            match &*key {
+                "id" | "@id" => fragment.id = Some(self.id(&value)?),
+                "type" | "@type" => fragment.types = self.types(&value, "type")?,
+                "scope" => fragment.scopes = Some(scopes(&value)?),
+                "expiresAt" => return Err(Error::unsupported("a transient entity (member expiresAt)")),
+                // A context is resolved before; system times are the broker's own (NGSI-LD 4.8).
+                "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
+                _ => self.attribute_of(&mut fragment, &key, value)?,
+            }
+        }
+        Ok(fragment)
+    }
+
+    /// Reads the attribute `key` of a request alone, for operations on one attribute.
+    pub(crate) fn attribute(&self, key: &str, value: Json) -> Result<Fragment, Error> {
+        let mut fragment = Fragment::default();
+        self.attribute_of(&mut fragment, key, value)?;
+        Ok(fragment)
+    }
+
+    /// Expands one type or several.
+    pub(crate) fn types(&self, value: &Json, what: &str) -> Result<Vec<Name>, Error> {
+        let name = |value: &Json| match value {
+            Json::String(term) => self.context.name(term, what),
+            other => Err(Error::bad(format!(
+                "{what} must be a string or an array of strings, not {}",
+                other.kind()
+            ))),
+        };
+        let types = match value {
+            Json::Array(items) => items.iter().map(name).collect::<Result<Vec<_>, _>>()?,
+            one => vec![name(one)?],
+        };
+        if types.is_empty() {
+            return Err(Error::bad(format!("{what} must not be empty")));
+        }
+        let mut distinct = Vec::with_capacity(types.len());
+        for name in types {
+            if !distinct.contains(&name) {
+                distinct.push(name);
+            }
+        }
+        Ok(distinct)
+    }
+
+    fn id(&self, value: &Json) -> Result<Box<str>, Error> {
+        let text =
+            value.as_str().ok_or_else(|| Error::bad(format!("id must be a string, not {}", value.kind())))?;
+        check_uri(text, "id").map(Into::into)
+    }
+
+    fn attribute_of(&self, fragment: &mut Fragment, key: &str, value: Json) -> Result<(), Error> {
+        let name = self.context.name(key, "attribute name")?;
+        for instance in self.instances(&name, key, value)? {
+            let dataset_id = match &instance {
+                Instance::Value(attribute) => attribute.dataset_id(),
+                Instance::Deletion(dataset_id) => dataset_id.as_deref(),
+            };
+            let twice = fragment.attributes.iter().any(|attribute| attribute.is(&name, dataset_id))
+                || fragment.deletions.iter().any(|(other, id)| *other == name && id.as_deref() == dataset_id);
+            if twice {
+                let which = dataset_id.unwrap_or("the default instance");
+                return Err(Error::bad(format!("attribute \"{key}\" gives {which} twice (NGSI-LD 4.5.5)")));
+            }
+            match instance {
+                Instance::Value(attribute) => fragment.attributes.push(attribute),
+                Instance::Deletion(dataset_id) => fragment.deletions.push((name.clone(), dataset_id)),
+            }
+        }
+        Ok(())
+    }
+
+    fn instances(&self, name: &Name, key: &str, value: Json) -> Result<Vec<Instance>, Error> {
+        match value {
+            Json::Array(items) if self.form == Form::Full && is_instance_list(&items) => {
+                items.into_iter().map(|item| self.instance(name, key, item, 0)).collect()
+            }
+            // Several instances, simplified (NGSI-LD 4.5.5).
+            Json::Object(members) if self.form == Form::Simplified && is_dataset(&members) => {
+                let datasets = members.into_iter().next().map(|(_, datasets)| datasets);
+                let Some(Json::Object(datasets)) = datasets else { return Ok(Vec::new()) };
+                datasets.into_iter().map(|(id, value)| self.dataset(name, key, &id, value)).collect()
+            }
+            value => Ok(vec![self.instance(name, key, value, 0)?]),
+        }
+    }
+
+    fn dataset(&self, name: &Name, key: &str, id: &str, value: Json) -> Result<Instance, Error> {
+        let id =
+            if id == "@none" { None } else { Some(check_uri(id, &format!("dataset of \"{key}\""))?.into()) };
+        Ok(match self.instance(name, key, value, 0)? {
+            Instance::Value(mut attribute) if id.is_some() => {
+                attribute.details_mut().dataset_id = id;
+                Instance::Value(attribute)
+            }
+            Instance::Deletion(_) => Instance::Deletion(id),
+            value => value,
+        })
+    }
+
+    fn instance(&self, name: &Name, key: &str, value: Json, depth: usize) -> Result<Instance, Error> {
+        if is_null(&value) {
+            return Ok(Instance::Deletion(None));
+        }
+        if value == Json::Null {
+            return Err(Error::bad(format!("attribute \"{key}\" must not be null; {NGSI_LD_NULL} deletes")));
+        }
+        if self.form == Form::Simplified {
+            let (kind, value) = simplified(value);
+            let value = self.check_value(kind, value, key)?;
+            return Ok(Instance::Value(self.plain(name, kind, value)));
+        }
+        match value {
+            Json::Object(_) if geometry::is_geometry(&value) => {
+                geometry::check(&value, &format!("attribute \"{key}\""))?;
+                Ok(Instance::Value(self.plain(name, Kind::GeoProperty, value)))
+            }
+            Json::Object(members) => self.object(name, key, members, depth),
+            value => Ok(Instance::Value(self.plain(name, Kind::Property, value))),
+        }
+    }
+
+    fn plain(&self, name: &Name, kind: Kind, value: Json) -> Attribute {
+        Attribute {
+            name: name.clone(),
+            kind,
+            value,
+            created_at: self.now,
+            modified_at: self.now,
+            observed_at: None,
+            details: None,
+        }
+    }
+
+    /// Reads an attribute in the normalized or concise representation.
+    fn object(
+        &self,
+        name: &Name,
+        key: &str,
+        members: Box<[(Box<str>, Json)]>,
+        depth: usize,
+    ) -> Result<Instance, Error> {
+        if depth >= MAX_DEPTH {
+            return Err(Error::bad(format!("attribute \"{key}\" nests deeper than {MAX_DEPTH} attributes")));
+        }
+        let kind = kind_of(&members, key)?;
+        let mut attribute = self.plain(name, kind, Json::Null);
+        let mut deletion = false;
+        for (member, value) in members {
+            let what = || format!("{member} of attribute \"{key}\"");
+            match &*member {
+                "type" | "@type" => {}
+                _ if *member == *kind.value_member() => {
+                    if is_null(&value) || is_null_map(kind, &value) {
+                        deletion = true;
+                    } else {
+                        attribute.value = self.check_value(kind, value, key)?;
+                    }
+                }
+                "observedAt" => attribute.observed_at = Some(date_time(&value, &what())?),
+                "unitCode" if matches!(kind, Kind::Property | Kind::ListProperty) => {
+                    if !matches!(value, Json::String(_)) {
+                        return Err(Error::bad(format!("{} must be a string, not {}", what(), value.kind())));
+                    }
+                    attribute.details_mut().unit_code = Some(value);
+                }
+                "datasetId" => {
+                    let text =
+                        value.as_str().ok_or_else(|| Error::bad(format!("{} must be a string", what())))?;
+                    attribute.details_mut().dataset_id = Some(check_uri(text, &what())?.into());
+                }
+                "objectType" if matches!(kind, Kind::Relationship | Kind::ListRelationship) => {
+                    attribute.details_mut().object_type = self.types(&value, &what())?;
+                }
+                "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" | "@context" => {}
+                _ if member.starts_with("previous")
+                    && Kind::ALL.iter().any(|kind| is_previous(&member, *kind)) => {}
+                "value" | "object" | "languageMap" | "vocab" | "json" | "valueList" | "objectList" => {
+                    return Err(Error::bad(format!("{} does not belong to a {}", what(), kind.name())));
+                }
+                _ => {
+                    let sub_name = self.context.name(&member, "attribute name")?;
+                    let values = match value {
+                        Json::Array(items) if is_instance_list(&items) => Vec::from(items),
+                        one => vec![one],
+                    };
+                    for value in values {
+                        match self.instance(&sub_name, &member, value, depth + 1)? {
+                            Instance::Value(sub) => attribute.details_mut().attributes.push(sub),
+                            Instance::Deletion(_) => {
+                                return Err(Error::bad(format!("{} cannot be {NGSI_LD_NULL} here", what())));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if deletion {
+            return Ok(Instance::Deletion(attribute.details.and_then(|details| details.dataset_id)));
+        }
+        if attribute.value == Json::Null {
+            return Err(Error::bad(format!("attribute \"{key}\" has no {}", kind.value_member())));
+        }
+        if let Some(details) = &mut attribute.details {
+            details.attributes.shrink_to_fit();
+        }
+        Ok(Instance::Value(attribute))
+    }
+
+    /// Checks a value against its kind and brings it to the form it is kept in.
+    fn check_value(&self, kind: Kind, value: Json, key: &str) -> Result<Json, Error> {
+        let member = kind.value_member();
+        let what = format!("{member} of attribute \"{key}\"");
+        let bad =
+            |expected: &str, got: &Json| Error::bad(format!("{what} must be {expected}, not {}", got.kind()));
+        match (kind, value) {
+            // Only a JsonProperty may hold null (NGSI-LD 4.5.24); it is kept as the JSON it is.
+            (Kind::JsonProperty, Json::Null) => Err(bad("JSON other than null", &Json::Null)),
+            (Kind::JsonProperty, value) => Ok(value),
+            (_, Json::Null) => Err(Error::bad(format!("{what} must not be null"))),
+            (Kind::Property, value) => Ok(value),
+            (Kind::GeoProperty, value) => geometry::check(&value, &what).map(|()| value),
+            (Kind::Relationship, Json::Array(items)) if !items.is_empty() => {
+                items.iter().try_for_each(|item| match item {
+                    Json::String(uri) => check_uri(uri, &what).map(drop),
+                    other => Err(bad("a URI or an array of URIs", other)),
+                })?;
+                Ok(Json::Array(items))
+            }
+            (Kind::Relationship, Json::String(uri)) => {
+                check_uri(&uri, &what)?;
+                Ok(Json::String(uri))
+            }
+            (Kind::Relationship, other) => Err(bad("a URI or an array of URIs", &other)),
+            (Kind::LanguageProperty, Json::Object(map)) => {
+                for (language, text) in &map {
+                    let texts = text.as_array().unwrap_or(std::slice::from_ref(text));
+                    if language.is_empty() || texts.iter().any(|text| text.as_str().is_none()) {
+                        return Err(Error::bad(format!(
+                            "{what} must hold strings by language, and \"{language}\" does not"
+                        )));
+                    }
+                }
+                Ok(Json::Object(map))
+            }
+            (Kind::LanguageProperty, other) => Err(bad("an object of strings by language", &other)),
+            (Kind::VocabProperty, Json::String(term)) => Ok(Json::String(self.context.expand(&term).into())),
+            (Kind::VocabProperty, Json::Array(items)) if !items.is_empty() => {
+                let expand = |item: &Json| match item {
+                    Json::String(term) => Ok(Json::String(self.context.expand(term).into())),
+                    other => Err(bad("a string or an array of strings", other)),
+                };
+                Ok(items.iter().map(expand).collect::<Result<Vec<_>, _>>()?.into())
+            }
+            (Kind::VocabProperty, other) => Err(bad("a string or an array of strings", &other)),
+            (Kind::ListProperty, Json::Array(items)) => Ok(Json::Array(items)),
+            (Kind::ListProperty, other) => Err(bad("an array", &other)),
+            (Kind::ListRelationship, Json::Array(items)) => {
+                let uri = |item: &Json| {
+                    let uri = item.get("object").unwrap_or(item);
+                    let text = uri.as_str().ok_or_else(|| bad("an array of URIs", uri))?;
+                    check_uri(text, &what).map(Json::from)
+                };
+                Ok(items.iter().map(uri).collect::<Result<Vec<_>, _>>()?.into())
+            }
+            (Kind::ListRelationship, other) => Err(bad("an array of URIs", &other)),
+        }
+    }
+}
+
+/// Whether a value is the NGSI-LD null.
+pub(super) fn is_null(value: &Json) -> bool {
+    value.as_str() == Some(NGSI_LD_NULL)
+}
+
+/// A language map deletes its attribute as `{"@none": "urn:ngsi-ld:null"}` (NGSI-LD 5.5.12).
+fn is_null_map(kind: Kind, value: &Json) -> bool {
+    match (kind, value) {
+        (Kind::LanguageProperty, Json::Object(map)) => {
+            matches!(&**map, [(key, value)] if &**key == "@none" && is_null(value))
+        }
+        (Kind::ListProperty | Kind::ListRelationship, Json::Array(items)) => {
+            matches!(&**items, [one] if is_null(one))
+        }
+        _ => false,
+    }
+}
+
+/// The kind an attribute says, or shows by its members (concise, NGSI-LD 4.5.3).
+fn kind_of(members: &[(Box<str>, Json)], key: &str) -> Result<Kind, Error> {
+    let get = |name: &str| members.iter().find(|(member, _)| &**member == name).map(|(_, value)| value);
+    match get("type").or_else(|| get("@type")) {
+        Some(Json::String(text)) => Kind::from_name(text).ok_or_else(|| {
+            Error::bad(format!("type of attribute \"{key}\" is \"{}\", which is no kind of attribute", shorten(text)))
+        }),
+        Some(other) => Err(Error::bad(format!("type of attribute \"{key}\" must be a string, not {}", other.kind()))),
+        None => match get("value") {
+            Some(value) if geometry::is_geometry(value) => Ok(Kind::GeoProperty),
+            Some(_) => Ok(Kind::Property),
+            None => Kind::ALL.into_iter().find(|kind| get(kind.value_member()).is_some()).ok_or_else(|| {
+                Error::bad(format!(
+                    "attribute \"{key}\" has none of value, object, languageMap, vocab, json, valueList, objectList"
+                ))
+            }),
+        },
+    }
+}
+
+/// Whether an array is several instances of an attribute rather than a value.
+pub(super) fn is_instance_list(items: &[Json]) -> bool {
+    let is_instance = |item: &Json| {
+        let kind = item.get("type").and_then(Json::as_str);
+        kind.is_some_and(|kind| Kind::from_name(kind).is_some())
+            || (item.get("datasetId").is_some()
+                && Kind::ALL.iter().any(|kind| item.get(kind.value_member()).is_some()))
+            || (kind.is_none() && Kind::ALL.iter().any(|kind| item.get(kind.value_member()).is_some()))
+    };
+    !items.is_empty() && items.iter().all(is_instance)
+}
+
+fn is_dataset(members: &[(Box<str>, Json)]) -> bool {
+    matches!(members, [(name, Json::Object(_))] if &**name == "dataset")
+}
+
+/// The kind and value that a simplified value stands for (NGSI-LD 4.5.4).
+fn simplified(value: Json) -> (Kind, Json) {
+    if geometry::is_geometry(&value) {
+        return (Kind::GeoProperty, value);
+    }
+    if let Json::Object(members) = &value
+        && let [(member, inner)] = &**members
+    {
+        let kind = match &**member {
+            "languageMap" => Some(Kind::LanguageProperty),
+            "vocab" => Some(Kind::VocabProperty),
+            "json" => Some(Kind::JsonProperty),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return (kind, inner.clone());
+        }
+    }
+    (Kind::Property, value)
+}
+
+/// Members that show a former value (NGSI-LD 5.8.6, `showChanges`); the broker writes them and ignores them.
+fn is_previous(member: &str, kind: Kind) -> bool {
+    let value = kind.value_member();
+    member.strip_prefix("previous").is_some_and(|rest| rest.eq_ignore_ascii_case(value))
+}
+
+/// Reads one scope or several (NGSI-LD 4.18).
+pub(crate) fn scopes(value: &Json) -> Result<Vec<Box<str>>, Error> {
+    let scope = |value: &Json| {
+        let text = value
+            .as_str()
+            .ok_or_else(|| Error::bad(format!("scope must be a string, not {}", value.kind())))?;
+        let path = text.strip_prefix('/').unwrap_or(text);
+        let level = |level: &str| {
+            level.starts_with(char::is_alphabetic)
+                && level.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        if path.split('/').all(level) {
+            Ok(text.into())
+        } else {
+            Err(Error::bad(format!("scope \"{}\" is not a path of names", shorten(text))))
+        }
+    };
+    match value {
+        value if is_null(value) => Ok(Vec::new()),
+        Json::Array(items) => items.iter().map(scope).collect(),
+        one => Ok(vec![scope(one)?]),
+    }
+}
+
+/// Reads a DateTime (NGSI-LD 4.6.3), also when it is written as a JSON-LD typed value.
+pub(crate) fn date_time(value: &Json, what: &str) -> Result<Timestamp, Error> {
+    let text = value.get("@value").unwrap_or(value).as_str();
+    text.and_then(Timestamp::parse)
+        .ok_or_else(|| Error::bad(format!("{what} must be a date and time such as 2026-11-22T05:45:30Z")))
+}

@@ -1,0 +1,309 @@
+//! The information model to JSON: the three representations (NGSI-LD 4.5.1 to 4.5.4), straight to the output.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::{Attribute, Entity, Json, Kind, Name};
+use crate::Context;
+
+/// How entities are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Representation {
+    /// Every attribute with its type.
+    #[default]
+    Normalized,
+    /// Without what can be told from the rest.
+    Concise,
+    /// Names and values (`keyValues`).
+    Simplified,
+}
+
+/// Which members of an entity are shown (NGSI-LD 4.21). The default shows all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// Only these attributes; id, type and scope stay (`attrs`).
+    pub attributes: Option<Vec<Name>>,
+    /// Only these members, by term and expanded name (`pick`).
+    pub pick: Option<Vec<(Box<str>, Name)>>,
+    /// Not these members (`omit`).
+    pub omit: Vec<(Box<str>, Name)>,
+    /// Only instances with these dataset ids; `None` in the list is the default instance (`datasetId`).
+    pub dataset_ids: Option<Vec<Option<Box<str>>>>,
+}
+
+impl Projection {
+    fn member(&self, term: &str) -> bool {
+        self.pick.as_ref().is_none_or(|pick| pick.iter().any(|(picked, _)| &**picked == term))
+            && !self.omit.iter().any(|(omitted, _)| &**omitted == term)
+    }
+
+    fn attribute(&self, attribute: &Attribute) -> bool {
+        let name = &attribute.name;
+        self.attributes.as_ref().is_none_or(|names| names.contains(name))
+            && self.pick.as_ref().is_none_or(|pick| pick.iter().any(|(_, picked)| picked == name))
+            && !self.omit.iter().any(|(_, omitted)| omitted == name)
+            && self
+                .dataset_ids
+                .as_ref()
+                .is_none_or(|ids| ids.iter().any(|id| id.as_deref() == attribute.dataset_id()))
+    }
+}
+
+/// How an entity is shown to someone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// How attributes are written.
+    pub representation: Representation,
+    /// Whether createdAt and modifiedAt are shown (NGSI-LD 4.8).
+    pub sys_attrs: bool,
+    /// What is shown.
+    pub projection: Projection,
+    /// The language that language maps are reduced to (NGSI-LD 4.15).
+    pub language: Option<Box<str>>,
+}
+
+/// An entity that serializes as a view shows it, in the names of a context.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered<'a> {
+    /// The entity.
+    pub entity: &'a Entity,
+    /// Whose terms the names are compacted to.
+    pub context: &'a Context,
+    /// How it is shown.
+    pub view: &'a View,
+    /// Whether `@context` is a member, as in `application/ld+json`.
+    pub with_context: bool,
+}
+
+impl Serialize for Rendered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { entity, context, view, with_context } = *self;
+        let show = &view.projection;
+        let mut map = serializer.serialize_map(None)?;
+        if show.member("id") {
+            map.serialize_entry("id", &entity.id)?;
+        }
+        if show.member("type") {
+            map.serialize_entry("type", &Compacted(&entity.types, context))?;
+        }
+        if show.member("scope") {
+            match &*entity.scopes {
+                [] => {}
+                [one] => map.serialize_entry("scope", one)?,
+                many => map.serialize_entry("scope", many)?,
+            }
+        }
+        if view.sys_attrs {
+            if show.member("createdAt") {
+                map.serialize_entry("createdAt", &entity.created_at)?;
+            }
+            if show.member("modifiedAt") {
+                map.serialize_entry("modifiedAt", &entity.modified_at)?;
+            }
+        }
+        let mut rest = &entity.attributes[..];
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|attribute| attribute.name == first.name).count();
+            let (instances, after) = rest.split_at(same);
+            rest = after;
+            let shown: Vec<&Attribute> =
+                instances.iter().filter(|attribute| show.attribute(attribute)).collect();
+            if !shown.is_empty() {
+                map.serialize_entry(
+                    &*context.compact(&first.name),
+                    &Instances { instances: &shown, context, view },
+                )?;
+            }
+        }
+        if with_context {
+            map.serialize_entry("@context", &context.shown())?;
+        }
+        map.end()
+    }
+}
+
+/// The instances of one attribute, never none.
+pub(crate) struct Instances<'a> {
+    pub(crate) instances: &'a [&'a Attribute],
+    pub(crate) context: &'a Context,
+    pub(crate) view: &'a View,
+}
+
+impl Serialize for Instances<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = |attribute| Instance { attribute, context: self.context, view: self.view };
+        match self.instances {
+            // The default instance alone needs no dataset.
+            [one] if one.dataset_id().is_none() || self.view.representation != Representation::Simplified => {
+                shown(one).serialize(serializer)
+            }
+            many if self.view.representation == Representation::Simplified => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("dataset", &Datasets(many, self.context, self.view))?;
+                map.end()
+            }
+            many => serializer.collect_seq(many.iter().map(|one| shown(one))),
+        }
+    }
+}
+
+struct Datasets<'a>(&'a [&'a Attribute], &'a Context, &'a View);
+
+impl Serialize for Datasets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(instances, context, view) = *self;
+        let entry = |attribute| {
+            (Attribute::dataset_id(attribute).unwrap_or("@none"), Instance { attribute, context, view })
+        };
+        serializer.collect_map(instances.iter().map(|one| entry(one)))
+    }
+}
+
+struct Instance<'a> {
+    attribute: &'a Attribute,
+    context: &'a Context,
+    view: &'a View,
+}
+
+impl Serialize for Instance<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { attribute, context, view } = *self;
+        let kind = shown_kind(attribute, view);
+        let value = Value { attribute, context, view };
+        if view.representation == Representation::Simplified {
+            return match kind {
+                Kind::LanguageProperty | Kind::VocabProperty | Kind::JsonProperty => {
+                    let mut map = serializer.serialize_map(Some(1))?;
+                    map.serialize_entry(kind.value_member(), &value)?;
+                    map.end()
+                }
+                _ => value.serialize(serializer),
+            };
+        }
+        let concise = view.representation == Representation::Concise;
+        let bare = attribute.observed_at.is_none() && attribute.details.is_none() && !view.sys_attrs;
+        if concise && bare {
+            let plain = match kind {
+                Kind::Property => {
+                    !matches!(attribute.value, Json::Object(_)) && !holds_objects(&attribute.value)
+                }
+                Kind::GeoProperty => true,
+                _ => false,
+            };
+            if plain {
+                return value.serialize(serializer);
+            }
+        }
+        let mut map = serializer.serialize_map(None)?;
+        if !concise {
+            map.serialize_entry("type", kind.name())?;
+        }
+        map.serialize_entry(kind.value_member(), &value)?;
+        if kind != attribute.kind
+            && let Some((language, _)) = in_language(attribute, view)
+        {
+            map.serialize_entry("lang", language)?;
+        }
+        if !attribute.object_type().is_empty() {
+            map.serialize_entry("objectType", &Compacted(attribute.object_type(), context))?;
+        }
+        if let Some(unit) = attribute.unit_code() {
+            map.serialize_entry("unitCode", unit)?;
+        }
+        if let Some(id) = attribute.dataset_id() {
+            map.serialize_entry("datasetId", id)?;
+        }
+        if let Some(time) = attribute.observed_at {
+            map.serialize_entry("observedAt", &time)?;
+        }
+        if view.sys_attrs {
+            map.serialize_entry("createdAt", &attribute.created_at)?;
+            map.serialize_entry("modifiedAt", &attribute.modified_at)?;
+        }
+        let mut rest = attribute.attributes();
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|sub| sub.name == first.name).count();
+            let (instances, after) = rest.split_at(same);
+            rest = after;
+            let instances: Vec<&Attribute> = instances.iter().collect();
+            map.serialize_entry(
+                &*context.compact(&first.name),
+                &Instances { instances: &instances, context, view },
+            )?;
+        }
+        map.end()
+    }
+}
+
+/// The kind shown: with a language asked for, a language map becomes a Property.
+fn shown_kind(attribute: &Attribute, view: &View) -> Kind {
+    match in_language(attribute, view) {
+        Some(_) => Kind::Property,
+        None => attribute.kind,
+    }
+}
+
+/// The language and text that stand for a language map (NGSI-LD 4.15): the first of the wanted that is there, or of
+/// those that only differ in region; else the map's `@none`, `en`, or first.
+fn in_language<'a>(attribute: &'a Attribute, view: &View) -> Option<(&'a str, &'a Json)> {
+    let (Kind::LanguageProperty, Some(wanted)) = (attribute.kind, &view.language) else { return None };
+    let map = attribute.value.as_object()?;
+    let find = |language: &str| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(language));
+    let base = |language: &str| language.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    let wanted = wanted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim());
+    wanted
+        .filter(|one| !one.is_empty() && *one != "*")
+        .find_map(|one| find(one).or_else(|| map.iter().find(|(key, _)| base(key) == base(one))))
+        .or_else(|| find("@none"))
+        .or_else(|| find("en"))
+        .or_else(|| map.first())
+        .map(|(language, text)| (&**language, text))
+}
+
+fn holds_objects(value: &Json) -> bool {
+    value.as_array().is_some_and(|items| items.iter().any(|item| matches!(item, Json::Object(_))))
+}
+
+/// The value of an attribute in the form its kind is written in.
+struct Value<'a> {
+    attribute: &'a Attribute,
+    context: &'a Context,
+    view: &'a View,
+}
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { attribute, context, view } = *self;
+        if let Some((_, text)) = in_language(attribute, view) {
+            return text.serialize(serializer);
+        }
+        match (attribute.kind, &attribute.value) {
+            (Kind::VocabProperty, Json::String(iri)) => serializer.serialize_str(&context.compact(iri)),
+            (Kind::VocabProperty, Json::Array(iris)) => {
+                serializer.collect_seq(iris.iter().filter_map(Json::as_str).map(|iri| context.compact(iri)))
+            }
+            (Kind::ListRelationship, Json::Array(uris))
+                if view.representation != Representation::Simplified =>
+            {
+                serializer.collect_seq(uris.iter().map(|object| Object { object }))
+            }
+            (_, value) => value.serialize(serializer),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    object: &'a Json,
+}
+
+/// One name as a string, several as an array.
+pub(crate) struct Compacted<'a>(pub(crate) &'a [Name], pub(crate) &'a Context);
+
+impl Serialize for Compacted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [one] => serializer.serialize_str(&self.1.compact(one)),
+            many => serializer.collect_seq(many.iter().map(|name| self.1.compact(name))),
+        }
+    }
+}

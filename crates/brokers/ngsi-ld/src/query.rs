@@ -1,0 +1,9 @@
+//! The query language (NGSI-LD 4.9) and type selection (4.17): text to expression, expression against an entity. Pure.
+
+mod eval;
+mod lexer;
+mod parser;
+mod selection;
+
+pub(crate) use parser::Query;
+pub(crate) use selection::{ScopeQuery, TypeSelection, id_pattern, scope_query};

@@ -1,0 +1,132 @@
+//! Subscriptions (NGSI-LD 5.2.12, 5.8): what they say, which changes they match, and what their notifications look
+//! like. Pure; the broker acts.
+
+mod definition;
+mod matching;
+mod notification;
+mod show;
+mod stored;
+
+use std::{collections::HashMap, sync::Arc};
+
+use morgana_engine::{DeliveryCounts, InterestIndex};
+
+pub(crate) use definition::Subscription;
+pub(crate) use notification::{link_header, message};
+pub(crate) use show::Shown;
+pub(crate) use stored::{context_key, stored};
+
+use crate::{
+    Context,
+    model::{Entity, Json, Name},
+};
+
+/// All subscriptions, with the index that finds those a change may concern.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    by_id: HashMap<Box<str>, Arc<Subscription>>,
+    /// In the order of creation, for lists.
+    order: Vec<Box<str>>,
+    index: InterestIndex<Name, Box<str>>,
+    /// The contexts that stored subscriptions name.
+    contexts: HashMap<Box<str>, Arc<Context>>,
+    /// Subscriptions read from the disk, before they are opened.
+    restored: HashMap<Box<str>, Json>,
+}
+
+impl Subscriptions {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<Subscription>> {
+        self.by_id.get(id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// All of them, in the order of creation.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.order.iter().filter_map(|id| self.by_id.get(id))
+    }
+
+    pub(crate) fn insert(&mut self, subscription: Arc<Subscription>) {
+        let id = subscription.id.clone();
+        self.index.insert(&id, &subscription.interest());
+        match self.by_id.insert(id.clone(), subscription.clone()) {
+            Some(old) if old.interest() != subscription.interest() => {
+                self.index.remove(&id, &old.interest());
+                // What both are interested in went with the old one.
+                self.index.insert(&id, &subscription.interest());
+            }
+            Some(_) => {}
+            None => self.order.push(id),
+        }
+        if let Some(key) = stored::context_key(&subscription.context) {
+            self.contexts.insert(key, Arc::clone(&subscription.context));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Subscription>> {
+        let subscription = self.by_id.remove(id)?;
+        self.index.remove(&subscription.id, &subscription.interest());
+        self.order.retain(|known| **known != *id);
+        Some(subscription)
+    }
+
+    /// The subscriptions that a change may concern.
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        entity: &'a Entity,
+        attributes: impl Iterator<Item = &'a Name>,
+    ) -> impl Iterator<Item = &'a Arc<Subscription>> {
+        self.index
+            .candidates(&entity.id, &entity.types, attributes)
+            .into_iter()
+            .filter_map(|id| self.by_id.get(id))
+    }
+
+    /// Takes a subscription from the journal; it is opened later, by [`Self::revive`].
+    pub(crate) fn restore(&mut self, id: Box<str>, document: Json) {
+        self.restored.insert(id, document);
+    }
+
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.restored.remove(id);
+    }
+
+    pub(crate) fn restore_context(&mut self, key: &str, terms: &Json) {
+        if let Ok(source) = Json::parse(key.as_bytes()) {
+            self.contexts.insert(key.into(), Arc::new(Context::from_terms(source, terms)));
+        }
+    }
+
+    /// The contexts in use and their terms, to keep on the disk.
+    pub(crate) fn contexts(&self) -> Vec<(Box<str>, Json)> {
+        let keys = self.by_id.values().filter_map(|subscription| stored::context_key(&subscription.context));
+        let mut used: Vec<Box<str>> = keys.collect();
+        used.sort_unstable();
+        used.dedup();
+        let terms = |key: Box<str>| self.contexts.get(&key).map(|context| (key.clone(), context.terms()));
+        used.into_iter().filter_map(terms).collect()
+    }
+
+    /// Whether the disk has the terms of this context already.
+    pub(crate) fn has_context(&self, key: &str) -> bool {
+        self.contexts.contains_key(key)
+    }
+
+    /// Opens what was restored. Returns each with what it counted before.
+    pub(crate) fn revive(&mut self) -> Vec<(Arc<Subscription>, DeliveryCounts)> {
+        let mut revived = Vec::new();
+        for (id, document) in std::mem::take(&mut self.restored) {
+            match stored::revive(&document, &self.contexts) {
+                Ok((subscription, counts)) => revived.push((Arc::new(subscription), counts)),
+                Err(error) => tracing::error!(subscription = %id, %error, "cannot revive a subscription"),
+            }
+        }
+        revived.sort_by_key(|(subscription, _)| (subscription.created_at, subscription.id.clone()));
+        for (subscription, _) in &revived {
+            self.insert(Arc::clone(subscription));
+        }
+        revived
+    }
+}

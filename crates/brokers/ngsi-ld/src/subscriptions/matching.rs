@@ -1,0 +1,76 @@
+use std::sync::atomic::Ordering;
+
+use super::definition::{Selector, Subscription};
+use crate::{
+    ChangeKind,
+    model::{Changes, Entity, Name, Timestamp},
+};
+
+impl Subscription {
+    /// Whether the subscription is neither paused nor over.
+    pub(crate) fn is_on(&self, now: Timestamp) -> bool {
+        self.active && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether a change of `entity` is one to notify about (NGSI-LD 5.8.6); throttling comes later. For a deletion,
+    /// `entity` is what it was.
+    pub(crate) fn matches(
+        &self,
+        entity: &Entity,
+        kind: ChangeKind,
+        changes: &Changes,
+        now: Timestamp,
+    ) -> bool {
+        self.is_on(now)
+            && self.triggered(kind, changes)
+            && (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
+            && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
+            && self.q.as_ref().is_none_or(|q| q.matches(entity))
+    }
+
+    /// Whether enough time has passed since the last notification (throttling, NGSI-LD 5.2.12); counts as one if so.
+    /// Changes are matched under the broker's write lock, so no two ask at once.
+    pub(crate) fn may_notify(&self, now: Timestamp) -> bool {
+        let Some(period) = self.throttling else { return true };
+        let last = self.last_notified.load(Ordering::Relaxed);
+        let due = last == 0 || now.as_micros() - last >= period.as_micros() as i64;
+        if due {
+            self.last_notified.store(now.as_micros(), Ordering::Relaxed);
+        }
+        due
+    }
+
+    fn triggered(&self, kind: ChangeKind, changes: &Changes) -> bool {
+        let watched = |names: &[Name]| match &*self.watched {
+            [] => !names.is_empty(),
+            watched => watched.iter().any(|name| names.contains(name)),
+        };
+        let on = &self.triggers;
+        let attribute = match kind {
+            ChangeKind::Created => on.attribute_created && watched(&changes.created),
+            ChangeKind::Updated => {
+                (on.attribute_created && watched(&changes.created))
+                    || (on.attribute_updated && watched(&changes.updated))
+                    || (on.attribute_deleted && watched(&changes.deleted))
+            }
+            // The end of an entity is an event of its own; its attributes do not end one by one.
+            ChangeKind::Deleted => false,
+        };
+        let any_watched = self.watched.is_empty()
+            || [&changes.created, &changes.updated, &changes.deleted].into_iter().any(|names| watched(names));
+        let entity = match kind {
+            ChangeKind::Created => on.entity_created,
+            ChangeKind::Updated => on.entity_updated,
+            ChangeKind::Deleted => on.entity_deleted,
+        };
+        attribute || (entity && any_watched)
+    }
+}
+
+impl Selector {
+    fn matches(&self, entity: &Entity) -> bool {
+        (self.ids.is_empty() || self.ids.contains(&entity.id))
+            && self.types.as_ref().is_none_or(|types| types.matches(&entity.types))
+            && self.id_pattern.as_ref().is_none_or(|pattern| pattern.is_match(&entity.id))
+    }
+}

@@ -1,0 +1,93 @@
+//! Subscriptions as the journal keeps them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use morgana_engine::DeliveryCounts;
+use thiserror::Error;
+
+use super::definition::Subscription;
+use crate::{
+    Context,
+    model::{Json, Timestamp},
+};
+
+/// Why a stored subscription cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum ReviveError {
+    #[error("its {0} is missing or malformed")]
+    Member(&'static str),
+    #[error("the terms of its @context are missing")]
+    Context,
+    #[error(transparent)]
+    Document(#[from] crate::Error),
+}
+
+/// What names a context in the journal; `None` for the core context, which needs no keeping.
+pub(crate) fn context_key(context: &Arc<Context>) -> Option<Box<str>> {
+    if Arc::ptr_eq(context, &Context::core()) {
+        return None;
+    }
+    serde_json::to_string(context.source()).ok().map(Into::into)
+}
+
+/// The document to store: what was written, when, in which context, and what became of the notifications.
+pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Json {
+    let number = |number: u64| Json::Number(number.into());
+    let time = |time: Timestamp| Json::Number(time.as_micros().into());
+    let mut members: Vec<(Box<str>, Json)> = vec![
+        ("document".into(), subscription.document.clone()),
+        ("createdAt".into(), time(subscription.created_at)),
+        ("modifiedAt".into(), time(subscription.modified_at)),
+        ("timeoutMs".into(), number(subscription.endpoint.timeout.as_millis() as u64)),
+        ("sent".into(), number(counts.sent)),
+        ("failed".into(), number(counts.failed)),
+        ("dropped".into(), number(counts.dropped)),
+        ("failing".into(), Json::Bool(counts.failing)),
+    ];
+    for (name, at) in [
+        ("lastAttempt", counts.last_attempt),
+        ("lastSuccess", counts.last_success),
+        ("lastFailure", counts.last_failure),
+    ] {
+        members.extend(at.map(|at| (name.into(), time(at.into()))));
+    }
+    if let Some(key) = context_key(&subscription.context) {
+        members.push(("context".into(), Json::String(key)));
+    }
+    Json::Object(members.into())
+}
+
+pub(super) fn revive(
+    stored: &Json,
+    contexts: &HashMap<Box<str>, Arc<Context>>,
+) -> Result<(Subscription, DeliveryCounts), ReviveError> {
+    let integer = |name: &str| match stored.get(name) {
+        Some(Json::Number(number)) => number.as_i64(),
+        _ => None,
+    };
+    let time =
+        |name: &'static str| integer(name).and_then(Timestamp::from_micros).ok_or(ReviveError::Member(name));
+    let count = |name: &str| integer(name).and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
+    let context = match stored.get("context").and_then(Json::as_str) {
+        None => Context::core(),
+        Some(key) => contexts.get(key).cloned().ok_or(ReviveError::Context)?,
+    };
+    let document = stored.get("document").cloned().ok_or(ReviveError::Member("document"))?;
+    let timeout = Duration::from_millis(count("timeoutMs").max(1));
+    let subscription =
+        Subscription::new(document, context, time("createdAt")?, time("modifiedAt")?, timeout)?;
+    let at = |name: &'static str| {
+        time(name).ok().and_then(|at| jiff::Timestamp::from_microsecond(at.as_micros()).ok())
+    };
+    let counts = DeliveryCounts {
+        sent: count("sent"),
+        failed: count("failed"),
+        dropped: count("dropped"),
+        failing: stored.get("failing") == Some(&Json::Bool(true)),
+        last_attempt: at("lastAttempt"),
+        last_success: at("lastSuccess"),
+        last_failure: at("lastFailure"),
+        ..DeliveryCounts::default()
+    };
+    Ok((subscription, counts))
+}
