@@ -77,6 +77,11 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The host of the controller, an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
     /// A request for the resource at these path segments below the base URL.
     pub(crate) fn request<'a>(
         &self,
@@ -133,7 +138,7 @@ impl Client {
     async fn execute(&self, http: reqwest::Client, request: reqwest::Request) -> Result<Response, Error> {
         let url = request.url().clone();
         let response = http.execute(request).await.map_err(|source| {
-            Error::from_transport(url.as_str(), source, self.options.request_timeout_seconds)
+            Error::from_transport(url.as_str(), &source, self.options.request_timeout_seconds)
         })?;
         answer::accept(response, self.options.max_answer_bytes).await
     }

@@ -32,9 +32,6 @@ pub enum Error {
         url: String,
         /// The innermost cause.
         reason: String,
-        /// The whole cause.
-        #[source]
-        source: reqwest::Error,
     },
     /// The controller did not answer in time.
     #[error("{url} did not answer within {seconds} s")]
@@ -123,17 +120,13 @@ impl Error {
         }
     }
 
-    pub(crate) fn from_transport(url: &str, source: reqwest::Error, seconds: u64) -> Self {
+    pub(crate) fn from_transport(url: &str, source: &reqwest::Error, seconds: u64) -> Self {
         let url = url.to_owned();
         if source.is_timeout() && !source.is_connect() {
             return Self::TimedOut { url, seconds };
         }
-        let reason = innermost(&source);
-        if source.is_connect() {
-            Self::Unreachable { url, reason, source }
-        } else {
-            Self::BrokenOff { url, reason }
-        }
+        let reason = innermost(source);
+        if source.is_connect() { Self::Unreachable { url, reason } } else { Self::BrokenOff { url, reason } }
     }
 }
 

@@ -24,32 +24,34 @@ pub(crate) fn decode(response: Response) -> SseStream {
     SseByteStream::new(response.bytes_stream()).boxed()
 }
 
-/// The changes of the caller's resources. A connection that breaks is opened again after the last
-/// event that came, so that none is missed.
+/// The changes of the resources that the caller may see. A connection that breaks is opened again;
+/// the stream then goes on with every resource as it is now, for changes were missed.
 pub struct EventStream {
     client: Client,
     url: String,
     stream: Option<SseStream>,
-    since: Option<u64>,
+    revision: Option<u64>,
     failures: u32,
 }
 
 impl Client {
-    /// `GET /v1/events`: the changes after a revision, or from now on.
+    /// `GET /v1/events`: the changes from now on; with `snapshot` every resource as it is now comes
+    /// first.
     ///
     /// # Errors
     /// When the controller refuses or cannot be reached.
-    pub async fn events(&self, since: Option<u64>) -> Result<EventStream, Error> {
-        let response = self.open_events(since).await?;
+    pub async fn events(&self, snapshot: bool) -> Result<EventStream, Error> {
+        let response = self.open_events(snapshot, None).await?;
         let url = response.url().to_string();
         let stream = Some(decode(response));
-        Ok(EventStream { client: self.clone(), url, stream, since, failures: 0 })
+        Ok(EventStream { client: self.clone(), url, stream, revision: None, failures: 0 })
     }
 
-    async fn open_events(&self, since: Option<u64>) -> Result<Response, Error> {
+    async fn open_events(&self, snapshot: bool, last: Option<u64>) -> Result<Response, Error> {
         let request = self.get(["v1", "events"]);
-        self.open_stream(match since {
-            Some(revision) => request.query(&[("since", revision)]),
+        let request = if snapshot { request.query(&[("snapshot", true)]) } else { request };
+        self.open_stream(match last {
+            Some(revision) => request.header("Last-Event-ID", revision),
             None => request,
         })
         .await
@@ -57,7 +59,7 @@ impl Client {
 }
 
 impl EventStream {
-    /// The next change. It may be given up and asked for again without losing one.
+    /// The next change. The wait for it may be given up and begun again without losing one.
     ///
     /// # Errors
     /// When the stream is lost and cannot be opened again, or carries something else than events.
@@ -73,7 +75,7 @@ impl EventStream {
             match received {
                 Some(Ok(Sse { data: Some(data), .. })) => {
                     let event = self.parse(&data)?;
-                    self.since = Some(event.revision);
+                    self.revision = Some(event.revision);
                     self.failures = 0;
                     return Ok(event);
                 }
@@ -102,7 +104,7 @@ impl EventStream {
             let pause = RECONNECT_PAUSE * 2_u32.pow(self.failures);
             tokio::time::sleep(pause.min(RECONNECT_PAUSE_MAX)).await;
             self.failures += 1;
-            match self.client.open_events(self.since).await {
+            match self.client.open_events(true, self.revision).await {
                 Ok(response) => {
                     self.stream = Some(decode(response));
                     return Ok(());

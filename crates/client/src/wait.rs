@@ -72,7 +72,7 @@ impl Client {
         let mut last = "nothing is known of it".to_owned();
         let follow = async {
             // Events are opened before the first look, so that no change falls between the two.
-            let opened = timeout(OPEN_EVENTS_TIMEOUT, self.events(None)).await;
+            let opened = timeout(OPEN_EVENTS_TIMEOUT, self.events(false)).await;
             let mut events = opened.ok().and_then(Result::ok);
             let mut seen = None;
             loop {

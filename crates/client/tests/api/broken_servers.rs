@@ -72,7 +72,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
     let url = serve(Router::new().route("/v1/users", get(never)).route("/v1/events", get(never))).await;
     let options = Options { request_timeout_seconds: 1, ..Options::default() };
     let client = Client::with_options(&url, None, options).unwrap();
-    let (list, events) = tokio::join!(client.users().all(), client.events(None));
+    let (list, events) = tokio::join!(client.users().all(), client.events(false));
     for error in [list.unwrap_err(), events.err().unwrap()] {
         assert!(matches!(error, Error::TimedOut { seconds: 1, .. }), "{error:?}");
     }

@@ -92,38 +92,40 @@ async fn waiting_without_a_token_ends_at_once() {
 }
 
 #[tokio::test]
-async fn events_come_in_order_from_the_revision_that_was_asked_for() {
+async fn events_come_in_order_after_every_resource_as_it_is_now() {
     let stand_in = StandIn::start().await;
     let client = admin(&stand_in);
-    for number in 1..=5 {
-        stand_in.state.publish("vthing", &format!("host/thing{number}"), Some(&json!({})));
+    for id in ["host/thing1", "host/thing2", "host/thing1"] {
+        stand_in.state.publish("vthing", id, Some(&json!({})));
     }
-    let mut events = client.events(Some(2)).await.unwrap();
-    for expected in 3..=5 {
-        assert_eq!(events.next().await.unwrap().revision, expected);
-    }
+    let (mut from_now, mut all) = (client.events(false).await.unwrap(), client.events(true).await.unwrap());
     stand_in.state.publish("vthing", "host/thing1", None::<&ThingVisor>);
-    let event = events.next().await.unwrap();
-    assert_eq!((event.revision, event.id.as_str(), event.resource), (6, "host/thing1", None));
+    for (revision, id) in [(3, "host/thing1"), (2, "host/thing2"), (4, "host/thing1")] {
+        let event = all.next().await.unwrap();
+        assert_eq!((event.revision, event.id.as_str()), (revision, id));
+    }
+    let event = from_now.next().await.unwrap();
+    assert_eq!((event.revision, event.id.as_str(), event.resource), (4, "host/thing1", None));
 }
 
 #[tokio::test]
-async fn an_event_stream_that_breaks_goes_on_where_it_was() {
+async fn an_event_stream_that_breaks_is_opened_again_and_misses_no_last_state() {
     let stand_in = StandIn::with(Behaviour { events_per_stream: 2, ..Behaviour::default() }).await;
-    let client = admin(&stand_in);
-    for number in 1..=9 {
-        stand_in.state.publish("vthing", &format!("host/thing{number}"), Some(&json!({})));
+    let mut events = admin(&stand_in).events(false).await.unwrap();
+    for _ in 1..=9 {
+        stand_in.state.publish("vthing", "host/thing1", Some(&json!({})));
     }
-    let mut events = client.events(Some(0)).await.unwrap();
-    for expected in 1..=9 {
-        assert_eq!(events.next().await.unwrap().revision, expected);
+    let mut revision = 0;
+    while revision < 9 {
+        revision = events.next().await.unwrap().revision;
     }
+    assert!(stand_in.requests().iter().any(|request| request == "GET /v1/events?snapshot=true"));
 }
 
 #[tokio::test]
 async fn an_event_stream_that_never_brings_anything_is_given_up() {
     let stand_in = StandIn::with(Behaviour { events_per_stream: 0, ..Behaviour::default() }).await;
-    let mut events = admin(&stand_in).events(None).await.unwrap();
+    let mut events = admin(&stand_in).events(false).await.unwrap();
     let error = events.next().await.unwrap_err();
     assert!(matches!(error, Error::BrokenOff { .. }), "{error:?}");
 }

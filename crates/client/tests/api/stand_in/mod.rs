@@ -136,6 +136,15 @@ impl State {
         self.revision.send_replace(revision);
     }
 
+    /// The last change of each resource that is still there.
+    pub(crate) fn snapshot(&self) -> Vec<Event> {
+        let mut last = BTreeMap::new();
+        for event in &self.lock().events {
+            last.insert((event.kind.clone(), event.id.clone()), event.clone());
+        }
+        last.into_values().filter(|event| event.resource.is_some()).collect()
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }

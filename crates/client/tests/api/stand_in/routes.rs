@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State as Extract};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event as SseEvent, Sse};
 use axum::response::{IntoResponse, Response};
@@ -371,20 +371,23 @@ async fn logs(_: Caller, Path((kind, id)): Path<(String, String)>, parameters: P
 async fn events(
     _: Caller,
     Extract(state): Extract<State>,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
-    let watch = state.watch();
-    let now = state.lock().events.len();
-    let since = parameters.get("since").map_or(now, |since| since.parse().unwrap());
+    let with_snapshot = parameters.contains_key("snapshot") || headers.contains_key("last-event-id");
+    let (watch, seen) = (state.watch(), state.lock().events.len());
+    let snapshot = if with_snapshot { state.snapshot() } else { Vec::new() };
     let most = state.behaviour.events_per_stream;
-    let stream = stream::unfold((since, watch), move |(seen, mut watch)| {
+    let changes = stream::unfold((seen, watch), move |(seen, mut watch)| {
         let state = state.clone();
         async move {
             watch.wait_for(|revision| *revision > seen as u64).await.ok()?;
             let event = state.lock().events[seen].clone();
-            let sent = SseEvent::default().id(event.revision.to_string()).json_data(&event).unwrap();
-            Some((Ok(sent), (seen + 1, watch)))
+            Some((event, (seen + 1, watch)))
         }
     });
-    Sse::new(stream.take(most))
+    let events = stream::iter(snapshot).chain(changes).take(most);
+    Sse::new(
+        events.map(|event| Ok(SseEvent::default().id(event.revision.to_string()).json_data(&event).unwrap())),
+    )
 }
