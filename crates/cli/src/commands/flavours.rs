@@ -1,0 +1,113 @@
+//! Flavours: kinds of vSilos.
+
+use morgana_model::{FlavourId, FlavourPhase, FlavourSpec, ImageName, NewFlavour};
+use serde_json::{Value, json};
+
+use super::parameters;
+use crate::answer::Answer;
+use crate::call::{Context, Operation};
+use crate::error::Error;
+use crate::params;
+use crate::table::Table;
+
+/// Add a flavour.
+#[derive(Debug, clap::Args)]
+pub struct AddFlavour {
+    /// The flavour's id.
+    #[arg(short = 'f', long = "flavour", value_name = "FLAVOUR")]
+    flavour: FlavourId,
+    /// What its silos run: builtin:KIND, exec:PATH, a container image, wasm:PATH or vm:PATH.
+    #[arg(short = 'i', long = "image", value_name = "IMAGE")]
+    image: ImageName,
+    /// Parameters of its silos: JSON, @FILE, or a text.
+    #[arg(short = 's', long = "params", value_name = "PARAMS", default_value = "", hide_default_value = true, value_parser = params::parse)]
+    params: Value,
+    /// A sentence for people.
+    #[arg(
+        short = 'd',
+        long = "description",
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    description: String,
+}
+
+impl Operation for AddFlavour {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let spec = FlavourSpec { image_name: self.image, params: self.params, description: self.description };
+        let flavour = context.client.create_flavour(&NewFlavour { id: self.flavour, spec }).await?;
+        Answer::sentence(
+            &flavour,
+            format!("flavour {} is added, {}", flavour.id, phase(&flavour.status.phase)),
+        )
+    }
+}
+
+/// Delete a flavour.
+#[derive(Debug, clap::Args)]
+pub struct DelFlavour {
+    /// The flavour's id.
+    #[arg(short = 'n', long = "name", value_name = "FLAVOUR")]
+    flavour: FlavourId,
+}
+
+impl Operation for DelFlavour {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        context.client.delete_flavour(&self.flavour).await?;
+        Answer::sentence(
+            json!({"id": self.flavour, "deleted": true}),
+            format!("flavour {} is deleted", self.flavour),
+        )
+    }
+}
+
+/// List flavours.
+#[derive(Debug, clap::Args)]
+pub struct ListFlavours {}
+
+impl Operation for ListFlavours {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let flavours = context.client.flavours().all().await?;
+        let rows = flavours.iter().map(|flavour| {
+            [
+                flavour.id.to_string(),
+                phase(&flavour.status.phase),
+                flavour.spec.image_name.to_string(),
+                flavour.spec.description.clone(),
+            ]
+        });
+        let table = Table::new(["FLAVOUR", "PHASE", "IMAGE", "DESCRIPTION"], rows);
+        Answer::table(&flavours, table)
+    }
+}
+
+/// Inspect a flavour.
+#[derive(Debug, clap::Args)]
+pub struct InspectFlavour {
+    /// The flavour's id.
+    #[arg(short = 'v', long = "flavour", value_name = "FLAVOUR")]
+    flavour: FlavourId,
+}
+
+impl Operation for InspectFlavour {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let flavour = context.client.flavour(&self.flavour).await?;
+        let table = Table::of_fields([
+            ("flavour", flavour.id.to_string()),
+            ("phase", phase(&flavour.status.phase)),
+            ("image", flavour.spec.image_name.to_string()),
+            ("params", parameters(&flavour.spec.params)),
+            ("description", flavour.spec.description.clone()),
+            ("created", flavour.metadata.created_at.to_string()),
+        ]);
+        Answer::table(&flavour, table)
+    }
+}
+
+fn phase(phase: &FlavourPhase) -> String {
+    match phase {
+        FlavourPhase::Ready => "ready".to_owned(),
+        FlavourPhase::Failed { reason } => format!("failed: {reason}"),
+    }
+}
