@@ -1,3 +1,55 @@
-//! The `morgana` binary.
+//! The `morgana` binary: the one place where the parts are wired.
+//!
+//! It has many roles: `morgana up` is the whole platform on one machine; `morgana thingvisor` and
+//! `morgana silo` are what its node agent starts; `morgana broker` is a standard broker alone; and
+//! every other command is a client of a running platform.
 
-fn main() {}
+mod arguments;
+mod broker;
+mod configuration;
+mod endpoints;
+mod failure;
+mod logging;
+mod places;
+mod show_configuration;
+mod up;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Role};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().role {
+        Role::Up(arguments) => up::run(&arguments),
+        Role::Config(arguments) => show_configuration::run(&arguments),
+        Role::Broker(arguments) => broker::run(&arguments),
+        Role::Thingvisor { kind } => return workload::thing_visor(&kind),
+        Role::Silo { kind } => return workload::silo(&kind),
+        Role::Completion { shell } => {
+            arguments::print_completion(shell);
+            return ExitCode::SUCCESS;
+        }
+        Role::Client(command) => return client(command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("morgana: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn client(command: morgana_cli::Command) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(morgana_cli::run(command)),
+        Err(error) => {
+            eprintln!("morgana: {}", Failure::new("cannot start", error));
+            ExitCode::FAILURE
+        }
+    }
+}

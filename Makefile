@@ -1,0 +1,31 @@
+# Morgana: what a newcomer types. `make help` lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+.PHONY: help needs build demo test lint bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+needs: ## install what building, testing and the demo need (Debian packages, with apt-get)
+	@scripts/needs.sh
+
+build: needs ## build the release binary, target/release/morgana
+	cargo build --release --locked -p morgana
+
+demo: build ## run the whole platform with two ThingVisors and two silos until Ctrl-C
+	@scripts/demo.sh target/release/morgana
+
+test: needs ## run every test
+	@scripts/test.sh
+
+lint: ## check format and lints, as CI does
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: build ## measure latency, throughput, memory; prints tables, writes target/bench/*.json
+	cargo run --release --locked -p morgana-bench -- --morgana target/release/morgana
+
+clean: ## remove what was built
+	cargo clean

@@ -1,0 +1,142 @@
+//! The command line of the binary.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde::Serialize;
+
+/// A Cloud of Things: rent virtual things in a broker of your choice.
+#[derive(Debug, Parser)]
+#[command(name = "morgana", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) role: Role,
+}
+
+/// What the binary is to be.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Role {
+    /// Run the whole platform on this machine.
+    #[command(after_help = UP_HELP)]
+    Up(UpArguments),
+    /// Print the configuration that would be in force, and where each value comes from.
+    #[command(after_help = "Example: MORGANA_PORT=9000 morgana config --data /var/lib/morgana")]
+    Config(UpArguments),
+    /// Run one standard broker alone, without the rest of the platform.
+    #[command(
+        after_help = "Examples:\n  morgana broker ngsi-ld --port 9090 --data ./context\n  morgana broker mqtt --port 1884"
+    )]
+    Broker(BrokerArguments),
+    /// Run a ThingVisor; the node agent does this.
+    #[command(hide = true)]
+    Thingvisor {
+        /// Its kind.
+        kind: String,
+    },
+    /// Run a vSilo; the node agent does this.
+    #[command(hide = true)]
+    Silo {
+        /// Its kind.
+        kind: String,
+    },
+    /// Print the completion script of a shell.
+    #[command(after_help = "Example: morgana completion bash > /etc/bash_completion.d/morgana")]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    #[command(flatten)]
+    Client(morgana_cli::Command),
+}
+
+const UP_HELP: &str = "\
+Every option can also be set in a TOML file and in the environment (MORGANA_DATA, MORGANA_LISTEN, \
+MORGANA_PORT, MORGANA_MQTT_PORT, ...; sections with two underscores, MORGANA_NODE__LOG_MAX_MIB); \
+`morgana config` shows all of them.
+
+At the first start the administrator 'admin' gets the password of MORGANA_ADMIN_PASSWORD, or one \
+that is made up and printed once.
+
+Examples:
+  morgana up
+  morgana up --data /var/lib/morgana --listen 0.0.0.0
+  morgana up --port 0 --mqtt-port 0      (any free ports; they are in DIR/endpoints.json)";
+
+/// Options of `morgana up`; what is not given comes from the environment, the file, the defaults.
+#[derive(Debug, Default, Clone, Args, Serialize)]
+pub(crate) struct UpArguments {
+    /// Configuration file [default: ./morgana.toml where there is one].
+    #[arg(long, env = "MORGANA_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder where all state lives [default: ./morgana-data].
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<IpAddr>,
+    /// Port of the REST API; 0 means any [default: 8090].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// Port of the fabric's MQTT broker; 0 means any [default: 1883].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mqtt_port: Option<u16>,
+    /// What to log, in the syntax of RUST_LOG [default: info].
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+}
+
+/// Options of `morgana broker`.
+#[derive(Debug, Args)]
+pub(crate) struct BrokerArguments {
+    /// The standard that it speaks.
+    pub(crate) standard: Standard,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// Port to listen on; 0 means any [default: 9090 for ngsi-ld, 1883 for mqtt].
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Folder where its state lives.
+    #[arg(long, value_name = "DIR", default_value = "./morgana-broker")]
+    pub(crate) data: PathBuf,
+}
+
+/// A standard that a broker speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Standard {
+    /// ETSI GS CIM 009.
+    NgsiLd,
+    /// MQTT 3.1.1 and 5.
+    Mqtt,
+}
+
+/// Prints the completion script of a shell.
+pub(crate) fn print_completion(shell: Shell) {
+    clap_complete::generate(shell, &mut Arguments::command(), "morgana", &mut std::io::stdout());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn completion_knows_the_commands() {
+        let mut script = Vec::new();
+        clap_complete::generate(Shell::Bash, &mut Arguments::command(), "morgana", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("create-vsilo") && script.contains("--mqtt-port"));
+    }
+}

@@ -1,0 +1,211 @@
+//! The configuration: defaults, then the file, then the environment, then the command line.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Error, Figment, Metadata, Profile, Provider};
+use morgana_fabric::ServerOptions;
+use morgana_model::{NodeId, ZoneId};
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::UpArguments;
+use crate::failure::Failure;
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "morgana.toml";
+/// What the names of environment variables start with.
+const PREFIX: &str = "MORGANA_";
+
+/// Everything about `morgana up` that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Configuration {
+    /// Where all state lives.
+    pub(crate) data: PathBuf,
+    /// The address to listen on.
+    pub(crate) listen: IpAddr,
+    /// The port of the REST API.
+    pub(crate) port: u16,
+    /// The port of the fabric.
+    pub(crate) mqtt_port: u16,
+    /// What to log.
+    pub(crate) log: String,
+    /// The zone this machine is in.
+    pub(crate) zone: ZoneId,
+    /// The name of this machine.
+    pub(crate) node_id: NodeId,
+    /// The controller.
+    pub(crate) controller: morgana_controller::Options,
+    /// The REST API.
+    pub(crate) api: morgana_api::Options,
+    /// The fabric's broker; its address and folder follow from the options above.
+    pub(crate) fabric: ServerOptions,
+    /// The node agent; its address and folder follow from the options above.
+    pub(crate) node: morgana_node::Options,
+}
+
+impl Configuration {
+    fn defaults() -> Result<Self, Failure> {
+        let invalid = |error| Failure::new("a built-in default is wrong", error);
+        Ok(Self {
+            data: "./morgana-data".into(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8090,
+            mqtt_port: 1883,
+            log: "info".to_owned(),
+            zone: "default".parse().map_err(invalid)?,
+            node_id: node_id().parse().map_err(invalid)?,
+            controller: morgana_controller::Options::default(),
+            api: morgana_api::Options::default(),
+            fabric: ServerOptions::default(),
+            node: morgana_node::Options::default(),
+        })
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a value is wrong; the failure names file, key and value.
+    pub(crate) fn read(arguments: &UpArguments) -> Result<Self, Failure> {
+        let mut read: Self = sources(arguments)?.extract().map_err(|error| wrong_value(&error))?;
+        read.node.data_dir = read.data.clone();
+        read.node.listen = read.listen;
+        read.fabric.listen = SocketAddr::new(read.listen, read.mqtt_port);
+        // Whoever connects to the fabric subscribes again, and nothing in it is retained: on disk
+        // it would only be slower.
+        read.fabric.data_dir = None;
+        Ok(read)
+    }
+}
+
+/// The values of all sources, each with where it comes from.
+pub(crate) fn sources(arguments: &UpArguments) -> Result<Figment, Failure> {
+    let defaults = Layer { name: "default", values: as_dict(&Configuration::defaults()?)? };
+    let known: Vec<String> = defaults.values.keys().cloned().collect();
+    let command_line = Layer { name: "command line", values: as_dict(arguments)? };
+    // The prefix is shared with variables that are no configuration (MORGANA_ADMIN_PASSWORD,
+    // MORGANA_URL), so only names of known keys count.
+    let environment = Env::prefixed(PREFIX).split("__").filter(move |key| {
+        let first = key.as_str().split('.').next().unwrap_or_default();
+        known.iter().any(|known| known.eq_ignore_ascii_case(first))
+    });
+    let mut figment = Figment::from(defaults);
+    if let Some(file) = file(arguments)? {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    Ok(figment.merge(environment).merge(command_line))
+}
+
+fn file(arguments: &UpArguments) -> Result<Option<PathBuf>, Failure> {
+    match &arguments.config {
+        Some(named) => match std::fs::metadata(named) {
+            Ok(_) => Ok(Some(named.clone())),
+            Err(error) => {
+                Err(Failure::new(format_args!("cannot read configuration file {}", named.display()), error))
+            }
+        },
+        None => Ok(Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into())),
+    }
+}
+
+/// The first thing that is wrong, with its source and key.
+fn wrong_value(error: &Error) -> Failure {
+    let source = error.metadata.as_ref().map(source_name).unwrap_or_else(|| "the configuration".to_owned());
+    let key = if error.path.is_empty() { "a key".to_owned() } else { format!("'{}'", error.path.join(".")) };
+    Failure::plain(format!(
+        "{source}: {key}: {}; `morgana config` lists all keys with their values",
+        error.kind
+    ))
+}
+
+/// Where a value comes from, in words.
+pub(crate) fn source_name(metadata: &Metadata) -> String {
+    match &metadata.source {
+        Some(figment::Source::File(path)) => path.display().to_string(),
+        _ if metadata.name.contains("environment") => "environment".to_owned(),
+        _ => metadata.name.to_string(),
+    }
+}
+
+/// The name of this machine, as far as a node's id can say it.
+fn node_id() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .skip_while(|c| !c.is_ascii_alphanumeric())
+        .take(63)
+        .collect();
+    if name.is_empty() { "node".to_owned() } else { name }
+}
+
+/// Values with a name for where they come from.
+struct Layer {
+    name: &'static str,
+    values: Dict,
+}
+
+fn as_dict(values: &impl Serialize) -> Result<Dict, Failure> {
+    let invalid = |error| Failure::new("cannot read the configuration", error);
+    match Value::serialize(values).map_err(invalid)? {
+        Value::Dict(_, dict) => Ok(dict),
+        _ => Ok(Dict::new()),
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Configuration, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("test.toml");
+        fs::write(&file, text).unwrap();
+        Configuration::read(&UpArguments { config: Some(file), ..UpArguments::default() })
+    }
+
+    #[test]
+    fn no_configuration_is_a_good_configuration() {
+        let read = Configuration::read(&UpArguments::default()).unwrap();
+        assert_eq!((read.port, read.mqtt_port, read.listen), (8090, 1883, IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        assert_eq!(read.fabric.listen.port(), 1883);
+    }
+
+    #[test]
+    fn a_file_overrides_the_defaults_in_its_sections_too() {
+        let read = with_file("port = 1\n[controller]\ntoken_life_hours = 3").unwrap();
+        assert_eq!((read.port, read.controller.token_life_hours), (1, 3));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_file_key_and_value() {
+        let error = with_file("port = \"many\"").unwrap_err().to_string();
+        assert!(error.contains("test.toml") && error.contains("'port'") && error.contains("many"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_the_known_ones() {
+        let error = with_file("prot = 1").unwrap_err().to_string();
+        assert!(error.contains("prot") && error.contains("mqtt_port"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_named_and_missing_is_told() {
+        let arguments = UpArguments { config: Some("/nowhere/x.toml".into()), ..UpArguments::default() };
+        assert!(Configuration::read(&arguments).unwrap_err().to_string().contains("/nowhere/x.toml"));
+    }
+}

@@ -1,0 +1,47 @@
+//! `morgana config`: what is in force, and where each value comes from.
+
+use figment::value::Value;
+
+use crate::arguments::UpArguments;
+use crate::configuration::{Configuration, source_name, sources};
+use crate::failure::Failure;
+
+/// Prints every key with its value and its source, in the order of TOML sections.
+pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
+    let figment = sources(arguments)?;
+    Configuration::read(arguments)?;
+    let values: Value =
+        figment.extract().map_err(|error| Failure::new("cannot read the configuration", error))?;
+    let mut leaves = Vec::new();
+    collect("", &values, &mut leaves);
+    // Keys without a section come first: in TOML they must.
+    leaves.sort_by_key(|(key, _)| (key.contains('.'), key.clone()));
+    let width = leaves.iter().map(|(key, value)| key.len() + value.len() + 3).max().unwrap_or(0).min(60);
+    let mut section = String::new();
+    for (key, value) in leaves {
+        let (in_section, name) = key.rsplit_once('.').unwrap_or(("", &key));
+        if in_section != section {
+            println!("\n[{in_section}]");
+            section = in_section.to_owned();
+        }
+        let source = figment.find_metadata(&key).map(source_name).unwrap_or_else(|| "default".to_owned());
+        println!("{:width$}  # {source}", format!("{name} = {value}"));
+    }
+    Ok(())
+}
+
+fn collect(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
+    match value {
+        Value::Dict(_, members) => {
+            for (name, member) in members {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                collect(&path, member, leaves);
+            }
+        }
+        leaf => {
+            if let Ok(text) = serde_json::to_string(leaf) {
+                leaves.push((path.to_owned(), text));
+            }
+        }
+    }
+}

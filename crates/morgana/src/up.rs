@@ -1,0 +1,230 @@
+//! `morgana up`: the whole platform on one machine.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use morgana_access::{FabricRole, SigningKey, generate_password};
+use morgana_controller::{ConnectionIndex, FabricPolicy, Parts, Service};
+use morgana_fabric::{Client, ClientOptions, Server};
+use morgana_model::Secret;
+use morgana_node::{Node, NodeAgent};
+use morgana_store::{SqliteOptions, SqliteStore, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::UpArguments;
+use crate::configuration::Configuration;
+use crate::endpoints::{Endpoints, reachable};
+use crate::failure::Failure;
+use crate::{logging, places};
+
+/// The System DB in the data folder.
+const SYSTEM_DATABASE: &str = "system.db";
+/// The key of tokens and fabric credentials in the data folder.
+const SIGNING_KEY: &str = "signing.key";
+/// Where the parts are, in the data folder.
+const ENDPOINTS: &str = "endpoints.json";
+/// The password of the first administrator, where the operator chooses it.
+const ADMIN_PASSWORD: &str = "MORGANA_ADMIN_PASSWORD";
+/// How long requests under way may take at the end.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
+/// The end comes within this, whatever hangs.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(9);
+/// How often the metrics recorder folds what it was told.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Runs the platform until it is told to stop.
+pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
+    let configuration = Configuration::read(arguments)?;
+    logging::start(&configuration.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)))
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("cannot start", error))?;
+    let outcome = runtime.block_on(async {
+        let platform = Platform::start(configuration).await?;
+        platform.wait_for_a_signal().await?;
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, platform.stop()).await.is_err() {
+            tracing::warn!("not everything came to its end in time; it is ended now");
+        }
+        Ok(())
+    });
+    // What hangs is left behind rather than waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Everything that runs.
+struct Platform {
+    store: Arc<dyn Store>,
+    fabric: Arc<Server>,
+    fabric_client: Client,
+    node: Arc<Node>,
+    service: Service,
+    stop_serving: CancellationToken,
+    serving: JoinHandle<Result<(), morgana_engine::ServerError>>,
+}
+
+impl Platform {
+    async fn start(configuration: Configuration) -> Result<Self, Failure> {
+        let data = configuration.data.clone();
+        prepare_data_folder(&data)?;
+        let metrics = start_metrics()?;
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(data.join(SYSTEM_DATABASE), SqliteOptions::default())
+                .await
+                .map_err(|error| Failure::new("cannot open the system database", error))?,
+        );
+        let key = SigningKey::load_or_generate(&data.join(SIGNING_KEY), &mut rand::rng())
+            .map_err(|error| Failure::new("cannot use the signing key", error))?;
+        let rest = listen(configuration.listen, configuration.port).await?;
+        let index = ConnectionIndex::load(&store)
+            .await
+            .map_err(|error| Failure::new("cannot read the connections of silos", error))?;
+        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index)));
+        let fabric = Server::start(configuration.fabric.clone(), policy).await.map_err(|error| {
+            Failure::new("cannot start the fabric (choose its port with --mqtt-port)", error)
+        })?;
+        let fabric = Arc::new(fabric);
+        let fabric_address = SocketAddr::new(reachable(fabric.local_addr().ip()), fabric.local_addr().port());
+        let role = FabricRole::Controller;
+        let client_options = ClientOptions::new(fabric_address.to_string(), "morgana-controller")
+            .with_credentials(role.to_string(), role.password(&key));
+        let (fabric_client, fabric_events) = Client::connect(client_options);
+        let node = Node::start(configuration.node.clone())
+            .await
+            .map_err(|error| Failure::new("cannot start the node agent", error))?;
+        let node = Arc::new(node);
+        let parts = Parts {
+            store: Arc::clone(&store),
+            key,
+            index,
+            fabric_server: Arc::clone(&fabric),
+            fabric: (fabric_client.clone(), fabric_events),
+            fabric_address: (fabric_address.ip(), fabric_address.port()),
+            node: Arc::clone(&node) as Arc<dyn NodeAgent>,
+            first_password: Box::new(first_password),
+        };
+        let service = Service::start(configuration.controller.clone(), places::place(&configuration), parts)
+            .await
+            .map_err(|error| Failure::new("cannot start the controller", error))?;
+
+        let address =
+            rest.local_addr().map_err(|error| Failure::new("cannot tell the port of the REST API", error))?;
+        let endpoints = Endpoints::new(address, fabric.local_addr());
+        let render = Arc::new({
+            let fabric = Arc::downgrade(&fabric);
+            move || {
+                if let Some(fabric) = fabric.upgrade() {
+                    fabric.record_metrics("fabric");
+                }
+                metrics.render()
+            }
+        });
+        let router = morgana_api::router(service.controller(), render, &configuration.api);
+        let stop_serving = CancellationToken::new();
+        let serving =
+            tokio::spawn(morgana_engine::serve(rest, router, stop_serving.clone(), REQUEST_PATIENCE));
+        let file = data.join(ENDPOINTS);
+        endpoints
+            .write(&file)
+            .map_err(|error| Failure::new(format_args!("cannot write {}", file.display()), error))?;
+        println!(
+            "morgana is ready: REST {}, fabric {}, data {}",
+            endpoints.rest_url(),
+            endpoints.mqtt_url(),
+            data.display()
+        );
+        Ok(Self { store, fabric, fabric_client, node, service, stop_serving, serving })
+    }
+
+    async fn wait_for_a_signal(&self) -> Result<(), Failure> {
+        let failed = |error| Failure::new("cannot listen for signals", error);
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping");
+        Ok(())
+    }
+
+    /// Stops in the order of dependence: no new requests, no new decisions, then the workloads
+    /// while the fabric still carries their last words, then the fabric and the database.
+    async fn stop(self) {
+        self.stop_serving.cancel();
+        if let Ok(Err(error)) = self.serving.await {
+            tracing::warn!(%error, "the REST API ended badly");
+        }
+        self.service.stop().await;
+        self.node.shutdown().await;
+        self.fabric_client.close().await;
+        if let Some(fabric) = Arc::into_inner(self.fabric) {
+            fabric.stop().await;
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The folder is its owner's alone: it holds keys, and what tenants store.
+fn prepare_data_folder(data: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format_args!("cannot use data folder {}", data.display()), error);
+    if !data.exists() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
+    }
+    let metadata = fs::metadata(data).map_err(failed)?;
+    if !metadata.is_dir() {
+        return Err(Failure::plain(format!("cannot use data folder {}: it is not a folder", data.display())));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        tracing::warn!(folder = %data.display(), "the data folder can be read by others; chmod 700 is advised");
+    }
+    Ok(())
+}
+
+fn start_metrics() -> Result<PrometheusHandle, Failure> {
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Failure::new("cannot start counting", error))?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(METRICS_UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::new(address, port);
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format_args!("cannot listen on {address} (choose another with --port)"), error)
+    })
+}
+
+/// The operator's choice, or one that is made up and said once.
+fn first_password() -> Secret {
+    match std::env::var(ADMIN_PASSWORD) {
+        Ok(password) => Secret::new(password),
+        Err(_) => {
+            let password = generate_password(&mut rand::rng());
+            println!(
+                "the administrator is 'admin' with the password {} (this is said once; {ADMIN_PASSWORD} sets it)",
+                password.expose()
+            );
+            password
+        }
+    }
+}
