@@ -245,7 +245,10 @@ fn view(notification: &Json, context: &Context) -> Result<View, Error> {
         None => false,
         Some(Json::Bool(shown)) => *shown,
         Some(other) => {
-            return Err(Error::bad(format!("notification: sysAttrs must be a boolean, not {}", other.kind())));
+            return Err(Error::bad(format!(
+                "notification: sysAttrs must be a boolean, not {}",
+                other.kind()
+            )));
         }
     };
     let members = |member: &str| -> Result<Option<Vec<(Box<str>, Name)>>, Error> {

@@ -1,0 +1,89 @@
+//! The HTTP parts over real sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, response::Redirect, routing::get};
+use morgana_engine::{FetchError, FetchOptions, Fetcher, serve};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+async fn start(router: Router) -> (String, CancellationToken, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    let server =
+        tokio::spawn(
+            async move { serve(listener, router, stopping, Duration::from_millis(200)).await.unwrap() },
+        );
+    (base, stop, server)
+}
+
+#[tokio::test]
+async fn a_server_finishes_what_is_under_way_and_stops() {
+    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (here, wait) = (arrived.clone(), go_on.clone());
+    let slow = || async move {
+        here.notify_one();
+        wait.notified().await;
+        "done"
+    };
+    let (base, stop, server) = start(Router::new().route("/slow", get(slow))).await;
+    let request = tokio::spawn(reqwest::get(format!("{base}/slow")));
+    arrived.notified().await;
+    stop.cancel();
+    go_on.notify_one();
+    assert_eq!(request.await.unwrap().unwrap().text().await.unwrap(), "done");
+    server.await.unwrap();
+    assert!(reqwest::get(format!("{base}/slow")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_stops_though_a_request_never_ends() {
+    let arrived = Arc::new(Notify::new());
+    let here = arrived.clone();
+    let never = || async move {
+        here.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let (base, stop, server) = start(Router::new().route("/never", get(never))).await;
+    let request = tokio::spawn(reqwest::get(format!("{base}/never")));
+    arrived.notified().await;
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), server).await.expect("the server to stop").unwrap();
+    request.abort();
+}
+
+#[tokio::test]
+async fn a_fetch_stays_outside_unless_a_host_is_allowed() {
+    let router = Router::new()
+        .route("/doc", get(|| async { "document" }))
+        .route("/hop", get(|| async { Redirect::temporary("/doc") }))
+        .route("/loop", get(|| async { Redirect::temporary("/loop") }))
+        .route("/inside", get(|| async { Redirect::temporary("http://[::1]:1/") }))
+        .route("/big", get(|| async { "x".repeat(5000) }))
+        .route("/never", get(std::future::pending::<()>));
+    let (base, _stop, _server) = start(router).await;
+    let shut = Fetcher::new(FetchOptions::default());
+    let error = shut.get(&format!("{base}/doc"), "*/*").await.unwrap_err();
+    assert!(error.to_string().contains("not a public address"), "{error}");
+
+    let options = FetchOptions {
+        allow_hosts: vec!["127.0.0.1".into()],
+        max_bytes: 1000,
+        timeout_ms: 300,
+        ..FetchOptions::default()
+    };
+    let open = Fetcher::new(options);
+    assert_eq!(open.get(&format!("{base}/doc"), "*/*").await.unwrap(), "document");
+    assert_eq!(open.get(&format!("{base}/hop"), "*/*").await.unwrap(), "document");
+    assert!(matches!(open.get(&format!("{base}/loop"), "*/*").await, Err(FetchError::Redirects(3))));
+    assert!(matches!(open.get(&format!("{base}/big"), "*/*").await, Err(FetchError::Body(1000))));
+    assert!(matches!(open.get(&format!("{base}/never"), "*/*").await, Err(FetchError::Timeout(300))));
+    assert!(
+        matches!(open.get(&format!("{base}/none"), "*/*").await, Err(FetchError::Status(status)) if status == 404)
+    );
+    // A redirect does not lead where the first URL could not.
+    let error = open.get(&format!("{base}/inside"), "*/*").await.unwrap_err();
+    assert!(error.to_string().contains("not a public address"), "{error}");
+}

@@ -1,0 +1,146 @@
+//! JSON-LD contexts over HTTP, written from NGSI-LD 4.4, 5.5.7 and 6.3.5.
+
+mod common;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, http::StatusCode, routing::get};
+use common::{expect, expect_error, start};
+use serde_json::{Value, json};
+
+const LINK: &str = "rel=\"http://www.w3.org/ns/json-ld#context\"; type=\"application/ld+json\"";
+
+/// Serves contexts; counts how often.
+async fn host() -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let good = move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async {
+            json!({"@context": {"ex": "https://example.org/", "speed": "ex:speed", "Car": {"@id": "ex:Car"}}})
+                .to_string()
+        }
+    };
+    let router = Router::new()
+        .route("/good.jsonld", get(good))
+        .route("/broken.jsonld", get(|| async { "{" }))
+        .route("/none.jsonld", get(|| async { "{}" }))
+        .route("/error.jsonld", get(|| async { StatusCode::NOT_FOUND }))
+        .route("/huge.jsonld", get(|| async { " ".repeat(2_000_000) }))
+        .route(
+            "/loop.jsonld",
+            get(|headers: axum::http::HeaderMap| async move {
+                let host = headers["host"].to_str().unwrap().to_owned();
+                json!({"@context": [format!("http://{host}/loop.jsonld")]}).to_string()
+            }),
+        );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (base, asked)
+}
+
+fn ld(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    request.header("content-type", "application/ld+json")
+}
+
+#[tokio::test]
+async fn names_are_expanded_on_the_way_in_and_compacted_on_the_way_out() {
+    let it = start().await;
+    let (host, asked) = host().await;
+    let url = format!("{host}/good.jsonld");
+    let link = format!("<{url}>; {LINK}");
+    let entity = json!({"id": "urn:c:1", "type": "Car", "speed": 1, "ex:doors": 5, "other": 2, "location": {"type": "Point", "coordinates": [1, 2]}});
+    expect(it.post("/entities", &entity).header("link", &link), 201).await;
+    // Without the context the names are what they expanded to.
+    let shown = it.read("/entities/urn:c:1?format=concise").await;
+    assert_eq!(shown["type"], "https://example.org/Car");
+    assert_eq!(
+        (&shown["https://example.org/speed"], &shown["https://example.org/doors"], &shown["other"]),
+        (&json!(1), &json!(5), &json!(2))
+    );
+    assert!(shown["location"].is_object());
+    // With it they are short, and the answer names it.
+    let response =
+        expect(it.get("/entities?type=Car&q=speed==1&format=concise").header("link", &link), 200).await;
+    assert!(response.headers()["link"].to_str().unwrap().contains(&url));
+    assert_eq!(response.json::<Value>().await.unwrap()[0], entity);
+    // In an ld+json answer the context is in the body, the core context last.
+    let response = expect(
+        it.get("/entities/urn:c:1").header("link", &link).header("accept", "application/ld+json"),
+        200,
+    )
+    .await;
+    assert_eq!(response.headers()["content-type"], "application/ld+json");
+    assert!(response.headers().get("link").is_none());
+    let shown: Value = response.json().await.unwrap();
+    assert_eq!(shown["@context"][0], url);
+    assert!(shown["@context"][1].as_str().unwrap().contains("ngsi-ld-core-context"));
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "a context is fetched once");
+}
+
+#[tokio::test]
+async fn a_context_in_the_body_is_a_url_an_object_or_both() {
+    let it = start().await;
+    let (host, _) = host().await;
+    let core = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.6.jsonld";
+    for (number, context) in [
+        json!(format!("{host}/good.jsonld")),
+        json!({"speed": "https://example.org/speed", "Car": "https://example.org/Car"}),
+        json!([{"ex": "https://example.org/"}, {"speed": "ex:speed", "Car": {"@id": "ex:Car", "@type": "@id"}}, core]),
+        json!([format!("{host}/good.jsonld"), core]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let entity = json!({"id": format!("urn:c:{number}"), "type": "Car", "speed": 1, "@context": context});
+        expect(ld(it.client.post(format!("{}/entities", it.base))).body(entity.to_string()), 201).await;
+        assert_eq!(it.read(&format!("/entities/urn:c:{number}")).await["https://example.org/speed"]["value"], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_context_that_cannot_be_had_is_named() {
+    let it = start().await;
+    let (host, _) = host().await;
+    for (path, words) in [
+        ("broken.jsonld", "not JSON"),
+        ("none.jsonld", "without @context"),
+        ("error.jsonld", "404"),
+        ("huge.jsonld", "larger than"),
+        ("loop.jsonld", "more than 16 others"),
+    ] {
+        let url = format!("{host}/{path}");
+        let request = it.get("/entities?type=T").header("link", format!("<{url}>; {LINK}"));
+        expect_error(request, 503, "LdContextNotAvailable", words).await;
+    }
+    // Inside the network of the broker there is nothing to fetch unless a host is allowed.
+    for url in ["http://localhost:1/c", "http://[::1]:1/c", "http://169.254.169.254/c", "http://10.0.0.1/c"] {
+        let request = it.get("/entities?type=T").header("link", format!("<{url}>; {LINK}"));
+        expect_error(request, 503, "LdContextNotAvailable", "public address").await;
+    }
+    for url in ["file:///etc/passwd", "x"] {
+        let request = it.get("/entities?type=T").header("link", format!("<{url}>; {LINK}"));
+        expect_error(request, 503, "LdContextNotAvailable", url).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_its_context_in_one_place() {
+    let it = start().await;
+    let entity = json!({"id": "urn:c:1", "type": "Car"});
+    let request = ld(it.client.post(format!("{}/entities", it.base))).body(entity.to_string());
+    expect_error(request, 400, "BadRequestData", "needs an @context").await;
+    let with = json!({"id": "urn:c:1", "type": "Car", "@context": {"a": "https://x.org/a"}}).to_string();
+    let link = format!("<https://example.org/c.jsonld>; {LINK}");
+    let request = ld(it.client.post(format!("{}/entities", it.base))).header("link", link).body(with);
+    expect_error(request, 400, "BadRequestData", "Link header").await;
+    for context in [json!(3), json!({"a": 3}), json!([["x", 1]])] {
+        let body = json!({"id": "urn:c:1", "type": "Car", "@context": context}).to_string();
+        let response = ld(it.client.post(format!("{}/entities", it.base))).body(body).send().await.unwrap();
+        assert!(response.status().is_client_error() || response.status() == 503, "{context}");
+    }
+}

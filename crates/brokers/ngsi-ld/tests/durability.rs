@@ -1,0 +1,95 @@
+//! What a broker keeps when its process is killed. The child process is this test binary again, told by an
+//! environment variable to run the `child_` test.
+
+mod common;
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use common::{options, reopen};
+use morgana_ngsi_ld::{Broker, Context, Options, UpsertMode};
+use serde_json::json;
+
+const DIR: &str = "MORGANA_NGSI_LD_CHILD_DIR";
+
+fn child_options(dir: &Path) -> Options {
+    // Small, so that snapshots happen in the middle of the killing.
+    Options { snapshot_after_bytes: 20_000, ..options(dir) }
+}
+
+/// Writes a rising number into three entities, deletes and creates a fourth, and prints what was acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_writes_until_it_is_killed() {
+    let Some(dir) = env::var_os(DIR) else { return };
+    let broker = Broker::open(child_options(Path::new(&dir))).unwrap();
+    for number in first(&broker).. {
+        let entity = |name: &str| json!({"id": format!("urn:e:{name}"), "type": "T", "n": {"type": "Property", "value": number}});
+        let result =
+            broker.upsert(vec![entity("a"), entity("b"), entity("c")], UpsertMode::Update).await.unwrap();
+        assert!(result.failed.is_empty());
+        println!("acked {number}");
+        broker.upsert(vec![entity(&format!("once:{number}"))], UpsertMode::Replace).await.unwrap();
+        broker.delete(&[format!("urn:e:once:{number}")]).await.unwrap();
+        println!("deleted {number}");
+    }
+}
+
+fn value(broker: &Broker, id: &str) -> u64 {
+    let name = morgana_ngsi_ld::Name::new(&Context::core().expand("n"));
+    broker
+        .get(id)
+        .and_then(|entity| Some(entity.attribute(&name)?.value.as_f64()? as u64))
+        .unwrap_or_default()
+}
+
+fn first(broker: &Broker) -> u64 {
+    value(broker, "urn:e:a") + 1
+}
+
+#[tokio::test]
+async fn every_acknowledged_write_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut acked, mut deleted) = (0, 0);
+    for round in 1..=4 {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "child_writes_until_it_is_killed", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let goal = acked + 50 * round;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some(number) = line.strip_prefix("acked ") {
+                acked = number.parse().unwrap();
+            } else if let Some(number) = line.strip_prefix("deleted ") {
+                deleted = number.parse().unwrap();
+            }
+            if acked >= goal {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let broker = reopen(dir.path()).await;
+        for id in ["urn:e:a", "urn:e:b", "urn:e:c"] {
+            let value = value(&broker, id);
+            assert!(value >= acked, "{id} is {value}, and {acked} was acknowledged");
+        }
+        assert!(broker.get(&format!("urn:e:once:{deleted}")).is_none());
+        assert!(broker.entity_count() <= 4, "{}", broker.entity_count());
+    }
+}
+
+#[tokio::test]
+async fn a_second_broker_on_the_folder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let _broker = Broker::open(options(dir.path())).unwrap();
+    let error = Broker::open(options(dir.path())).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("in use"), "{source}");
+}
