@@ -87,7 +87,7 @@ pub(crate) struct UpArguments {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     mqtt_port: Option<u16>,
-    /// What to log, in the syntax of RUST_LOG [default: info].
+    /// What to log, in the syntax of RUST_LOG [default: info,mqtt5=warn].
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,

@@ -54,7 +54,7 @@ impl Configuration {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8090,
             mqtt_port: 1883,
-            log: "info".to_owned(),
+            log: "info,mqtt5=warn".to_owned(),
             zone: "default".parse().map_err(invalid)?,
             node_id: node_id().parse().map_err(invalid)?,
             controller: morgana_controller::Options::default(),

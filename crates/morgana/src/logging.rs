@@ -22,7 +22,7 @@ pub(crate) fn start(filter: &str) -> Result<(), Failure> {
 
 /// Starts the log of a workload, whose stderr is its log file: plain lines for `morgana logs`.
 pub(crate) fn start_for_workload() -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,mqtt5=warn"));
     let started =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).try_init();
     started.map_err(|error| Failure::plain(format!("logging cannot be started: {error}")))
