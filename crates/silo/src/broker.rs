@@ -1,0 +1,52 @@
+//! What every flavour's broker is to the silo's controller.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use morgana_model::VThingId;
+
+use crate::controller::Update;
+use crate::error::RunError;
+
+/// Where a silo listens: inner port to the address of the door.
+pub type Doors = BTreeMap<u16, SocketAddr>;
+
+/// The tenant's broker, and what the silo has put into it.
+///
+/// It serves the tenant's applications by itself from the moment it is made; nothing here is needed
+/// for that, so a silo serves while the fabric is away. A broker remembers through restarts which
+/// vThings are connected and what each gave.
+///
+/// An update that cannot be shown (a broker refuses it, an id is too long) is logged, counted and
+/// left out; the others go on. So there is no error to handle for the controller.
+#[async_trait]
+pub(crate) trait SiloBroker: Send + Sync {
+    /// The doors that are open.
+    fn doors(&self) -> Doors;
+
+    /// The vThings that were connected when the last run ended.
+    fn v_things(&self) -> Vec<VThingId>;
+
+    /// Remembers that a vThing is connected.
+    async fn connect(&mut self, v_thing: &VThingId);
+
+    /// Shows what vThings gave. They are connected.
+    async fn merge(&mut self, updates: Vec<Update>);
+
+    /// Erases what this vThing gave and no other connected vThing did, and forgets the vThing.
+    async fn disconnect(&mut self, v_thing: &VThingId);
+
+    /// Waits until the broker has lost what was shown, so that [`SiloBroker::restore`] is due. It
+    /// may be dropped at any await.
+    ///
+    /// # Errors
+    /// When the broker cannot serve any more.
+    async fn lost(&mut self) -> Result<(), RunError>;
+
+    /// Shows everything again that it remembers.
+    async fn restore(&mut self);
+
+    /// Lets what runs finish, and puts the state away.
+    async fn close(self: Box<Self>);
+}

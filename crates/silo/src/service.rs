@@ -1,0 +1,296 @@
+//! The thin part of a silo: it carries events from the fabric to the [`Controller`] and its actions
+//! to the broker and back to the fabric.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use morgana_fabric::{Client, ClientError, ClientOptions, Event as FabricEvent, Qos};
+use morgana_model::{ControlMessage, Topic, VSiloId};
+use morgana_workload::{Environment, FabricAccess};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Doors, SiloBroker};
+use crate::catalogue;
+use crate::controller::{Action, Controller, Event, Update};
+use crate::error::RunError;
+use crate::settings::Settings;
+use crate::{flavours, metrics};
+
+/// How long a silo waits for the fabric before it says that it is ready without.
+const FABRIC_WAIT: Duration = Duration::from_secs(2);
+/// How long the last word of a destroyed silo may take.
+const FAREWELL_WAIT: Duration = Duration::from_secs(2);
+/// Messages of the fabric that are taken together, so that the broker writes them together.
+const BATCH: usize = 64;
+
+/// A silo that runs in this process.
+#[derive(Debug)]
+pub struct Silo {
+    doors: Doors,
+    ready: watch::Receiver<bool>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Silo {
+    /// Starts a silo of a flavour. When it returns, the tenant's broker listens and shows what the
+    /// silo knew when it last ended; the fabric may be away.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn start(kind: &str, environment: Environment) -> Result<Self, RunError> {
+        let builtin = catalogue::find(kind)?;
+        let settings = Settings::read(builtin, environment)?;
+        let mut broker = flavours::open(builtin.kind, &settings).await?;
+        broker.restore().await;
+        let doors = broker.doors();
+        let (client, events) = Client::connect(fabric_client(&settings.fabric));
+        let stop = CancellationToken::new();
+        let (ready, is_ready) = watch::channel(false);
+        tokio::spawn(ready_in_the_end(ready.clone(), stop.clone()));
+        let service = Service { silo: settings.silo, client, events, broker, ready, stop: stop.clone() };
+        tracing::info!(silo = %service.silo, kind, ?doors, "the silo serves");
+        Ok(Self { doors, ready: is_ready, stop, task: tokio::spawn(service.run()) })
+    }
+
+    /// The doors that are open.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Waits until the silo listens to the fabric, or the fabric had two seconds to answer; or until
+    /// the silo has ended.
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ready = self.ready.clone();
+        async move {
+            // An error means that the silo has ended.
+            let _ = ready.wait_for(|ready| *ready).await;
+        }
+    }
+
+    /// Tells the silo to end. It lets what runs finish.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until it has ended: by [`Silo::stop`], because the platform destroyed it, or by an
+    /// error. May be dropped and called again.
+    ///
+    /// # Errors
+    /// Why the broker could not serve any more.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        (&mut self.task).await.unwrap_or_else(|panic| Err(RunError::failed("go on after a bug")(panic)))
+    }
+}
+
+fn fabric_client(access: &FabricAccess) -> ClientOptions {
+    let address = std::net::SocketAddr::new(access.host, access.port).to_string();
+    ClientOptions::new(address, access.user.clone())
+        .with_credentials(access.user.clone(), access.password.clone())
+}
+
+async fn ready_in_the_end(ready: watch::Sender<bool>, stop: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(FABRIC_WAIT) => {}
+        () = stop.cancelled() => {}
+    }
+    if !ready.send_replace(true) {
+        tracing::warn!("the fabric does not answer yet; the silo serves what it knows");
+    }
+}
+
+struct Service {
+    silo: VSiloId,
+    client: Client,
+    events: mpsc::Receiver<FabricEvent>,
+    broker: Box<dyn SiloBroker>,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+}
+
+impl Service {
+    async fn run(mut self) -> Result<(), RunError> {
+        let outcome = self.work().await;
+        let Self { silo, client, broker, stop, .. } = self;
+        stop.cancel();
+        broker.close().await;
+        if let Ok(End::Destroyed(farewells)) = &outcome {
+            for (topic, message) in farewells {
+                // Its reader waits for it, so it is worth an acknowledgement.
+                let sent = client.publish(topic.to_string(), json(message), Qos::AtLeastOnce);
+                if tokio::time::timeout(FAREWELL_WAIT, sent).await.is_err() {
+                    tracing::warn!("the fabric did not take the silo's last word");
+                }
+            }
+        }
+        client.close().await;
+        tracing::info!(%silo, "the silo has ended");
+        outcome.map(drop)
+    }
+
+    async fn work(&mut self) -> Result<End, RunError> {
+        let stop = self.stop.clone();
+        let (mut controller, actions) =
+            Controller::start(self.silo.clone(), self.broker.v_things(), Instant::now());
+        metrics::v_things(controller.v_things().count());
+        // This waits for the fabric; there is nothing else to wait for meanwhile.
+        let mut end = self.carry_out(&mut controller, actions).await;
+        loop {
+            if let Some(end) = end {
+                return Ok(end);
+            }
+            let due = controller.next_due();
+            let mut batch = Vec::new();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(End::Stopped),
+                lost = self.broker.lost() => { lost?; self.broker.restore().await; }
+                taken = self.events.recv_many(&mut batch, BATCH) => if taken == 0 { return Ok(End::Stopped) },
+                () = until(due) => {}
+            }
+            let mut actions = Vec::new();
+            for event in batch {
+                actions.extend(apply(&mut controller, event));
+            }
+            actions.extend(controller.apply(Event::Tick, Instant::now()));
+            end = self.carry_out(&mut controller, actions).await;
+        }
+    }
+
+    /// Carries out actions in their order; updates that follow each other go to the broker at once.
+    async fn carry_out(&mut self, controller: &mut Controller, actions: Vec<Action>) -> Option<End> {
+        let mut actions = VecDeque::from(actions);
+        let mut updates: Vec<Update> = Vec::new();
+        while let Some(action) = actions.pop_front() {
+            if let Action::Merge(update) = action {
+                updates.push(update);
+                continue;
+            }
+            if !updates.is_empty() {
+                self.broker.merge(std::mem::take(&mut updates)).await;
+            }
+            match action {
+                Action::Merge(_) => {}
+                Action::Subscribe(topic) => {
+                    if !self.subscribe(&topic).await {
+                        actions.extend(controller.apply(Event::Refused(&topic), Instant::now()));
+                    }
+                }
+                Action::Unsubscribe(topic) => {
+                    if let Err(error) = self.wait(self.client.unsubscribe(topic.to_string())).await {
+                        tracing::warn!(%topic, %error, "a topic could not be left");
+                    }
+                }
+                Action::Publish(topic, message) => self.publish(&topic, &message).await,
+                Action::Connect(v_thing) => {
+                    tracing::info!(%v_thing, "vThing connected");
+                    self.broker.connect(&v_thing).await;
+                    metrics::v_things(controller.v_things().count());
+                }
+                Action::Disconnect(v_thing) => {
+                    tracing::info!(%v_thing, "vThing disconnected");
+                    self.broker.disconnect(&v_thing).await;
+                    metrics::v_things(controller.v_things().count());
+                }
+                Action::Reject(rejection) => {
+                    metrics::dropped(&rejection);
+                    tracing::warn!(%rejection, "a message of the fabric was dropped");
+                }
+                Action::Stop => {
+                    let farewell = |action| match action {
+                        Action::Publish(topic, message) => Some((topic, message)),
+                        _ => None,
+                    };
+                    return Some(End::Destroyed(actions.into_iter().filter_map(farewell).collect()));
+                }
+            }
+        }
+        if !updates.is_empty() {
+            self.broker.merge(updates).await;
+        }
+        if self.client.is_connected() {
+            self.ready.send_replace(true);
+        }
+        None
+    }
+
+    /// Whether the topic is subscribed, or will be after the next reconnection.
+    async fn subscribe(&self, topic: &Topic) -> bool {
+        // Data is sent once, as VirIoT does it; what a silo is told to do may be sent to arrive.
+        let qos = match topic {
+            Topic::VThingDataOut(_) => Qos::AtMostOnce,
+            _ => Qos::AtLeastOnce,
+        };
+        match self.wait(self.client.subscribe(topic.to_string(), qos)).await {
+            Ok(()) | Err(ClientError::Closed) => true,
+            Err(error) => {
+                tracing::warn!(%topic, %error, "a topic could not be subscribed; it is tried again");
+                false
+            }
+        }
+    }
+
+    /// Waits for the fabric, which may be away for long, unless the silo is told to stop.
+    async fn wait(&self, answer: impl Future<Output = Result<(), ClientError>>) -> Result<(), ClientError> {
+        tokio::select! {
+            answer = answer => answer,
+            () = self.stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn publish(&self, topic: &Topic, message: &ControlMessage) {
+        match self.client.publish(topic.to_string(), json(message), Qos::AtMostOnce).await {
+            // It is sent again after the reconnection.
+            Ok(()) | Err(ClientError::Disconnected) => {}
+            Err(error) => tracing::warn!(%topic, %error, "a message could not be sent"),
+        }
+    }
+}
+
+/// How a silo ends.
+enum End {
+    /// It was told to stop; it will be started again.
+    Stopped,
+    /// It is no more; this is what it still has to say.
+    Destroyed(Vec<(Topic, ControlMessage)>),
+}
+
+fn apply(controller: &mut Controller, event: FabricEvent) -> Vec<Action> {
+    let now = Instant::now();
+    match event {
+        FabricEvent::Connected { first } => {
+            tracing::info!(first, "connected to the fabric");
+            controller.apply(Event::Connected, now)
+        }
+        FabricEvent::Disconnected { cause } => {
+            tracing::warn!(%cause, "the fabric is away; the silo serves what it knows");
+            controller.apply(Event::Disconnected, now)
+        }
+        FabricEvent::SubscriptionRefused { filter, reason } => {
+            tracing::warn!(filter, %reason, "the fabric took a subscription back; it is asked for again");
+            match filter.parse() {
+                Ok(topic) => controller.apply(Event::Refused(&topic), now),
+                Err(_) => Vec::new(),
+            }
+        }
+        FabricEvent::Message { topic, payload } => {
+            metrics::message();
+            controller.apply(Event::Message { topic: &topic, payload: &payload }, now)
+        }
+    }
+}
+
+/// Waits until then; for ever without a then.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn json(message: &ControlMessage) -> Vec<u8> {
+    // Writing a JSON value into memory does not fail.
+    serde_json::to_vec(message).unwrap_or_default()
+}
