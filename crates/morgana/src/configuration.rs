@@ -76,6 +76,8 @@ impl Configuration {
         // Whoever connects to the fabric subscribes again, and nothing in it is retained: on disk
         // it would only be slower.
         read.fabric.data_dir = None;
+        // Share groups are one name space for all users: a silo could take another's messages.
+        read.fabric.shared_subscriptions = false;
         Ok(read)
     }
 }

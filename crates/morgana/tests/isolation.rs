@@ -67,7 +67,8 @@ async fn a_tenant_can_do_nothing_with_a_neighbours_silo_through_the_viriot_api()
     let Neighbours { platform, alice, bob, .. } = Neighbours::meet().await;
     let http = platform.http_as(&alice);
     assert_eq!(http.get("/listVirtualSilos").await.expect(200), json!([]));
-    let named = json!({ "tenantID": "bob", "vSiloName": "messages", "vThingID": "relay/room", "force": true });
+    let named =
+        json!({ "tenantID": "bob", "vSiloName": "messages", "vThingID": "relay/room", "force": true });
     let attempts = [
         ("/inspectVirtualSilo", json!({ "vSiloID": "bob_messages" })),
         ("/siloCreate", json!({ "tenantID": "bob", "vSiloName": "mine", "flavourID": "mqtt" })),
@@ -77,7 +78,11 @@ async fn a_tenant_can_do_nothing_with_a_neighbours_silo_through_the_viriot_api()
     ];
     for (path, body) in attempts {
         let answer = http.post(path, &body).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["message"]), (401, &json!("operation not allowed")), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["message"]),
+            (401, &json!("operation not allowed")),
+            "{path}"
+        );
     }
     let silos = platform.http_as(&bob).get("/listVirtualSilos").await.expect(200);
     assert_eq!(silos.as_array().unwrap().len(), 2, "{silos}");
@@ -86,8 +91,8 @@ async fn a_tenant_can_do_nothing_with_a_neighbours_silo_through_the_viriot_api()
 #[tokio::test]
 async fn a_tenant_hears_of_its_own_changes_only_and_nobody_but_the_owner_hears_a_token() {
     let Neighbours { platform, admin, alice, bob, .. } = Neighbours::meet().await;
-    let mut alices = platform.client(&alice).events(None).await.unwrap();
-    let mut admins = platform.client(&admin).events(None).await.unwrap();
+    let mut alices = platform.client(&alice).events(false).await.unwrap();
+    let mut admins = platform.client(&admin).events(false).await.unwrap();
     platform.silo(&bob, "secret", "mqtt").await;
     let garden = platform.silo(&alice, "garden", "mqtt").await;
     loop {
@@ -126,7 +131,8 @@ async fn the_administrator_sees_every_silo_and_no_token() {
         let token = silo.token.as_ref().unwrap().expose();
         assert!(!everything.contains(token), "the token of {} is told: {everything}", silo.id);
     }
-    let owner = platform.http_as(&bob).post("/inspectVirtualSilo", &json!({ "vSiloID": "bob_context" })).await;
+    let owner =
+        platform.http_as(&bob).post("/inspectVirtualSilo", &json!({ "vSiloID": "bob_context" })).await;
     assert_eq!(owner.expect(200)["vSilo"]["token"], json!(context.token));
 }
 
@@ -185,7 +191,8 @@ async fn a_silos_process_hears_and_says_on_the_fabric_only_what_is_its_own() {
     let Neighbours { platform, alice, bob: _, .. } = Neighbours::meet().await;
     let garden = platform.silo(&alice, "garden", "mqtt").await;
     let process = platform.workload(&WorkloadName::VSilo(garden.id)).unwrap();
-    let [user, password] = ["MORGANA_FABRIC_USER", "MORGANA_FABRIC_PASSWORD"].map(|name| process.variable(name).unwrap());
+    let [user, password] =
+        ["MORGANA_FABRIC_USER", "MORGANA_FABRIC_PASSWORD"].map(|name| process.variable(name).unwrap());
     let stolen = MqttApplication::connect(platform.fabric_port(), Some((&user, Secret::new(password)))).await;
     stolen.subscribe("vSilo/bo_garden/c_in").await.expect("its own topic is open to it");
     for filter in [
@@ -203,9 +210,13 @@ async fn a_silos_process_hears_and_says_on_the_fabric_only_what_is_its_own() {
     ] {
         assert!(stolen.subscribe(filter).await.is_err(), "{filter} is open to a foreign silo");
     }
-    for topic in
-        ["vThing/relay/room/data_out", "vThing/relay/room/data_in", "vSilo/bob_messages/c_in", "TV/relay/c_in", "TV/relay/c_out"]
-    {
+    for topic in [
+        "vThing/relay/room/data_out",
+        "vThing/relay/room/data_in",
+        "vSilo/bob_messages/c_in",
+        "TV/relay/c_in",
+        "TV/relay/c_out",
+    ] {
         assert!(stolen.publish(topic, &json!({})).await.is_err(), "{topic} is open to a foreign silo");
     }
 }

@@ -4,7 +4,9 @@ use std::net::TcpStream;
 
 use morgana_client::Goal;
 use morgana_model::{Entity, ErrorCode, WorkloadName};
-use morgana_testbed::{Listener, MqttApplication, NgsiLd, PATIENCE, Platform, Series, SimulatedThing, User, eventually};
+use morgana_testbed::{
+    Listener, MqttApplication, NgsiLd, PATIENCE, Platform, Series, SimulatedThing, User, eventually,
+};
 use serde_json::{Value, json};
 
 const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
@@ -17,7 +19,9 @@ async fn platform_with_things() -> (Platform, User, SimulatedThing) {
     let relay = platform.relay(&admin, "relay", "room", "Room").await;
     let rows = ["7,120,2019-01-01T10:00:00Z", "9,80,2019-01-01T10:00:00Z", "7,130,2019-01-01T11:00:00Z"];
     let series = Series::write(platform.folder(), "counters.csv", &rows);
-    platform.thing_visor(&admin, "melbourne", "builtin:replay", series.replay("counters", json!("max"))).await;
+    platform
+        .thing_visor(&admin, "melbourne", "builtin:replay", series.replay("counters", json!("max")))
+        .await;
     platform.v_thing(&admin, "melbourne/counters").await;
     (platform, admin, SimulatedThing::of(&relay))
 }
@@ -27,7 +31,8 @@ async fn a_reading_reaches_the_applications_of_two_tenants_each_in_its_own_stand
     let (platform, admin, thing) = platform_with_things().await;
     for tenant in ["alice", "bob"] {
         let tenant = platform.tenant(&admin, tenant).await;
-        let (home, city) = tokio::join!(platform.silo(&tenant, "home", "mqtt"), platform.silo(&tenant, "city", "ngsi-ld"));
+        let (home, city) =
+            tokio::join!(platform.silo(&tenant, "home", "mqtt"), platform.silo(&tenant, "city", "ngsi-ld"));
         let application = MqttApplication::at(&home).await;
         application.subscribe(&format!("{}/#", tenant.id)).await.unwrap();
         let listener = Listener::start().await;
@@ -44,11 +49,18 @@ async fn a_reading_reaches_the_applications_of_two_tenants_each_in_its_own_stand
         let reading = json!({ "temperature": 21.5, "who": tenant.id });
         thing.send(&reading).await;
 
-        let message = application.messages.wait_for("the reading as a message", |message| message.payload["msg"]["value"] == reading);
+        let message = application
+            .messages
+            .wait_for("the reading as a message", |message| message.payload["msg"]["value"] == reading);
         assert_eq!(message.await.topic, format!("{}/relay/room/relay:room", tenant.id));
-        let notification = listener.posted.wait_for("the reading as a notification", |posted| posted["data"][0]["msg"]["value"] == reading);
+        let notification = listener
+            .posted
+            .wait_for("the reading as a notification", |posted| posted["data"][0]["msg"]["value"] == reading);
         let notification = notification.await;
-        assert_eq!((&notification["type"], &notification["data"][0]["id"]), (&json!("Notification"), &json!(ROOM)));
+        assert_eq!(
+            (&notification["type"], &notification["data"][0]["id"]),
+            (&json!("Notification"), &json!(ROOM))
+        );
         assert_eq!(broker.entity(ROOM).await.unwrap()["msg"]["value"], reading);
     }
 }
@@ -79,7 +91,10 @@ async fn a_vthing_that_is_plugged_in_late_brings_its_whole_context_and_takes_it_
     let application = MqttApplication::at(&home).await;
     application.subscribe("alice/#").await.unwrap();
     for topic in topics.iter().chain(&["alice/relay/room/relay:room"]) {
-        application.messages.wait_for("the whole context is in the MQTT silo", |message| message.topic == *topic).await;
+        application
+            .messages
+            .wait_for("the whole context is in the MQTT silo", |message| message.topic == *topic)
+            .await;
     }
 
     for silo in [&home, &city] {
@@ -87,7 +102,9 @@ async fn a_vthing_that_is_plugged_in_late_brings_its_whole_context_and_takes_it_
     }
 
     eventually("only the other vThing is left", async || wanted(&counters, shown().await)).await;
-    let is_gone = |message: &morgana_testbed::Message| message.topic.starts_with("alice/relay/") && message.payload == Value::Null;
+    let is_gone = |message: &morgana_testbed::Message| {
+        message.topic.starts_with("alice/relay/") && message.payload == Value::Null
+    };
     application.messages.wait_for("the entity is taken from the MQTT silo", is_gone).await;
     assert_eq!(retained(&home).await, topics);
 }
@@ -124,7 +141,10 @@ async fn the_machine_itself_is_a_thing_whose_load_can_be_rented() {
     let application = MqttApplication::at(&home).await;
     application.subscribe("alice/host/load/+").await.unwrap();
     platform.plug(&alice, &home, "host/load").await;
-    let message = application.messages.wait_for("a reading of the load", |message| message.payload != Value::Null).await;
+    let message = application
+        .messages
+        .wait_for("a reading of the load", |message| message.payload != Value::Null)
+        .await;
     let entity: Entity = serde_json::from_value(message.payload).unwrap();
     assert!(entity.get("load1").unwrap()["value"].is_number(), "{entity:?}");
 }
@@ -134,7 +154,8 @@ async fn what_is_destroyed_leaves_no_process_no_folder_no_port_and_no_entity() {
     let (platform, admin, thing) = platform_with_things().await;
     thing.send(&json!(1)).await;
     let alice = platform.tenant(&admin, "alice").await;
-    let (home, city) = (platform.silo(&alice, "home", "mqtt").await, platform.silo(&alice, "city", "ngsi-ld").await);
+    let (home, city) =
+        (platform.silo(&alice, "home", "mqtt").await, platform.silo(&alice, "city", "ngsi-ld").await);
     for silo in [&home, &city] {
         platform.plug(&alice, silo, "relay/room").await;
     }
@@ -167,6 +188,7 @@ async fn what_is_destroyed_leaves_no_process_no_folder_no_port_and_no_entity() {
         Some(entity) => Err(entity),
     })
     .await;
-    let left: Vec<_> = platform.processes().into_iter().filter(|process| process.pid != platform.process().pid).collect();
+    let left: Vec<_> =
+        platform.processes().into_iter().filter(|process| process.pid != platform.process().pid).collect();
     assert_eq!(left.len(), 2, "only one silo and one ThingVisor are left: {left:?}");
 }
