@@ -184,6 +184,8 @@ pub async fn a_workload_that_nobody_holds_is_killed(fixture: &dyn Fixture) {
     eventually("the runaway runs", || is_alive(fixture.folder())).await;
     drop(instance);
     eventually("nothing runs", || !is_alive(fixture.folder())).await;
+    // Nobody can wait for it any more: what it has is tidied away before the test ends.
+    fixture.runtime().end_leftovers().await.unwrap();
 }
 
 pub async fn a_running_workload_tells_what_it_uses(fixture: &dyn Fixture) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod simulated;
 
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,9 +1,6 @@
 //! The simulated node keeps the contract of the real one, as far as a controller can see.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::assignment;
+use crate::common::assignment;
 use morgana_node::{Error, NodeAgent, SimulatedNode, State};
 use serde_json::Value;
 

@@ -150,11 +150,9 @@ impl Drop for Cgroups {
     }
 }
 
+/// Makes a group, with the one above it should somebody have tidied that away.
 fn make(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
+    fs::create_dir_all(folder)
 }
 
 /// Has the groups below `folder` get these controllers.

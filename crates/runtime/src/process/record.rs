@@ -70,7 +70,7 @@ pub(super) async fn end_all(folder: &Path) -> Result<Vec<WorkloadName>, Error> {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let text = fs::read(&path).map_err(Error::file("read", &path))?;
+        let Some(text) = unless_gone(fs::read(&path)).map_err(Error::file("read", &path))? else { continue };
         match serde_json::from_slice::<Record>(&text) {
             Ok(record) if record.boot_id == boot_id() => {
                 record.end().await;
@@ -81,9 +81,17 @@ pub(super) async fn end_all(folder: &Path) -> Result<Vec<WorkloadName>, Error> {
             // The agent was killed while it wrote: its cgroup is still looked at.
             Err(error) => tracing::warn!(path = %path.display(), %error, "a record of what ran is broken"),
         }
-        fs::remove_file(&path).map_err(Error::file("remove", &path))?;
+        unless_gone(fs::remove_file(&path)).map_err(Error::file("remove", &path))?;
     }
     Ok(names)
+}
+
+/// A workload that ends just now takes its record along.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 fn boot_id() -> String {
