@@ -32,7 +32,7 @@ url=$(field rest url <"$demo/data/endpoints.json")
 say "2. The administrator adds two ThingVisors: this machine's sensors, and person counters from a file"
 as admin login -u admin -p "$admin_password"
 as admin add-thingvisor -n host -i builtin:host -p '{"intervalSeconds": 2}' -d 'sensors of this machine' --wait
-sed "s|examples/data/|$PWD/examples/data/|" examples/replay-person-counters.json >"$demo/replay.json"
+sed "s|/path/to/morgana|$PWD|" examples/replay-person-counters.json >"$demo/replay.json"
 as admin add-thingvisor -n counters -i builtin:replay -p "@$demo/replay.json" -d 'person counters' --wait
 as admin list-vthings
 
