@@ -1,6 +1,8 @@
 //! What a journal keeps when its process is killed or its disk is full. The child processes are this test binary
 //! again, told by an environment variable to run one of the `child_` tests.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     convert::Infallible,
     env,

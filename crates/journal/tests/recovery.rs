@@ -1,5 +1,7 @@
 //! What a journal gives back after a clean end, a cut, damage, and a snapshot.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{convert::Infallible, fs, path::Path};
 
 use morgana_journal::{Durability, Journal, OpenError, Options, Recovered, Source};

@@ -87,6 +87,8 @@ impl tower::Service<Name> for Resolver {
 }
 
 type Connector = HttpConnector<Resolver>;
+type Plain = Client<Connector, Full<Bytes>>;
+type Tls = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// An HTTP/1.1 client with pooled keep-alive connections. Cheap to clone. TLS costs nothing before the first `https`.
 #[derive(Debug, Clone)]
@@ -98,8 +100,8 @@ pub struct HttpClient {
 struct Shared {
     public_only: bool,
     connector: Connector,
-    plain: Client<Connector, Full<Bytes>>,
-    tls: OnceLock<Result<Client<HttpsConnector<Connector>, Full<Bytes>>, Arc<io::Error>>>,
+    plain: Plain,
+    tls: OnceLock<Result<Tls, Arc<io::Error>>>,
 }
 
 impl HttpClient {
@@ -166,7 +168,7 @@ fn builder() -> hyper_util::client::legacy::Builder {
     builder
 }
 
-fn tls(connector: Connector) -> Result<Client<HttpsConnector<Connector>, Full<Bytes>>, Arc<io::Error>> {
+fn tls(connector: Connector) -> Result<Tls, Arc<io::Error>> {
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())
         .map_err(|error| Arc::new(io::Error::other(error)))?

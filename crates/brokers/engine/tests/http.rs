@@ -1,5 +1,7 @@
 //! The HTTP parts over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, response::Redirect, routing::get};

@@ -1,5 +1,7 @@
 //! The notifier with a transport that the test holds in its hand.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;

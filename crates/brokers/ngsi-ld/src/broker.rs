@@ -84,6 +84,8 @@ pub enum OpenError {
 ///
 /// Writes take one short lock, in which the change is decided, appended to the journal and put into memory; the
 /// caller then waits for the disk outside of it. Readers only ever wait for the moment in which an entity is swapped.
+/// They may see a change a moment before it is acknowledged. When the disk refuses a write, the change is answered with
+/// an error, and every later one, until the broker is opened again.
 #[derive(Debug, Clone)]
 pub struct Broker {
     inner: Arc<Inner>,
@@ -281,7 +283,12 @@ impl Inner {
             }
             from = next;
         }
-        for (key, terms) in self.subscriptions.read().contexts() {
+        let contexts = {
+            // No subscription may rely on a context between its being left out here and being forgotten.
+            let _writing = self.writing.lock();
+            self.subscriptions.write().contexts_in_use()
+        };
+        for (key, terms) in contexts {
             snapshot.push(&encode_context(&key, &terms))?;
         }
         for (id, document) in self.stored_subscriptions() {

@@ -11,6 +11,7 @@ mod name;
 mod read;
 mod time;
 mod uri;
+mod value;
 mod write;
 
 pub use attribute::{Attribute, Details, Kind};
@@ -24,7 +25,8 @@ pub(crate) use codec::{
 pub use entity::{Entity, Fragment};
 pub use json::Json;
 pub use name::Name;
-pub(crate) use read::{Form, Reader, date_time};
+pub(crate) use read::{Form, Reader};
 pub use time::Timestamp;
 pub(crate) use uri::{check_name, check_uri, shorten};
-pub use write::{Projection, Rendered, Representation, View};
+pub(crate) use value::date_time;
+pub use write::{Members, Projection, Rendered, Representation, View};

@@ -7,7 +7,10 @@ mod notification;
 mod show;
 mod stored;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use morgana_engine::{DeliveryCounts, InterestIndex};
 
@@ -99,14 +102,16 @@ impl Subscriptions {
         }
     }
 
-    /// The contexts in use and their terms, to keep on the disk.
-    pub(crate) fn contexts(&self) -> Vec<(Box<str>, Json)> {
-        let keys = self.by_id.values().filter_map(|subscription| stored::context_key(&subscription.context));
-        let mut used: Vec<Box<str>> = keys.collect();
-        used.sort_unstable();
-        used.dedup();
-        let terms = |key: Box<str>| self.contexts.get(&key).map(|context| (key.clone(), context.terms()));
-        used.into_iter().filter_map(terms).collect()
+    /// The contexts in use and their terms, for a snapshot; the others are forgotten, as the disk will not have them
+    /// any more.
+    pub(crate) fn contexts_in_use(&mut self) -> Vec<(Box<str>, Json)> {
+        let keys: HashSet<Box<str>> = self
+            .by_id
+            .values()
+            .filter_map(|subscription| stored::context_key(&subscription.context))
+            .collect();
+        self.contexts.retain(|key, _| keys.contains(key));
+        self.contexts.iter().map(|(key, context)| (key.clone(), context.terms())).collect()
     }
 
     /// Whether the disk has the terms of this context already.

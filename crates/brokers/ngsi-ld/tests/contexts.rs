@@ -1,5 +1,7 @@
 //! JSON-LD contexts over HTTP, written from NGSI-LD 4.4, 5.5.7 and 6.3.5.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::{

@@ -1,6 +1,8 @@
 //! What a broker keeps when its process is killed. The child process is this test binary again, told by an
 //! environment variable to run the `child_` test.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{

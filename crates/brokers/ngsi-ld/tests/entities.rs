@@ -1,5 +1,7 @@
 //! Entities and attributes over HTTP, written from NGSI-LD 5.6 and 6.4 to 6.7.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{car, expect, expect_error, ids, start};

@@ -1,5 +1,7 @@
 //! Input that no one should send, and the answers to it: a clear problem, and a broker that goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::{Duration, Instant};

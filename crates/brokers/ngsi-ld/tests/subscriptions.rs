@@ -1,11 +1,14 @@
 //! Subscriptions and notifications over HTTP, written from NGSI-LD 5.2.12, 5.3.1, 5.8 and 6.10, 6.11.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use common::{TestBroker, car, eventually, expect, expect_error, listen, listen_with, reopen, start};
+use morgana_ngsi_ld::{Broker, Json, Options};
 use serde_json::{Value, json};
 
 fn subscription(number: u32, url: &str, more: Value) -> Value {
@@ -283,4 +286,41 @@ async fn a_subscription_goes_on_after_a_restart_with_its_context_and_counts() {
     })
     .await;
     stop.cancel();
+}
+
+#[tokio::test]
+async fn a_context_is_kept_over_snapshots_as_long_as_a_subscription_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { snapshot_after_bytes: 2_000, ..common::options(dir.path()) };
+    let broker = Broker::open(options()).unwrap();
+    let source = Json::from(json!({"speed": "https://example.org/velocity"}));
+    let snapshot_of = |bytes: u64| {
+        move |entry: std::fs::DirEntry| {
+            entry.file_name().to_string_lossy().starts_with("snapshot-")
+                && entry.metadata().is_ok_and(|meta| meta.len() > bytes)
+        }
+    };
+    for round in 0..3 {
+        let context = broker.context(Some(&source)).await.unwrap();
+        let document = subscription(round, "http://127.0.0.1:9/x", json!({"watchedAttributes": ["speed"]}));
+        let id = broker.subscribe(document.into(), context).await.unwrap();
+        if round < 2 {
+            broker.unsubscribe(&id).await.unwrap();
+        }
+        // Enough for a snapshot between the rounds.
+        for number in 0..50 {
+            let entity = json!({"id": format!("urn:e:{number}"), "type": "T", "text": "x".repeat(200 * (round as usize + 1))});
+            broker.upsert(vec![entity], Default::default()).await.unwrap();
+        }
+        let done = snapshot_of(50 * 200 * (u64::from(round) + 1));
+        eventually(|| async { std::fs::read_dir(dir.path()).unwrap().filter_map(Result::ok).any(&done) })
+            .await;
+    }
+    drop(broker);
+    let broker = reopen(dir.path()).await;
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/ngsi-ld/v1/subscriptions", socket.local_addr().unwrap());
+    tokio::spawn(morgana_ngsi_ld::serve(broker, Default::default(), socket, Default::default()));
+    let shown: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+    assert_eq!(shown[0]["watchedAttributes"], json!(["https://example.org/velocity"]));
 }

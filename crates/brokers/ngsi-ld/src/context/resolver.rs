@@ -34,6 +34,9 @@ impl Default for ContextOptions {
     }
 }
 
+/// What is kept, and since when.
+type Cache<T> = Mutex<HashMap<Box<str>, (Instant, Arc<T>)>>;
+
 type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
 
 /// Fetches, parses and keeps @contexts.
@@ -41,8 +44,8 @@ type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
 pub struct Contexts {
     options: ContextOptions,
     fetcher: Fetcher,
-    fetched: Mutex<HashMap<Box<str>, (Instant, Arc<Json>)>>,
-    parsed: Mutex<HashMap<Box<str>, (Instant, Arc<Context>)>>,
+    fetched: Cache<Json>,
+    parsed: Cache<Context>,
 }
 
 impl Contexts {
@@ -68,7 +71,7 @@ impl Contexts {
         }
         let mut definitions = Definitions::new();
         let mut references = 0;
-        self.collect(source, None, &mut definitions, &mut references).await?;
+        self.collect(source, &mut definitions, &mut references).await?;
         let context = Arc::new(Context::new(source.clone(), definitions));
         insert(&mut self.parsed.lock(), self.options.cache_entries, key, Arc::clone(&context));
         Ok(context)
@@ -78,7 +81,6 @@ impl Contexts {
     fn collect<'a>(
         &'a self,
         source: &'a Json,
-        base: Option<&'a str>,
         definitions: &'a mut Definitions,
         references: &'a mut usize,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
@@ -87,7 +89,7 @@ impl Contexts {
                 Json::Null => definitions.clear(),
                 Json::Array(items) => {
                     for item in items {
-                        self.collect(item, base, definitions, references).await?;
+                        self.collect(item, definitions, references).await?;
                     }
                 }
                 Json::String(url) if is_core_url(url) => {}
@@ -101,7 +103,7 @@ impl Contexts {
                     let inner = document
                         .get("@context")
                         .ok_or_else(|| unavailable(url, "it is a document without @context".to_owned()))?;
-                    self.collect(inner, Some(url), definitions, references).await?;
+                    self.collect(inner, definitions, references).await?;
                 }
                 Json::Object(members) => {
                     for (term, definition) in members {

@@ -1,7 +1,7 @@
 use super::HttpOptions;
 use crate::{
     AppendMode, Context, Error,
-    model::{Form, Name, Projection, Representation, View},
+    model::{Form, Members, Name, Projection, Representation, View},
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
@@ -148,7 +148,7 @@ impl Params {
         }
     }
 
-    fn members(&self, parameter: &str, context: &Context) -> Result<Option<Vec<(Box<str>, Name)>>, Error> {
+    fn members(&self, parameter: &str, context: &Context) -> Result<Option<Members>, Error> {
         if self.get(parameter)?.is_some_and(|value| value.contains('{')) {
             return Err(Error::unsupported("projection of linked entities (pick or omit with {})"));
         }

@@ -34,7 +34,7 @@ impl FromRequestParts<Door> for Asked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
-        let accepted = accepted(&parts.headers)?;
+        let accepted = accepted(&parts.headers).map_err(IntoResponse::into_response)?;
         let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
         let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
         let context =
@@ -59,7 +59,7 @@ impl FromRequest<Door> for Sent {
 
     async fn from_request(request: Request, door: &Door) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let accepted = accepted(&parts.headers)?;
+        let accepted = accepted(&parts.headers).map_err(IntoResponse::into_response)?;
         let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
         let content_type =
             parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -143,8 +143,26 @@ async fn read(body: Body, headers: &HeaderMap, max: usize) -> Result<bytes::Byte
     Ok(bytes.freeze())
 }
 
+/// Why no form of answer is accepted.
+enum Unacceptable {
+    GeoJson,
+    Unknown,
+}
+
+impl IntoResponse for Unacceptable {
+    fn into_response(self) -> Response {
+        match self {
+            Self::GeoJson => Error::unsupported("GeoJSON (application/geo+json)").into_response(),
+            Self::Unknown => {
+                let detail = "answers are application/json or application/ld+json";
+                Problem::of(StatusCode::NOT_ACCEPTABLE, detail).into_response()
+            }
+        }
+    }
+}
+
 /// The form of answer that the Accept header prefers among those there are.
-fn accepted(headers: &HeaderMap) -> Result<Accepted, Response> {
+fn accepted(headers: &HeaderMap) -> Result<Accepted, Unacceptable> {
     let mut best: Option<(f32, Accepted)> = None;
     let mut geo = false;
     let mut any = false;
@@ -171,11 +189,8 @@ fn accepted(headers: &HeaderMap) -> Result<Accepted, Response> {
     match best {
         Some((_, form)) => Ok(form),
         None if !any => Ok(Accepted::Json),
-        None if geo => Err(Error::unsupported("GeoJSON (application/geo+json)").into_response()),
-        None => {
-            let detail = "answers are application/json or application/ld+json";
-            Err(Problem::of(StatusCode::NOT_ACCEPTABLE, detail).into_response())
-        }
+        None if geo => Err(Unacceptable::GeoJson),
+        None => Err(Unacceptable::Unknown),
     }
 }
 

@@ -116,7 +116,13 @@ impl<C> Encode<C> for Json {
 }
 
 impl<'b, C> Decode<'b, C> for Json {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        Self::read(decoder)
+    }
+}
+
+impl Json {
+    fn read(decoder: &mut Decoder<'_>) -> Result<Self, decode::Error> {
         Ok(match decoder.datatype()? {
             Type::Null => {
                 decoder.null()?;
@@ -132,11 +138,11 @@ impl<'b, C> Decode<'b, C> for Json {
             Type::Array => {
                 let length =
                     decoder.array()?.ok_or_else(|| decode::Error::message("array without length"))?;
-                (0..length).map(|_| Self::decode(decoder, context)).collect::<Result<Vec<_>, _>>()?.into()
+                (0..length).map(|_| Self::read(decoder)).collect::<Result<Vec<_>, _>>()?.into()
             }
             Type::Map => {
                 let length = decoder.map()?.ok_or_else(|| decode::Error::message("map without length"))?;
-                let member = |_| Ok((decoder.str()?.into(), Self::decode(decoder, context)?));
+                let member = |_| Ok((decoder.str()?.into(), Self::read(decoder)?));
                 Self::Object((0..length).map(member).collect::<Result<Vec<_>, decode::Error>>()?.into())
             }
             other => return Err(decode::Error::type_mismatch(other)),

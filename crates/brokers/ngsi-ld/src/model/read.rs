@@ -1,7 +1,11 @@
 //! JSON to the information model: the three representations (NGSI-LD 4.5.1 to 4.5.4) are told apart, every member is
 //! checked, every name is expanded.
 
-use super::{Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry, uri::shorten};
+use super::{
+    Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry,
+    uri::shorten,
+    value::{date_time, scopes},
+};
 use crate::{Context, Error};
 
 /// What an update writes in place of a value to delete it (NGSI-LD 4.5.0).
@@ -275,66 +279,6 @@ impl Reader<'_> {
         }
         Ok(Instance::Value(attribute))
     }
-
-    /// Checks a value against its kind and brings it to the form it is kept in.
-    fn check_value(&self, kind: Kind, value: Json, key: &str) -> Result<Json, Error> {
-        let member = kind.value_member();
-        let what = format!("{member} of attribute \"{key}\"");
-        let bad =
-            |expected: &str, got: &Json| Error::bad(format!("{what} must be {expected}, not {}", got.kind()));
-        match (kind, value) {
-            // Only a JsonProperty may hold null (NGSI-LD 4.5.24); it is kept as the JSON it is.
-            (Kind::JsonProperty, Json::Null) => Err(bad("JSON other than null", &Json::Null)),
-            (Kind::JsonProperty, value) => Ok(value),
-            (_, Json::Null) => Err(Error::bad(format!("{what} must not be null"))),
-            (Kind::Property, value) => Ok(value),
-            (Kind::GeoProperty, value) => geometry::check(&value, &what).map(|()| value),
-            (Kind::Relationship, Json::Array(items)) if !items.is_empty() => {
-                items.iter().try_for_each(|item| match item {
-                    Json::String(uri) => check_uri(uri, &what).map(drop),
-                    other => Err(bad("a URI or an array of URIs", other)),
-                })?;
-                Ok(Json::Array(items))
-            }
-            (Kind::Relationship, Json::String(uri)) => {
-                check_uri(&uri, &what)?;
-                Ok(Json::String(uri))
-            }
-            (Kind::Relationship, other) => Err(bad("a URI or an array of URIs", &other)),
-            (Kind::LanguageProperty, Json::Object(map)) => {
-                for (language, text) in &map {
-                    let texts = text.as_array().unwrap_or(std::slice::from_ref(text));
-                    if language.is_empty() || texts.iter().any(|text| text.as_str().is_none()) {
-                        return Err(Error::bad(format!(
-                            "{what} must hold strings by language, and \"{language}\" does not"
-                        )));
-                    }
-                }
-                Ok(Json::Object(map))
-            }
-            (Kind::LanguageProperty, other) => Err(bad("an object of strings by language", &other)),
-            (Kind::VocabProperty, Json::String(term)) => Ok(Json::String(self.context.expand(&term).into())),
-            (Kind::VocabProperty, Json::Array(items)) if !items.is_empty() => {
-                let expand = |item: &Json| match item {
-                    Json::String(term) => Ok(Json::String(self.context.expand(term).into())),
-                    other => Err(bad("a string or an array of strings", other)),
-                };
-                Ok(items.iter().map(expand).collect::<Result<Vec<_>, _>>()?.into())
-            }
-            (Kind::VocabProperty, other) => Err(bad("a string or an array of strings", &other)),
-            (Kind::ListProperty, Json::Array(items)) => Ok(Json::Array(items)),
-            (Kind::ListProperty, other) => Err(bad("an array", &other)),
-            (Kind::ListRelationship, Json::Array(items)) => {
-                let uri = |item: &Json| {
-                    let uri = item.get("object").unwrap_or(item);
-                    let text = uri.as_str().ok_or_else(|| bad("an array of URIs", uri))?;
-                    check_uri(text, &what).map(Json::from)
-                };
-                Ok(items.iter().map(uri).collect::<Result<Vec<_>, _>>()?.into())
-            }
-            (Kind::ListRelationship, other) => Err(bad("an array of URIs", &other)),
-        }
-    }
 }
 
 /// Whether a value is the NGSI-LD null.
@@ -416,35 +360,4 @@ fn simplified(value: Json) -> (Kind, Json) {
 fn is_previous(member: &str, kind: Kind) -> bool {
     let value = kind.value_member();
     member.strip_prefix("previous").is_some_and(|rest| rest.eq_ignore_ascii_case(value))
-}
-
-/// Reads one scope or several (NGSI-LD 4.18).
-pub(crate) fn scopes(value: &Json) -> Result<Vec<Box<str>>, Error> {
-    let scope = |value: &Json| {
-        let text = value
-            .as_str()
-            .ok_or_else(|| Error::bad(format!("scope must be a string, not {}", value.kind())))?;
-        let path = text.strip_prefix('/').unwrap_or(text);
-        let level = |level: &str| {
-            level.starts_with(char::is_alphabetic)
-                && level.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-        };
-        if path.split('/').all(level) {
-            Ok(text.into())
-        } else {
-            Err(Error::bad(format!("scope \"{}\" is not a path of names", shorten(text))))
-        }
-    };
-    match value {
-        value if is_null(value) => Ok(Vec::new()),
-        Json::Array(items) => items.iter().map(scope).collect(),
-        one => Ok(vec![scope(one)?]),
-    }
-}
-
-/// Reads a DateTime (NGSI-LD 4.6.3), also when it is written as a JSON-LD typed value.
-pub(crate) fn date_time(value: &Json, what: &str) -> Result<Timestamp, Error> {
-    let text = value.get("@value").unwrap_or(value).as_str();
-    text.and_then(Timestamp::parse)
-        .ok_or_else(|| Error::bad(format!("{what} must be a date and time such as 2026-11-22T05:45:30Z")))
 }

@@ -17,15 +17,18 @@ pub enum Representation {
     Simplified,
 }
 
+/// Members of an entity, by term and expanded name: what is no attribute, such as `id`, has only the term.
+pub type Members = Vec<(Box<str>, Name)>;
+
 /// Which members of an entity are shown (NGSI-LD 4.21). The default shows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Only these attributes; id, type and scope stay (`attrs`).
     pub attributes: Option<Vec<Name>>,
-    /// Only these members, by term and expanded name (`pick`).
-    pub pick: Option<Vec<(Box<str>, Name)>>,
+    /// Only these members (`pick`).
+    pub pick: Option<Members>,
     /// Not these members (`omit`).
-    pub omit: Vec<(Box<str>, Name)>,
+    pub omit: Members,
     /// Only instances with these dataset ids; `None` in the list is the default instance (`datasetId`).
     pub dataset_ids: Option<Vec<Option<Box<str>>>>,
 }

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::{
     Context, Error,
-    model::{Json, Name, Projection, Representation, Timestamp, View, check_uri, date_time},
+    model::{Json, Members, Name, Projection, Representation, Timestamp, View, check_uri, date_time},
     query::{Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
 };
 
@@ -251,7 +251,7 @@ fn view(notification: &Json, context: &Context) -> Result<View, Error> {
             )));
         }
     };
-    let members = |member: &str| -> Result<Option<Vec<(Box<str>, Name)>>, Error> {
+    let members = |member: &str| -> Result<Option<Members>, Error> {
         let Some(names) = names(notification, member, context)? else { return Ok(None) };
         let terms = notification.get(member).and_then(Json::as_array).unwrap_or_default();
         let pairs = terms.iter().zip(names);

@@ -1,5 +1,10 @@
 //! A broker on a real port, and a place for notifications to arrive.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "helpers of tests; each file uses its own part"
+)]
 
 use std::{path::Path, sync::Arc, time::Duration};
 
