@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use morgana_model::{
     ContextMessage, ControlMessage, Entity, Meta, ThingVisorId, Topic, VSiloId, VThingAnnouncement, VThingId,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::actuator::Order;
 use crate::context::Context;
@@ -49,8 +49,8 @@ pub(crate) enum Action {
 /// New words of the administrator (`updateTV`, viriot-wire.md section 3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// New parameters; nothing when the old ones stay.
-    pub params: Option<Value>,
+    /// The parameters that hold from now on.
+    pub params: Value,
     /// The description.
     pub description: String,
     /// What the administrator wants to tell once, beside the parameters.
@@ -62,6 +62,7 @@ pub struct Update {
 pub(crate) struct State {
     id: ThingVisorId,
     options: Options,
+    params: Value,
     v_things: IndexMap<VThingId, VThing>,
     /// Contexts from before a restart, of vThings that are not created again yet.
     remembered: BTreeMap<VThingId, Vec<Entity>>,
@@ -87,12 +88,14 @@ impl State {
     pub(crate) fn new(
         id: ThingVisorId,
         options: Options,
+        params: Value,
         remembered: BTreeMap<VThingId, Vec<Entity>>,
         started_ms: u64,
     ) -> Self {
         Self {
             id,
             options,
+            params,
             v_things: IndexMap::new(),
             remembered,
             connected: false,
@@ -125,7 +128,11 @@ impl State {
     }
 
     /// Creates a vThing: listens for its silos, tells the controller, publishes its first entities.
-    pub(crate) fn create(&mut self, new: NewVThing, now: Instant) -> Result<(VThingId, Vec<Action>), Error> {
+    pub(crate) fn create(
+        &mut self,
+        mut new: NewVThing,
+        now: Instant,
+    ) -> Result<(VThingId, Vec<Action>), Error> {
         let id = new.id(&self.id)?;
         if self.v_things.contains_key(&id) {
             return Err(Error::Exists(id));
@@ -148,7 +155,9 @@ impl State {
         }
         self.v_things.insert(id.clone(), v_thing);
         let remembered = self.remembered.remove(&id).unwrap_or_default();
-        match self.take_in(&id, remembered, now).and_then(|()| self.publish(&id, new.into_entities(), now)) {
+        let (remembered, first) = (new.listing_commands(remembered), new.take_entities());
+        let first = new.listing_commands(first);
+        match self.take_in(&id, remembered, now).and_then(|()| self.publish(&id, first, now)) {
             Ok(published) => actions.extend(published),
             Err(error) => {
                 self.v_things.shift_remove(&id);
@@ -186,6 +195,14 @@ impl State {
         }
         self.take_in(id, entities, now)?;
         Ok(publications.into_iter().map(Action::Publish).collect())
+    }
+
+    /// What an entity says that is not known yet: nothing, or a part of it.
+    pub(crate) fn changes(&self, id: &VThingId, entity: Entity) -> Vec<Entity> {
+        match self.v_things.get(id).and_then(|v_thing| v_thing.context.get(entity.id())) {
+            None => vec![entity],
+            Some(known) => without_known(entity, known).into_iter().collect(),
+        }
     }
 
     /// The context of a vThing, also of one that is only remembered from before a restart.
@@ -273,8 +290,10 @@ impl State {
             Ok(ControlMessage::UpdateThingVisor { thing_visor, params, description, update_info })
                 if thing_visor == self.id =>
             {
-                let params = (!matches!(&params, Value::Null) && params != "").then_some(params);
-                vec![Action::Update(Update { params, description, info: update_info })]
+                if params != Value::Null && params != "" {
+                    self.params = params;
+                }
+                vec![Action::Update(Update { params: self.params.clone(), description, info: update_info })]
             }
             Ok(ControlMessage::DestroyThingVisor { thing_visor }) if thing_visor == self.id => self.destroy(),
             Ok(_) => {
@@ -330,6 +349,22 @@ impl State {
 fn deleted(id: &VThingId) -> Action {
     let message = ControlMessage::DeleteVThing { v_silo: "ALL".to_owned(), v_thing: id.clone() };
     Action::Publish(Publication::control(Topic::VThingOut(id.clone()), &message))
+}
+
+/// An entity without the attributes that are as known.
+fn without_known(entity: Entity, known: &Entity) -> Option<Entity> {
+    let same: Vec<String> = entity
+        .attributes()
+        .filter(|(name, value)| known.get(name) == Some(value))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if same.len() == entity.attributes().count() {
+        return None;
+    }
+    let mut members: Map<String, Value> = entity.into();
+    members.retain(|name, _| !same.contains(name));
+    // Its id and its type are no attributes, so they are still there.
+    Entity::try_from(members).ok()
 }
 
 fn within(

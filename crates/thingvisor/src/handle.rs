@@ -3,21 +3,20 @@
 use morgana_model::{Entity, ThingVisorId, VThingId};
 use morgana_workload::Environment;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actuator::Order;
 use crate::service::Request;
 use crate::{Actuator, Error, Feedback, NewVThing, RunError, Update, read_params};
 
 /// The ThingVisor, towards its author.
-#[derive(Debug)]
+/// Clones are the same ThingVisor; each hears of every [`Update`] for itself.
+#[derive(Debug, Clone)]
 pub struct ThingVisor {
     pub(crate) id: ThingVisorId,
-    pub(crate) params: Value,
     pub(crate) environment: Environment,
     pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) updates: mpsc::Receiver<Update>,
+    pub(crate) updates: watch::Receiver<Update>,
     pub(crate) command_queue: usize,
 }
 
@@ -32,24 +31,20 @@ impl ThingVisor {
         &self.environment
     }
 
-    /// Its parameters, those of the last [`Update`] that had some.
+    /// Its parameters, as they are now.
     ///
     /// # Errors
     /// [`RunError::Configuration`], see [`read_params`].
     pub fn params<P: DeserializeOwned>(&self) -> Result<P, RunError> {
-        read_params(&self.id, &self.params)
+        read_params(&self.id, &self.updates.borrow().params)
     }
 
-    /// Waits for new words of the administrator. Waits for ever once the ThingVisor is stopping.
+    /// Waits for new words of the administrator; of several at once the last. Waits for ever once the
+    /// ThingVisor is stopping.
     pub async fn updated(&mut self) -> Update {
-        match self.updates.recv().await {
-            Some(update) => {
-                if let Some(params) = &update.params {
-                    self.params = params.clone();
-                }
-                update
-            }
-            None => std::future::pending().await,
+        match self.updates.changed().await {
+            Ok(()) => self.updates.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -141,6 +136,15 @@ impl VThing {
         self.publish_all(vec![changed]).await
     }
 
+    /// Publishes of an entity only what differs from what is known, or nothing where nothing does.
+    /// An attribute with a new `observedAt` differs.
+    ///
+    /// # Errors
+    /// As [`VThing::publish`].
+    pub async fn publish_changes(&self, entity: Entity) -> Result<(), Error> {
+        ask(&self.requests, |reply| Request::PublishChanges { id: self.id.clone(), entity, reply }).await?
+    }
+
     /// Publishes changes of several entities at once.
     ///
     /// # Errors
@@ -157,7 +161,7 @@ impl VThing {
         ask(&self.requests, |reply| Request::Known { id: self.id.clone(), reply }).await
     }
 
-    /// Ends the vThing, for every silo that has it.
+    /// Ends the vThing, for every silo that has it; returns when the fabric has taken the word.
     ///
     /// # Errors
     /// When it is no more already.

@@ -49,3 +49,8 @@ pub use options::Options;
 pub use params::read_params;
 pub use run::{run, serve};
 pub use vthing::NewVThing;
+
+/// The tutorial's code is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-thingvisor.md")]
+struct Tutorial;

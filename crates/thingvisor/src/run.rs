@@ -5,17 +5,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use morgana_fabric::{Client, ClientOptions};
 use morgana_workload::{Environment, Notifier, Role};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::State;
+use crate::core::{State, Update};
 use crate::memory::Memory;
 use crate::service::Service;
 use crate::{Options, RunError, ThingVisor};
-
-/// Updates that wait for an author who looks the other way.
-const UPDATES: usize = 16;
 
 /// Runs a ThingVisor on this thread until it is destroyed, gets SIGTERM or SIGINT, or fails. `work`
 /// is the author's part; when it comes to a good end the ThingVisor goes on answering for its vThings.
@@ -68,14 +66,15 @@ where
         Default::default()
     });
     let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
-    let state = State::new(id.clone(), options.clone(), remembered, started_ms);
+    let state = State::new(id.clone(), options.clone(), params.clone(), remembered, started_ms);
 
     let (client, events) = Client::connect(client_options(&environment));
     let (requests, asked) = mpsc::channel(options.request_queue.max(1));
-    let (updates, updated) = mpsc::channel(UPDATES);
+    let first = Update { params, description: String::new(), info: Value::Null };
+    let (updates, updated) = watch::channel(first);
     let command_queue = options.command_queue;
     let mut service = Service::new(state, client, memory, notifier, updates, options);
-    let visor = ThingVisor { id, params, environment, requests, updates: updated, command_queue };
+    let visor = ThingVisor { id, environment, requests, updates: updated, command_queue };
 
     let working = async {
         match work(visor).await {

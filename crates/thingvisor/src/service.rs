@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use morgana_fabric::{Client, ClientError, Qos};
 use morgana_model::{Entity, VThingId};
 use morgana_workload::Notifier;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -29,6 +29,7 @@ pub(crate) enum Request {
     Create { new: NewVThing, mailbox: Option<mpsc::Sender<Order>>, reply: Reply<Result<VThingId, Error>> },
     Delete { id: VThingId, reply: Reply<Result<(), Error>> },
     Publish { id: VThingId, changed: Vec<Entity>, reply: Reply<Result<(), Error>> },
+    PublishChanges { id: VThingId, entity: Entity, reply: Reply<Result<(), Error>> },
     Known { id: VThingId, reply: Reply<Vec<Entity>> },
     Feedback(Publication),
     Run(Pin<Box<dyn Future<Output = ()> + Send>>),
@@ -51,7 +52,7 @@ pub(crate) struct Service {
     courier: Courier,
     memory: Arc<Memory>,
     notifier: Arc<Notifier>,
-    updates: mpsc::Sender<Update>,
+    updates: watch::Sender<Update>,
     mailboxes: HashMap<VThingId, mpsc::Sender<Order>>,
     /// Actuators, and savings of the context.
     tasks: JoinSet<Done>,
@@ -78,7 +79,7 @@ impl Service {
         client: Client,
         memory: Memory,
         notifier: Notifier,
-        updates: mpsc::Sender<Update>,
+        updates: watch::Sender<Update>,
         options: Options,
     ) -> Self {
         Self {
@@ -192,11 +193,27 @@ impl Service {
             }
             Request::Delete { id, reply } => {
                 self.mailboxes.remove(&id);
-                let removed = self.state.remove(&id);
-                self.carry_out(removed.map(|actions| ((), actions)), reply).await
+                match self.state.remove(&id) {
+                    Err(error) => {
+                        answer(reply, Err(error));
+                        Next::GoOn
+                    }
+                    Ok(actions) => {
+                        self.save_at.get_or_insert(self.next_save);
+                        let next = self.act(actions).await;
+                        // Data of a new vThing of this name must not overtake the end of the old one.
+                        self.courier.then(move || answer(reply, Ok(()))).await;
+                        next
+                    }
+                }
             }
             Request::Publish { id, changed, reply } => {
                 let published = self.state.publish(&id, changed, now);
+                self.carry_out(published.map(|actions| ((), actions)), reply).await
+            }
+            Request::PublishChanges { id, entity, reply } => {
+                let changes = self.state.changes(&id, entity);
+                let published = self.state.publish(&id, changes, now);
                 self.carry_out(published.map(|actions| ((), actions)), reply).await
             }
             Request::Known { id, reply } => {
@@ -255,9 +272,7 @@ impl Service {
                 Action::Publish(publication) => self.publish_now(publication).await,
                 Action::Act(order) => self.hand_over(*order).await,
                 Action::Update(update) => {
-                    if self.updates.try_send(update).is_err() {
-                        tracing::warn!("new parameters came, but the ThingVisor does not listen for them");
-                    }
+                    self.updates.send_replace(update);
                 }
                 Action::End => next = Next::End,
             }

@@ -8,7 +8,7 @@ use crate::Error;
 /// What VirIoT calls the type of a vThing that takes commands.
 const ACTUATOR: &str = "actuator";
 /// The Property in which an actuator's entities list their commands (viriot-wire.md section 3).
-pub(crate) const COMMANDS: &str = "commands";
+const COMMANDS: &str = "commands";
 
 /// A vThing to be: a local name, words for people, and the entities it starts with.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,9 +66,13 @@ impl NewVThing {
         }
     }
 
-    /// The first entities; those of an actuator list its commands.
-    pub(crate) fn into_entities(self) -> Vec<Entity> {
-        let mut entities = self.entities;
+    /// Takes the first entities out.
+    pub(crate) fn take_entities(&mut self) -> Vec<Entity> {
+        std::mem::take(&mut self.entities)
+    }
+
+    /// Entities of an actuator list its commands.
+    pub(crate) fn listing_commands(&self, mut entities: Vec<Entity>) -> Vec<Entity> {
         if !self.commands.is_empty() {
             for entity in &mut entities {
                 entity.set(COMMANDS, json!({ "type": "Property", "value": self.commands }));
