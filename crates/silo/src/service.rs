@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{Doors, SiloBroker};
-use crate::catalogue;
 use crate::controller::{Action, Controller, Event, Update};
 use crate::error::RunError;
 use crate::settings::Settings;
@@ -41,9 +40,8 @@ impl Silo {
     /// # Errors
     /// See [`RunError`].
     pub async fn start(kind: &str, environment: Environment) -> Result<Self, RunError> {
-        let builtin = catalogue::find(kind)?;
-        let settings = Settings::read(builtin, environment)?;
-        let mut broker = flavours::open(builtin.kind, &settings).await?;
+        let settings = Settings::read(kind, environment)?;
+        let mut broker = flavours::open(&settings).await?;
         broker.restore().await;
         let doors = broker.doors();
         let (client, events) = Client::connect(fabric_client(&settings.fabric));

@@ -1,14 +1,16 @@
 //! What a silo is told, read once and checked.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use morgana_model::{Secret, TenantId, VSiloId};
 use morgana_workload::{Environment, FabricAccess, Role};
 use serde_json::Value;
 
-use crate::catalogue::Builtin;
+use crate::catalogue::{self, Builtin};
 use crate::error::RunError;
+use crate::flavours::Flavour;
 
 /// What a silo is told.
 #[derive(Debug)]
@@ -20,14 +22,16 @@ pub(crate) struct Settings {
     pub(crate) fabric: FabricAccess,
     /// The folder that is the silo's own.
     pub(crate) data: PathBuf,
+    pub(crate) flavour: Flavour,
     builtin: &'static Builtin,
     params: Value,
-    environment_doors: std::collections::BTreeMap<u16, u16>,
-    listen: std::net::IpAddr,
+    listen: IpAddr,
+    doors: BTreeMap<u16, u16>,
 }
 
 impl Settings {
-    pub(crate) fn read(builtin: &'static Builtin, environment: Environment) -> Result<Self, RunError> {
+    pub(crate) fn read(kind: &str, environment: Environment) -> Result<Self, RunError> {
+        let (builtin, flavour) = catalogue::find(kind)?;
         let Environment { role, fabric, data, listen, doors } = environment;
         let Role::VSilo { id, params, token } = role else { return Err(RunError::NotASilo) };
         let mut settings = Self {
@@ -36,10 +40,11 @@ impl Settings {
             token: None,
             fabric,
             data,
+            flavour,
             builtin,
             params,
-            environment_doors: doors,
             listen,
+            doors,
         };
         settings.check_parameters()?;
         if settings.parameter("access") == "token" {
@@ -57,7 +62,7 @@ impl Settings {
 
     /// Where a door is to be opened.
     pub(crate) fn door(&self, inner: u16) -> Result<SocketAddr, RunError> {
-        let port = self.environment_doors.get(&inner).ok_or(RunError::NoDoor { inner })?;
+        let port = self.doors.get(&inner).ok_or(RunError::NoDoor { inner })?;
         Ok(SocketAddr::new(self.listen, *port))
     }
 
@@ -86,7 +91,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::catalogue::find;
 
     fn settings(params: Value, token: Option<&str>) -> Result<Settings, RunError> {
         let fabric = FabricAccess {
@@ -103,7 +107,7 @@ mod tests {
             listen: "127.0.0.1".parse().unwrap(),
             doors: [(1883, 0)].into(),
         };
-        Settings::read(find("mqtt").unwrap(), environment)
+        Settings::read("mqtt", environment)
     }
 
     #[test]
