@@ -3,7 +3,10 @@ use std::{collections::VecDeque, sync::Arc};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::{DeliveryError, Endpoint, Message};
+use crate::{
+    DeliveryError, Endpoint, Message,
+    metrics::{DELIVERED, DROPPED, FAILED},
+};
 
 /// What became of a subscription's messages. Every message handed over ends as sent, waiting, or dropped:
 /// `sent + waiting + dropped` is the number of messages, and `failed` of those sent had no success.
@@ -67,6 +70,7 @@ impl Lane {
             state.queue.pop_front();
             state.counts.waiting -= 1;
             state.counts.dropped += 1;
+            ::metrics::counter!(DROPPED).increment(1);
             state.counts.failing = true;
         }
         state.queue.push_back(render);
@@ -99,8 +103,10 @@ impl Lane {
         state.counts.failing = !success;
         if success {
             state.counts.last_success = Some(now);
+            ::metrics::counter!(DELIVERED).increment(1);
         } else {
             state.counts.failed += 1;
+            ::metrics::counter!(FAILED).increment(1);
         }
     }
 }

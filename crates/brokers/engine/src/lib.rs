@@ -14,6 +14,7 @@ mod client;
 mod fetch;
 mod interest;
 mod lane;
+mod metrics;
 mod notifier;
 mod problem;
 mod server;
