@@ -74,23 +74,23 @@ pub(crate) struct UpArguments {
     /// Folder where all state lives [default: ./morgana-data].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1].
     #[arg(long, value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    listen: Option<IpAddr>,
+    pub(crate) listen: Option<IpAddr>,
     /// Port of the REST API; 0 means any [default: 8090].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// Port of the fabric's MQTT broker; 0 means any [default: 1883].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    mqtt_port: Option<u16>,
+    pub(crate) mqtt_port: Option<u16>,
     /// What to log, in the syntax of RUST_LOG [default: info,mqtt5=warn].
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
+    pub(crate) log: Option<String>,
 }
 
 /// Options of `morgana broker`.
