@@ -164,5 +164,6 @@ impl NodeAgent for Node {
         for (_, entry) in &entries {
             entry.commands.closed().await;
         }
+        self.shared.runtime.tidy();
     }
 }

@@ -133,6 +133,10 @@ impl Runtime for ProcessRuntime {
         Ok(names)
     }
 
+    fn tidy(&self) {
+        self.cgroups.remove();
+    }
+
     fn limits_text(&self, limits: &Limits) -> String {
         self.cgroups.describe(limits)
     }

@@ -31,6 +31,10 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// When the records of what ran cannot be read.
     async fn end_leftovers(&self) -> Result<Vec<WorkloadName>, Error>;
 
+    /// Removes what it has made on the machine outside its folders, as far as it is not in use: for
+    /// the end of the agent. A start after it makes it again.
+    fn tidy(&self);
+
     /// For people: which limits it can set on this machine, or why it cannot.
     fn limits_text(&self, limits: &Limits) -> String;
 }

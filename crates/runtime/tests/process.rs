@@ -85,8 +85,9 @@ async fn nothing_is_left_of_a_workload_that_ended() {
     assert_eq!(records(), 1);
     instance.terminate(Duration::from_secs(5)).await;
     assert_eq!(records(), 0);
+    programs.runtime.tidy();
     for line in memberships.lines().filter(|line| line.contains("thingvisor-under-test")) {
-        let group = line.rsplit(':').next().unwrap();
+        let group = line.rsplit(':').next().unwrap().strip_suffix("/thingvisor-under-test").unwrap();
         let left =
             Command::new("find").args(["/sys/fs/cgroup", "-path", &format!("*{group}")]).output().unwrap();
         assert!(left.stdout.is_empty(), "{}", String::from_utf8_lossy(&left.stdout));

@@ -131,6 +131,13 @@ impl Cgroups {
         Group::new(folders, memory, plan::describe(&limited, problem.as_deref(), limits))
     }
 
+    /// Leaves no empty folder behind; one that is in use stays.
+    pub(crate) fn remove(&self) {
+        for parent in &self.parents {
+            let _ = fs::remove_dir(&parent.folder);
+        }
+    }
+
     /// The groups that an agent of the same name has left behind.
     pub(crate) fn left_over(&self) -> Vec<Group> {
         let below = |parent: &Parent| {
@@ -142,11 +149,8 @@ impl Cgroups {
 }
 
 impl Drop for Cgroups {
-    /// Leaves no empty folder behind; one that is in use stays.
     fn drop(&mut self) {
-        for parent in &self.parents {
-            let _ = fs::remove_dir(&parent.folder);
-        }
+        self.remove();
     }
 }
 

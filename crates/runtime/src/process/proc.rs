@@ -1,5 +1,6 @@
 //! What `/proc` says about processes.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -43,16 +44,28 @@ pub(super) fn usage(processes: &[Pid]) -> Usage {
 /// Kills every process that has the mark of the workload in its environment, wherever it hides,
 /// until there is none. For machines without cgroups, and for what an earlier agent has left.
 pub(super) async fn end_marked(data: &Path) {
+    let mut killed = HashSet::new();
+    let mut quiet = 0;
     for _ in 0..ROUNDS {
         let found = marked(data.as_os_str());
-        if found.is_empty() {
+        // The environment is out of sight for a moment while a process becomes another program
+        // (hence the second look), and while it ends (hence the wait for those killed).
+        quiet = if found.is_empty() { quiet + 1 } else { 0 };
+        killed.retain(|pid| is_alive(*pid));
+        if quiet >= 2 && killed.is_empty() {
             return;
         }
         for pid in found {
             let _ = kill_process(pid, Signal::KILL);
+            killed.insert(pid);
         }
         tokio::time::sleep(ROUND).await;
     }
+}
+
+/// Whether a process is there, and more than an exit status that nobody has asked for.
+fn is_alive(pid: Pid) -> bool {
+    stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// One round of the same, for where nothing may wait.
