@@ -69,7 +69,8 @@ impl Configuration {
     /// # Errors
     /// When a file cannot be read or a value is wrong; the failure names file, key and value.
     pub(crate) fn read(arguments: &UpArguments) -> Result<Self, Failure> {
-        let mut read: Self = sources(arguments)?.extract().map_err(|error| wrong_value(&error))?;
+        let sources = sources(arguments)?;
+        let mut read: Self = sources.extract().map_err(|error| wrong_value(&error, &sources))?;
         read.node.data_dir = read.data.clone();
         read.node.listen = read.listen;
         read.fabric.listen = SocketAddr::new(read.listen, read.mqtt_port);
@@ -112,12 +113,17 @@ fn file(arguments: &UpArguments) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// The first thing that is wrong, with its source and key.
-fn wrong_value(error: &Error) -> Failure {
+/// The first thing that is wrong, with its source, key and value.
+fn wrong_value(error: &Error, sources: &Figment) -> Failure {
     let source = error.metadata.as_ref().map(source_name).unwrap_or_else(|| "the configuration".to_owned());
     let key = if error.path.is_empty() { "a key".to_owned() } else { format!("'{}'", error.path.join(".")) };
+    // Not every parser says what it was given.
+    let value = sources.find_value(&error.path.join(".")).ok();
+    let value =
+        value.and_then(|value| serde_json::to_string(&value).ok()).map(|value| format!(" is {value}"));
+    let value = value.filter(|_| !error.path.is_empty()).unwrap_or_default();
     Failure::plain(format!(
-        "{source}: {key}: {}; `morgana config` lists all keys with their values",
+        "{source}: {key}{value}: {}; `morgana config` lists all keys with their values",
         error.kind
     ))
 }

@@ -59,7 +59,7 @@ pub(super) async fn delete(
     Input(input): Input<Named>,
 ) -> Answer {
     match controller.delete_flavour(&caller, &id(&input.flavour)?).await {
-        Ok(()) => Ok(Reply::message(StatusCode::OK, format!("Flavour {} deleted", input.flavour))),
+        Ok(()) => Ok(Reply::message(StatusCode::CREATED, format!("Flavour {} deleted", input.flavour))),
         Err(failure) if failure.code == ErrorCode::NotFound => {
             Err(Reply::conflict("Delete fails - flavour does not exist"))
         }
