@@ -1,5 +1,7 @@
 //! The flavour `mqtt`, over a real fabric, with tenants' real clients.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::time::{Duration, Instant};

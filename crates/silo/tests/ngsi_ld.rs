@@ -1,5 +1,7 @@
 //! The flavour `ngsi-ld`, over a real fabric and real HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod common;
 
 use std::time::{Duration, Instant};
