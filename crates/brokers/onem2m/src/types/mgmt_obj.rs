@@ -54,8 +54,8 @@ static SPECIALIZATIONS: [Specialization; 16] = [
     object("m2m:evl", 1010, &EVENT_LOG),
     object("dcfg:nycfc", 1023, &CERTIFICATE),
     object("dcfg:crds", 1029, &CREDENTIALS),
-    object("dcfg:wific", 1027, &WIFI_CLIENT),
-    object("dcfg:datc", 1028, &DATA_COLLECTION),
+    object("dcfg:wific", 1028, &WIFI_CLIENT),
+    object("dcfg:datc", 1021, &DATA_COLLECTION),
     object("dcfg:sim", 1030, &SIM),
     object("dcfg:mnwk", 1031, &MOBILE_NETWORK),
 ];
