@@ -121,7 +121,7 @@ async fn a_wrong_value_is_told_with_where_it_is_and_what_may_be_there() {
     for (text, words) in [
         ("port = \"many\"", &["wrong.toml", "port", "many", "u16"][..]),
         ("port = 70000", &["wrong.toml", "port", "70000"]),
-        ("listen = \"everywhere\"", &["wrong.toml", "listen"]),
+        ("listen = \"everywhere\"", &["wrong.toml", "listen", "everywhere"]),
         ("prot = 1", &["wrong.toml", "prot", "mqtt_port"]),
         ("[node]\nlog_max_mib = -1", &["wrong.toml", "node.log_max_mib", "-1"]),
         ("port = ", &["wrong.toml"]),

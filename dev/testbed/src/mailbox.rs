@@ -24,7 +24,8 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T: Clone + Debug> Mailbox<T> {
-    pub(crate) fn put(&self, item: T) {
+    /// Adds one to what has arrived.
+    pub fn put(&self, item: T) {
         self.arrived.send_modify(|arrived| arrived.push(item));
     }
 

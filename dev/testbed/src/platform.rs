@@ -28,12 +28,21 @@ const READY: &str = "morgana is ready";
 const DEATH_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a platform is started.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
+    /// The administrator's password; where there is none, the platform makes one up.
+    pub admin_password: Option<Secret>,
     /// Further arguments of `morgana up`.
     pub arguments: Vec<String>,
     /// Further environment variables.
     pub variables: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let admin_password = Some(Secret::new(ADMIN_PASSWORD));
+        Self { admin_password, arguments: Vec::new(), variables: Vec::new() }
+    }
 }
 
 /// A platform in a process of its own, with a data folder and door ports of its own.
@@ -110,6 +119,11 @@ impl Platform {
         Self { program: program.into(), folder, data, options, doors: DoorPorts::lease(), running: None }
     }
 
+    /// Sets an environment variable for the next start.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.options.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the platform on its data folder, and waits until it is ready. Its REST and MQTT ports
     /// may be others than before.
     ///
@@ -124,7 +138,12 @@ impl Platform {
             .args(["up", "--port", "0", "--mqtt-port", "0", "--data"])
             .arg(&self.data)
             .args(&self.options.arguments)
-            .env("MORGANA_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .envs(
+                self.options
+                    .admin_password
+                    .iter()
+                    .map(|password| ("MORGANA_ADMIN_PASSWORD", password.expose())),
+            )
             .envs(self.doors.variables())
             .envs(self.options.variables.iter().cloned())
             .stdout(Stdio::piped())
