@@ -1,5 +1,7 @@
 //! Bad input gets a clear error: what, where, how to mend it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod support;
 
 use axum::http::StatusCode;

@@ -1,5 +1,7 @@
 //! What those who operate the platform ask.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod support;
 
 use axum::http::StatusCode;

@@ -1,6 +1,8 @@
 //! Every endpoint is walked with no, a wrong and a foreign right; the list of endpoints is the
 //! router's own, so none can be forgotten.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod support;
 
 use axum::http::StatusCode;

@@ -1,6 +1,8 @@
 //! The lives of ThingVisors, silos and connections, with a real System DB and a real fabric; the
 //! test plays the workloads.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::time::Duration;
 
 use morgana_access::FabricRole;
