@@ -88,13 +88,13 @@ impl ThingVisor {
         ask(&self.requests, |reply| Request::Known { id, reply }).await
     }
 
-    /// Tells the node that the ThingVisor is ready though it has no vThing. With a vThing it is ready
-    /// by itself, once the controller knows of it.
+    /// Waits until the ThingVisor is ready: connected, and every vThing created so far announced. The
+    /// node is told by itself once there is a vThing; without one, this tells it.
     ///
     /// # Errors
     /// [`Error::Stopping`].
     pub async fn ready(&self) -> Result<(), Error> {
-        self.requests.send(Request::Ready).await.map_err(|_| Error::Stopping)
+        ask(&self.requests, |reply| Request::Ready { reply }).await
     }
 
     /// Tells people what it is doing, in one line.

@@ -33,7 +33,7 @@ pub(crate) enum Request {
     Known { id: VThingId, reply: Reply<Vec<Entity>> },
     Feedback(Publication),
     Run(Pin<Box<dyn Future<Output = ()> + Send>>),
-    Ready,
+    Ready { reply: Reply<()> },
     Status(String),
 }
 
@@ -65,6 +65,7 @@ pub(crate) struct Service {
     /// Whether there is a reason to be ready: a vThing, or the author's word.
     can_be_ready: bool,
     told_ready: bool,
+    wait_for_ready: Vec<Reply<()>>,
 }
 
 /// What a task of the service was.
@@ -98,6 +99,7 @@ impl Service {
             connected: false,
             can_be_ready: false,
             told_ready: false,
+            wait_for_ready: Vec::new(),
         }
     }
 
@@ -228,8 +230,9 @@ impl Service {
                 });
                 Next::GoOn
             }
-            Request::Ready => {
+            Request::Ready { reply } => {
                 self.can_be_ready = true;
+                self.wait_for_ready.push(reply);
                 self.act(Vec::new()).await
             }
             Request::Status(text) => {
@@ -277,12 +280,21 @@ impl Service {
                 Action::End => next = Next::End,
             }
         }
-        if self.connected && self.can_be_ready && !self.told_ready {
-            self.told_ready = true;
+        if self.connected && self.can_be_ready {
+            self.be_ready().await;
+        }
+        next
+    }
+
+    /// Tells the node, once, and the author when everything before is done.
+    async fn be_ready(&mut self) {
+        if !std::mem::replace(&mut self.told_ready, true) {
             let notifier = Arc::clone(&self.notifier);
             self.courier.then(move || tell_ready(&notifier)).await;
         }
-        next
+        for reply in std::mem::take(&mut self.wait_for_ready) {
+            self.courier.then(move || answer(reply, ())).await;
+        }
     }
 
     async fn publish_now(&mut self, Publication { topic, payload, .. }: Publication) {

@@ -76,6 +76,7 @@ pub(crate) async fn work(mut visor: ThingVisor) -> Result<(), RunError> {
     let machine = Machine::this();
     let mut v_things: HashMap<&str, VThing> = HashMap::new();
     let mut ticks = ticker(params);
+    let mut ready = false;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -95,8 +96,11 @@ pub(crate) async fn work(mut visor: ThingVisor) -> Result<(), RunError> {
         for sensor in &SENSORS {
             publish(&visor, &mut v_things, sensor, &machine, &reading).await?;
         }
-        // A machine without a single sensor that can be read is ready too.
-        visor.ready().await?;
+        if !ready {
+            // A machine without a single sensor that can be read is ready too.
+            visor.ready().await?;
+            ready = true;
+        }
     }
 }
 

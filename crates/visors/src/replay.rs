@@ -129,6 +129,7 @@ async fn play(visor: &ThingVisor, series: Series, stage: &mut Stage) -> Result<(
     if let Some(name) = series.only_v_thing() {
         v_thing(visor, &series, stage, &name).await?;
     }
+    // A series that began before anybody could hear it would begin without them.
     visor.ready().await?;
     let series = Arc::new(series);
     let (listener, mut heard) = mpsc::channel(READ_AHEAD_ROWS);
