@@ -142,7 +142,11 @@ async fn play(visor: &ThingVisor, series: Series, stage: &mut Stage) -> Result<(
         let words = match said {
             Said::Sorting(percent) => progress.sorting(percent, now),
             Said::Row { moment, line, percent } => {
-                sleep_until(pace.due(moment.at, now).into()).await;
+                let due = pace.due(moment.at, now);
+                // A timer ticks in milliseconds: too coarse for a row that is due.
+                if due > now {
+                    sleep_until(due.into()).await;
+                }
                 let at = moment.at;
                 match publish(visor, &series, stage, moment).await {
                     Ok(()) => {}
