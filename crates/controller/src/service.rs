@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use morgana_access::SigningKey;
 use morgana_fabric::{Client, Event, Server};
 use morgana_model::{
-    ErrorCode, Failure, Metadata, Role, Secret, TenantId, User, UserSpec, VSiloId, WorkloadName,
+    ErrorCode, Failure, Metadata, Phase, Role, Secret, TenantId, User, UserSpec, VSiloId, WorkloadName,
 };
 use morgana_node::NodeAgent;
-use morgana_store::{Expect, Kind, ListQuery, Notice, Store, Touched};
+use morgana_store::{Expect, Kind, ListQuery, Notice, Store, Touched, Transaction};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,7 @@ impl Service {
             Box::new(move || all_reports.get().map(|reports| reports()).unwrap_or_default()),
         );
         first_start(&controller, first_password).await?;
+        forget_phases(&controller).await?;
 
         let workloads = Runner::new(Workloads {
             controller: controller.clone(),
@@ -164,6 +165,29 @@ async fn first_start(
             spec: UserSpec { role: Role::Administrator },
         };
         controller.users().put(&UserRecord { user, password_hash }, Expect::Absent).await?;
+    }
+    Ok(())
+}
+
+/// Nothing is known to run before a node has said so in this life of the controller: who waits for
+/// a silo after a restart must not be told of the one before. All in one commit.
+async fn forget_phases(controller: &Controller) -> Result<(), Error> {
+    let known = |phase: &Phase| matches!(phase, Phase::Running | Phase::Failed { .. });
+    let mut transaction = Transaction::new();
+    for mut found in controller.thing_visors().all("").await? {
+        if known(&found.value.status.phase) {
+            found.value.status.phase = Phase::Pending;
+            transaction.replace(&found)?;
+        }
+    }
+    for mut found in controller.v_silos().all("").await? {
+        if known(&found.value.status.phase) {
+            found.value.status.phase = Phase::Pending;
+            transaction.replace(&found)?;
+        }
+    }
+    if !transaction.is_empty() {
+        transaction.commit(controller.store()).await?;
     }
     Ok(())
 }

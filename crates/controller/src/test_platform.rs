@@ -68,6 +68,17 @@ impl TestPlatform {
 
     /// Stops it and starts it anew on the same folder, with a node that has nothing.
     pub async fn restart(self) -> Self {
+        self.restart_with(Arc::new(SimulatedNode::new())).await
+    }
+
+    /// The same, with a node on which nothing is ready before the test says so.
+    pub async fn restart_with_a_slow_node(self) -> Self {
+        let node = SimulatedNode::new();
+        node.ready_at_once(false);
+        self.restart_with(Arc::new(node)).await
+    }
+
+    async fn restart_with(self, node: Arc<SimulatedNode>) -> Self {
         let Self { service, store, fabric, folder, options, controller, .. } = self;
         drop(controller);
         service.stop().await;
@@ -75,7 +86,7 @@ impl TestPlatform {
             fabric.stop().await;
         }
         store.close().await;
-        Self::start_in(folder, options, Arc::new(SimulatedNode::new())).await
+        Self::start_in(folder, options, node).await
     }
 
     /// The administrator of the first start.

@@ -299,6 +299,20 @@ async fn everything_is_there_again_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_silo_is_not_said_to_run_before_it_does_so_again() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let platform = platform.restart_with_a_slow_node().await;
+    let after = platform.controller.inspect_v_silo(&tenant, &silo.id).await.unwrap();
+    assert_eq!(after.status.phase, Phase::Pending);
+    eventually("an assignment", async || platform.node.assignments().pop()).await;
+    platform.node.set_ready(&WorkloadName::VSilo(silo.id.clone()));
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+}
+
+#[tokio::test]
 async fn what_runs_though_nobody_wants_it_is_removed() {
     let platform = TestPlatform::start().await;
     let visor = add_visor(&platform, "stray").await;

@@ -116,7 +116,11 @@ fn file(arguments: &UpArguments) -> Result<Option<PathBuf>, Failure> {
 /// The first thing that is wrong, with its source, key and value.
 fn wrong_value(error: &Error, sources: &Figment) -> Failure {
     let source = error.metadata.as_ref().map(source_name).unwrap_or_else(|| "the configuration".to_owned());
-    let key = if error.path.is_empty() { "a key".to_owned() } else { format!("'{}'", error.path.join(".")) };
+    let key = match (error.path.as_slice(), source.as_str()) {
+        ([], _) => "a key".to_owned(),
+        (path, "environment") => format!("'{PREFIX}{}'", path.join("__").to_uppercase()),
+        (path, _) => format!("'{}'", path.join(".")),
+    };
     // Not every parser says what it was given.
     let value = sources.find_value(&error.path.join(".")).ok();
     let value =

@@ -1,17 +1,18 @@
 //! Bad input is refused in words that help, and nothing that was accepted before is lost by it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use jiff::{SignedDuration, Timestamp};
 use morgana_access::{SigningKey, TokenOptions, issue_token};
 use morgana_model::{ErrorCode, Phase, Role, Secret, ThingVisor, ThingVisorId, WorkloadName};
 use morgana_testbed::{
-    Http, NgsiLd, Options, Platform, Series, SimulatedThing, User, add_silo, add_thing_visor, eventually,
+    Http, NgsiLd, Options, PATIENCE, Platform, Series, SimulatedThing, User, add_silo, add_thing_visor,
+    eventually,
 };
-use reqwest::{Body, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
@@ -253,36 +254,41 @@ async fn a_body_that_is_no_json_is_refused_with_its_place() {
 
 #[tokio::test]
 async fn a_body_of_100_mb_is_refused_before_it_is_read() {
-    const PIECE: usize = 64 * 1024;
     const TOTAL: usize = 100 * 1024 * 1024;
+    const PIECE: usize = 64 * 1024;
     let accepted = Accepted::before().await;
     let Accepted { platform, admin, .. } = &accepted;
-    let http = platform.http_as(admin);
+    let address = platform.rest_url().strip_prefix("http://").unwrap();
     let before = platform.process().resident_bytes();
+    let mut most = before;
     for path in ["/v1/login", "/v1/vsilos", "/login", "/siloCreate"] {
-        let sent = Arc::new(AtomicU64::new(0));
-        let counting = Arc::clone(&sent);
-        let pieces = std::iter::repeat_with(move || {
-            counting.fetch_add(PIECE as u64, Ordering::Relaxed);
-            Ok::<_, std::io::Error>(vec![b' '; PIECE])
-        });
-        let stream = futures_util::stream::iter(pieces.take(TOTAL / PIECE));
-        let request = http.request(Method::POST, path).body(Body::wrap_stream(stream));
-        // A server that refuses may close while the client still sends.
-        if let Ok(response) = request.send().await {
-            assert_eq!(response.status(), 413, "{path}");
-        }
-        let sent = sent.load(Ordering::Relaxed);
-        assert!(sent < TOTAL as u64 / 2, "{path} read {sent} bytes before it refused");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n", admin.token.expose());
+        let mut told = TcpStream::connect(address).await.unwrap();
+        told.write_all(format!("{head}content-length: {TOTAL}\r\n\r\n").as_bytes()).await.unwrap();
+        // Not one byte of the body was sent.
+        assert_eq!(status_line(&mut told).await, "HTTP/1.1 413 Payload Too Large", "{path}");
 
-        let told = http.request(Method::POST, path).header("content-length", TOTAL).body(vec![b' '; TOTAL]);
-        if let Ok(response) = told.send().await {
-            assert_eq!(response.status(), 413, "{path}");
+        let mut untold = TcpStream::connect(address).await.unwrap();
+        untold.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
+        let chunk = [format!("{PIECE:x}\r\n").as_bytes(), &[b' '; PIECE], b"\r\n"].concat();
+        let mut sent = 0;
+        while sent < TOTAL && untold.write_all(&chunk).await.is_ok() {
+            sent += PIECE;
+            most = most.max(platform.process().resident_bytes());
         }
+        assert!(sent < TOTAL / 2, "{path} reads {sent} bytes of a body that is too long");
     }
-    let grown = platform.process().resident_bytes().saturating_sub(before);
-    assert!(grown < 20 * 1024 * 1024, "the platform has grown by {grown} bytes");
+    assert!(most - before < 20 * 1024 * 1024, "the platform has grown by {} bytes", most - before);
     accepted.is_not_lost().await;
+}
+
+/// The first line of an HTTP response.
+async fn status_line(stream: &mut TcpStream) -> String {
+    let mut line = String::new();
+    let read = timeout(PATIENCE, BufReader::new(stream).read_line(&mut line)).await;
+    read.expect("a request that is refused is answered").unwrap();
+    line.trim_end().to_owned()
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn health_readiness_and_metrics_need_no_login() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_with_0_within_10_seconds_and_leaves_no_process() {
+async fn sigterm_and_sigint_end_it_with_0_within_10_seconds_and_leave_no_process() {
     let mut platform = Platform::start(MORGANA).await;
     let admin = platform.admin().await;
     platform.relay(&admin, "relay", "room", "Room").await;
@@ -80,15 +80,37 @@ async fn sigterm_ends_it_with_0_within_10_seconds_and_leaves_no_process() {
         let silo = platform.silo(&alice, name, flavour).await;
         platform.plug(&alice, &silo, "relay/room").await;
     }
-    let _following = platform.client(&admin).events(false).await.unwrap();
+    for signal in ["SIGTERM", "SIGINT"] {
+        // Somebody who listens for ever must not keep it from ending.
+        let _following = platform.client(&admin).events(false).await.unwrap();
+        let ending =
+            if signal == "SIGTERM" { platform.terminate().await } else { platform.interrupt().await };
+        assert_eq!(ending.status.code(), Some(0), "{signal}");
+        assert!(ending.took < Duration::from_secs(10), "{signal}: it took {:?}", ending.took);
+        let left = platform.processes();
+        assert!(left.is_empty(), "{signal}: {left:?}");
+        platform.restart().await;
+        let silos = platform.client(&alice).vsilos().all().await.unwrap();
+        assert_eq!(silos.len(), 2, "{signal} lost a silo");
+    }
+}
+
+#[tokio::test]
+async fn a_workload_that_does_not_want_to_end_keeps_nothing_from_ending() {
+    let mut platform = Platform::start(MORGANA).await;
+    let admin = platform.admin().await;
+    let script = platform.folder().join("stubborn");
+    // It hides a process from its group, and does not listen to SIGTERM.
+    fs::write(&script, "#!/bin/sh\ntrap '' TERM\nsetsid sleep 1000 &\nwhile :; do sleep 1000; done\n")
+        .unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let image = format!("exec:{}", script.display());
+    platform.thing_visor(&admin, "stubborn", &image, Value::Null).await;
     let ending = platform.terminate().await;
     assert_eq!(ending.status.code(), Some(0));
     assert!(ending.took < Duration::from_secs(10), "it took {:?}", ending.took);
     let left = platform.processes();
     assert!(left.is_empty(), "{left:?}");
-    platform.restart().await;
-    let silos = platform.client(&alice).vsilos().all().await.unwrap();
-    assert_eq!(silos.len(), 2, "an orderly end loses nothing");
 }
 
 #[tokio::test]
@@ -114,6 +136,26 @@ async fn a_data_folder_that_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
+async fn what_is_damaged_in_the_data_folder_is_named_and_left_as_it_is() {
+    let mut platform = Platform::start(MORGANA).await;
+    platform.terminate().await;
+    let data = platform.data().to_str().unwrap();
+    // An empty system.db is what a kill in the middle of the very first start leaves: that is none.
+    for (name, damaged) in
+        [("signing.key", &b""[..]), ("signing.key", b"nonsense"), ("system.db", b"nonsense")]
+    {
+        let file = platform.data().join(name);
+        let good = fs::read(&file).unwrap();
+        fs::write(&file, damaged).unwrap();
+        assert_refused(&up(platform.folder(), &["--data", data], &[]).await, &[name]);
+        assert_eq!(fs::read(&file).unwrap(), damaged, "{name} was changed");
+        fs::write(&file, good).unwrap();
+    }
+    platform.restart().await;
+    platform.admin().await;
+}
+
+#[tokio::test]
 async fn a_wrong_value_is_told_with_where_it_is_and_what_may_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
@@ -132,7 +174,10 @@ async fn a_wrong_value_is_told_with_where_it_is_and_what_may_be_there() {
         let outcome = run_program(MORGANA, &["up", "--config", path], &ports, folder.path()).await;
         assert_refused(&outcome, words);
     }
-    assert_refused(&up(folder.path(), &[], &[("MORGANA_PORT", "many")]).await, &["MORGANA_PORT", "many"]);
+    assert_refused(
+        &up(folder.path(), &[], &[("MORGANA_PORT", "many")]).await,
+        &["environment", "port", "many"],
+    );
     assert_refused(&up(folder.path(), &["--config", "/nowhere.toml"], &[]).await, &["/nowhere.toml"]);
     assert_refused(&up(folder.path(), &["--log", "everything=loud"], &[]).await, &["everything=loud"]);
     assert!(!folder.path().join("morgana-data").exists(), "a start that is refused makes no data folder");

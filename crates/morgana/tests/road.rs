@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use morgana_client::Goal;
 use morgana_model::{Entity, ErrorCode, WorkloadName};
 use morgana_testbed::{
-    Listener, MqttApplication, NgsiLd, PATIENCE, Platform, Series, SimulatedThing, User, eventually,
+    Listener, Message, MqttApplication, NgsiLd, PATIENCE, Platform, Series, SimulatedThing, User, add_silo,
+    eventually,
 };
 use serde_json::{Value, json};
 
@@ -102,9 +103,8 @@ async fn a_vthing_that_is_plugged_in_late_brings_its_whole_context_and_takes_it_
     }
 
     eventually("only the other vThing is left", async || wanted(&counters, shown().await)).await;
-    let is_gone = |message: &morgana_testbed::Message| {
-        message.topic.starts_with("alice/relay/") && message.payload == Value::Null
-    };
+    let is_gone =
+        |message: &Message| message.topic.starts_with("alice/relay/") && message.payload == Value::Null;
     application.messages.wait_for("the entity is taken from the MQTT silo", is_gone).await;
     assert_eq!(retained(&home).await, topics);
 }
@@ -120,9 +120,9 @@ fn wanted<T: PartialEq<U> + std::fmt::Debug, U>(wanted: &[U], seen: Vec<T>) -> R
 /// The topics that a new application finds in a silo.
 async fn retained(silo: &morgana_model::VSilo) -> Vec<String> {
     let application = MqttApplication::at(silo).await;
-    application.subscribe("alice/#").await.unwrap();
+    application.subscribe("alice/#").await.expect("a tenant may subscribe to what is its own");
     // What is retained is sent before what is published after it.
-    application.publish("alice/mark", &json!(1)).await.unwrap();
+    application.publish("alice/mark", &json!(1)).await.expect("a tenant may publish what is its own");
     application.messages.wait_for("the mark", |message| message.topic == "alice/mark").await;
     let mut topics: Vec<_> = application.messages.all().into_iter().map(|message| message.topic).collect();
     topics.retain(|topic| topic != "alice/mark");
@@ -191,4 +191,68 @@ async fn what_is_destroyed_leaves_no_process_no_folder_no_port_and_no_entity() {
     let left: Vec<_> =
         platform.processes().into_iter().filter(|process| process.pid != platform.process().pid).collect();
     assert_eq!(left.len(), 2, "only one silo and one ThingVisor are left: {left:?}");
+}
+
+#[tokio::test]
+async fn a_reading_arrives_as_it_was_sent_whatever_is_in_it() {
+    let (platform, admin, thing) = platform_with_things().await;
+    let alice = platform.tenant(&admin, "alice").await;
+    let home = platform.silo(&alice, "home", "mqtt").await;
+    let city = platform.silo(&alice, "city", "ngsi-ld").await;
+    let application = MqttApplication::at(&home).await;
+    application.subscribe("alice/#").await.unwrap();
+    for silo in [&home, &city] {
+        platform.plug(&alice, silo, "relay/room").await;
+    }
+    let broker = NgsiLd::at(&city);
+    for reading in [
+        json!("it's \"so\" — ü 🦄 \u{2028} \\ /"),
+        json!({ "id": 1, "type": "x", "value": true, "list": [1, [2], {}], "a b": "", "": 0 }),
+        json!([0.1, -0.0, 1e-300, 12345678901234567890_u64, i64::MIN]),
+        json!(false),
+        json!("x".repeat(500_000)),
+    ] {
+        thing.send(&reading).await;
+        let is_it = |message: &Message| message.payload["msg"]["value"] == reading;
+        application.messages.wait_for("the reading in the MQTT silo", is_it).await;
+        eventually("the reading in the NGSI-LD silo", async || {
+            let room = broker.entity(ROOM).await.unwrap_or_default();
+            if room["msg"]["value"] == reading {
+                Ok(())
+            } else {
+                Err(room.to_string().chars().take(500).collect::<String>())
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_vthing_can_be_plugged_into_a_silo_that_does_not_run_yet() {
+    let (platform, admin, thing) = platform_with_things().await;
+    thing.send(&json!("early")).await;
+    let alice = platform.tenant(&admin, "alice").await;
+    let silo = add_silo(&platform.client(&alice), &alice, "city", "ngsi-ld").await.unwrap();
+    platform.plug(&alice, &silo, "relay/room").await;
+    let broker = NgsiLd::at(&platform.running_silo(&alice, &silo).await);
+    eventually("the room is in the silo", async || broker.entity(ROOM).await.ok_or("no entity")).await;
+}
+
+#[tokio::test]
+async fn a_new_silo_with_the_name_of_an_old_one_has_nothing_of_it() {
+    let (platform, admin, thing) = platform_with_things().await;
+    thing.send(&json!("old")).await;
+    let alice = platform.tenant(&admin, "alice").await;
+    let old = platform.silo(&alice, "city", "ngsi-ld").await;
+    platform.plug(&alice, &old, "relay/room").await;
+    let broker = NgsiLd::at(&old);
+    eventually("the room is in the silo", async || broker.entity(ROOM).await.ok_or("no entity")).await;
+    let client = platform.client(&alice);
+    client.delete_vsilo(&old.id, true).await.unwrap();
+    client.wait_until(&WorkloadName::VSilo(old.id.clone()), Goal::Gone, PATIENCE, |_| ()).await.unwrap();
+    let new = platform.silo(&alice, "city", "ngsi-ld").await;
+    assert_ne!(new.token, old.token);
+    assert_ne!(new.status.endpoints, old.status.endpoints, "an old application may still call the old port");
+    assert_eq!(client.connections(&new.id).all().await.unwrap(), []);
+    assert_eq!(NgsiLd::at(&new).http.get("/entities?local=true").await.expect(200), json!([]));
 }

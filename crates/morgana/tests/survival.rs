@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use morgana_client::Client;
 use morgana_model::{FlavourSpec, NewFlavour, NewUser, Role, Secret, ThingVisor, VSilo, WorkloadName};
@@ -43,7 +44,7 @@ impl CountingThing {
         let count = Arc::new(AtomicU64::new(0));
         let next = Arc::clone(&count);
         let counting = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
+            let mut ticks = tokio::time::interval(Duration::from_millis(5));
             loop {
                 ticks.tick().await;
                 thing.try_send(&json!(next.fetch_add(1, Ordering::Relaxed))).await;
@@ -166,9 +167,54 @@ async fn everything_comes_back_by_itself_after_a_kill_of_the_platform() {
     flow.platform.client(&flow.admin).create_flavour(&flavour).await.unwrap();
     let before = flow.everything().await;
     flow.platform.kill().await;
+    flow.platform.no_process_is_left().await;
     flow.platform.restart().await;
     flow.is_as_before(&before).await;
     flow.goes_on().await;
+    flow.platform.kill_all().await;
+    flow.platform.restart().await;
+    flow.is_as_before(&before).await;
+    flow.goes_on().await;
+}
+
+#[tokio::test]
+async fn a_platform_that_is_killed_while_it_starts_starts_the_next_time() {
+    let mut flow = Flow::start().await;
+    let before = flow.everything().await;
+    flow.platform.kill().await;
+    for _ in 0..8 {
+        // A start takes about 300 ms: the kill may come at any moment of it.
+        flow.platform.start_and_kill(Duration::from_millis(rand::random_range(1..400))).await;
+    }
+    flow.platform.restart().await;
+    flow.is_as_before(&before).await;
+    flow.goes_on().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_platform_has_left_running_is_ended_by_the_next_one() {
+    let mut platform = Platform::start(MORGANA).await;
+    let admin = platform.admin().await;
+    let script = platform.folder().join("parent");
+    fs::write(&script, "#!/bin/sh\nsetsid sleep 1000 &\nexec sleep 1000\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    platform.thing_visor(&admin, "parent", &format!("exec:{}", script.display()), Value::Null).await;
+    let before = platform.processes();
+    assert_eq!(before.len(), 3, "the platform, the workload and its child: {before:?}");
+    platform.kill().await;
+    platform.restart().await;
+    eventually("the workload runs again, and nothing of the old one", async || {
+        let now = platform.processes();
+        let is_old = |pid| before.iter().any(|old| old.pid == pid);
+        if now.len() == 3 && !now.iter().any(|new| is_old(new.pid)) {
+            Ok(())
+        } else {
+            Err(format!("{now:?}"))
+        }
+    })
+    .await;
+    // Dropping the platform would kill it, and leave the child of the workload behind once more.
+    platform.terminate().await;
 }
 
 #[tokio::test]
@@ -221,12 +267,16 @@ async fn a_silo_has_its_context_at_once_though_its_thing_visor_never_answers() {
     retained().await;
 
     platform.kill().await;
+    platform.no_process_is_left().await;
     program("#!/bin/sh\nexec sleep 1000\n".to_owned());
     platform.restart().await;
-    let again = platform.running_silo(&alice, &context).await;
-    assert_eq!((&again.status.endpoints, &again.token), (&context.status.endpoints, &context.token));
-    assert_eq!(counter().await, Ok(()), "the silo runs without its context");
-    platform.running_silo(&alice, &messages).await;
+    for silo in [&messages, &context] {
+        let port = *silo.status.endpoints.values().next().unwrap();
+        let door = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+        eventually("the silo opens its door on the same port", door).await;
+    }
+    // Who opens the door has the context, and the token is still the one it was.
+    assert_eq!(counter().await, Ok(()));
     retained().await;
 }
 
@@ -282,6 +332,7 @@ async fn no_acknowledged_creation_is_lost_when_the_platform_is_killed_three_time
         })
         .await;
         platform.kill().await;
+        platform.no_process_is_left().await;
         clients.join_all().await;
         platform.restart().await;
 

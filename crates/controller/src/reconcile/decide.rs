@@ -69,7 +69,8 @@ fn keep_up(desired: &Desired, report: Option<&Report>) -> Vec<Step> {
         Some(report) if report.generation == desired.generation && report.state != State::Gone => {
             vec![Step::Show(phase(&report.state))]
         }
-        _ => vec![Step::Assign],
+        _ if desired.phase == Phase::Pending => vec![Step::Assign],
+        _ => vec![Step::Show(Phase::Pending), Step::Assign],
     }
 }
 
@@ -145,6 +146,13 @@ mod tests {
         assert_eq!(decide(Some(&wanted), None, Ending::default(), now(), GRACE), [Step::Assign]);
         let older = report(State::Ready, 0);
         assert_eq!(decide(Some(&wanted), Some(&older), Ending::default(), now(), GRACE), [Step::Assign]);
+    }
+
+    #[test]
+    fn what_no_node_has_is_shown_as_pending() {
+        let wanted = desired(false, Phase::Running);
+        let steps = decide(Some(&wanted), None, Ending::default(), now(), GRACE);
+        assert_eq!(steps, [Step::Show(Phase::Pending), Step::Assign]);
     }
 
     #[test]
