@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Child;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::door_ports::DoorPorts;
 use crate::process::processes_of;
@@ -24,6 +24,8 @@ use crate::{Cli, Http, PATIENCE, Process, User, eventually, logs};
 const ADMIN_PASSWORD: &str = "the administrator of a testbed";
 /// What the binary prints when all its parts answer.
 const READY: &str = "morgana is ready";
+/// Where the parts of a running platform are, in its data folder.
+const ENDPOINTS: &str = "endpoints.json";
 /// How long the processes of a killed platform may take to be gone.
 const DEATH_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -130,25 +132,7 @@ impl Platform {
     /// # Panics
     /// When it runs already, or does not become ready.
     pub async fn restart(&mut self) {
-        assert!(self.running.is_none(), "the platform runs already");
-        // What an earlier run has left must not be taken for an answer of this one.
-        std::fs::remove_file(self.data.join("endpoints.json")).ok();
-        let mut command = clean_command(&self.program, self.folder.path());
-        command
-            .args(["up", "--port", "0", "--mqtt-port", "0", "--data"])
-            .arg(&self.data)
-            .args(&self.options.arguments)
-            .envs(
-                self.options
-                    .admin_password
-                    .iter()
-                    .map(|password| ("MORGANA_ADMIN_PASSWORD", password.expose())),
-            )
-            .envs(self.doors.variables())
-            .envs(self.options.variables.iter().cloned())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program can be started");
+        let mut child = self.spawn();
         let pid = child.id().and_then(|pid| pid.try_into().ok()).expect("a process that runs has an id");
         let stdout = collect(child.stdout.take().expect("its output is a pipe"));
         let stderr = collect(child.stderr.take().expect("its messages are a pipe"));
@@ -160,20 +144,51 @@ impl Platform {
             if said.contains(READY) { Ok(()) } else { Err(said + &logs::tail(&read(&stderr))) }
         });
         ready.await;
-        let endpoints = std::fs::read(self.data.join("endpoints.json"));
+        let endpoints = std::fs::read(self.data.join(ENDPOINTS));
         let endpoints = endpoints.expect("endpoints.json is there when the platform is ready");
         let endpoints = serde_json::from_slice(&endpoints).expect("endpoints.json can be read");
         self.running = Some(Running { child, pid, endpoints, stdout, stderr });
     }
 
-    /// Kills the platform as `kill -9` does, and waits until it and all that it ran is gone.
+    /// Starts the platform on its data folder and kills it after a while, ready or not.
     ///
     /// # Panics
-    /// When something of it goes on.
+    /// When it runs already.
+    pub async fn start_and_kill(&mut self, after: Duration) {
+        let mut child = self.spawn();
+        sleep(after).await;
+        child.kill().await.expect("a child can be killed");
+    }
+
+    fn spawn(&self) -> Child {
+        assert!(self.running.is_none(), "the platform runs already");
+        // What an earlier run has left must not be taken for an answer of this one.
+        std::fs::remove_file(self.data.join(ENDPOINTS)).ok();
+        let password = self.options.admin_password.iter();
+        let mut command = clean_command(&self.program, self.folder.path());
+        command
+            .args(["up", "--port", "0", "--mqtt-port", "0", "--data"])
+            .arg(&self.data)
+            .args(&self.options.arguments)
+            .envs(password.map(|password| ("MORGANA_ADMIN_PASSWORD", password.expose())))
+            .envs(self.doors.variables())
+            .envs(self.options.variables.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().expect("the program can be started")
+    }
+
+    /// Kills the process of the platform as `kill -9` does. What it ran has to notice by itself.
     pub async fn kill(&mut self) {
         let mut running = self.running.take().expect("the platform runs");
         running.child.kill().await.expect("a child can be killed");
-        self.no_process_is_left().await;
+    }
+
+    /// Kills every process of the platform at once.
+    pub async fn kill_all(&mut self) {
+        let processes = self.processes();
+        processes.iter().for_each(Process::kill);
+        self.kill().await;
     }
 
     /// Asks the platform to end as `kill` does, and waits until it has.
@@ -181,13 +196,25 @@ impl Platform {
     /// # Panics
     /// When it does not.
     pub async fn terminate(&mut self) -> Ending {
+        self.end(Signal::SIGTERM).await
+    }
+
+    /// Asks the platform to end as Ctrl-C does, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn interrupt(&mut self) -> Ending {
+        self.end(Signal::SIGINT).await
+    }
+
+    async fn end(&mut self, signal: Signal) -> Ending {
         let mut running = self.running.take().expect("the platform runs");
         let start = Instant::now();
-        kill(Pid::from_raw(running.pid), Signal::SIGTERM).expect("a child can be signalled");
+        kill(Pid::from_raw(running.pid), signal).expect("a child can be signalled");
         let ended = timeout(PATIENCE, running.child.wait()).await;
         let took = start.elapsed();
         let Ok(status) = ended else {
-            panic!("SIGTERM does not end the platform: {}", logs::tail(&read(&running.stderr)))
+            panic!("{signal} does not end the platform: {}", logs::tail(&read(&running.stderr)))
         };
         Ending { status: status.expect("a child can be waited for"), took }
     }
