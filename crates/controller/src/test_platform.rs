@@ -89,6 +89,11 @@ impl TestPlatform {
         Self::start_in(folder, options, node).await
     }
 
+    /// How many commits the System DB has seen.
+    pub async fn revision(&self) -> u64 {
+        self.store.revision().await.expect("a revision")
+    }
+
     /// The administrator of the first start.
     pub fn administrator(&self) -> Caller {
         Caller { user: "admin".parse().expect("an id"), role: Role::Administrator }

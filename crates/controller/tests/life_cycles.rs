@@ -313,6 +313,25 @@ async fn a_silo_is_not_said_to_run_before_it_does_so_again() {
 }
 
 #[tokio::test]
+async fn a_platform_at_rest_writes_nothing() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    add_visor(&platform, "tv").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let passes = async || {
+        let reports = platform.controller.reconcilers(&platform.administrator()).await.unwrap();
+        reports.iter().find(|report| report.name == "workloads").unwrap().passes
+    };
+    // Two rounds of the timer over both workloads, and all that changed before them is seen to.
+    let before = passes().await;
+    eventually("rounds of the timer", async || (passes().await > before + 4).then_some(())).await;
+    let (revision, before) = (platform.revision().await, passes().await);
+    eventually("more rounds of the timer", async || (passes().await > before + 4).then_some(())).await;
+    assert_eq!(platform.revision().await, revision);
+}
+
+#[tokio::test]
 async fn what_runs_though_nobody_wants_it_is_removed() {
     let platform = TestPlatform::start().await;
     let visor = add_visor(&platform, "stray").await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Change, Error, Expect, Kind, ListQuery, Record, Revision, Store};
+use crate::{Change, Committed, Error, Expect, Kind, ListQuery, Record, Revision, Store};
 
 /// A type whose values are the documents of one kind.
 pub trait Document: Serialize + DeserializeOwned {
@@ -101,7 +101,7 @@ impl<T: Document> Table<T> {
 
     /// Reads a value, lets `change` work on it, and writes it if nobody else did in the meantime;
     /// otherwise begins again. `None` if there is no such value. `change` may run several times, and
-    /// must leave the key alone.
+    /// must leave the key alone. Where it changes nothing, nothing is written and nobody is woken.
     ///
     /// # Errors
     /// [`Error::Conflict`] after [`Table::UPDATE_ATTEMPTS`] attempts, or as [`Store::commit`].
@@ -112,10 +112,16 @@ impl<T: Document> Table<T> {
     ) -> Result<Option<Versioned<T>>, Error> {
         let mut attempts = 1;
         loop {
-            let Some(mut found) = self.get(key).await? else { return Ok(None) };
+            let Some(record) = self.store.get(T::KIND, key).await? else { return Ok(None) };
+            let before = record.document.clone();
+            let mut found = Versioned::<T>::read(record)?;
             change(&mut found.value);
-            match self.put(&found.value, Expect::Revision(found.revision)).await {
-                Ok(revision) => return Ok(Some(Versioned { revision, ..found })),
+            let put = put_change(&found.value, Expect::Revision(found.revision))?;
+            if matches!(&put, Change::Put { document, .. } if *document == before) {
+                return Ok(Some(found));
+            }
+            match self.store.commit(vec![put]).await {
+                Ok(Committed { revision, .. }) => return Ok(Some(Versioned { revision, ..found })),
                 Err(error) if error.is_conflict() && attempts < Self::UPDATE_ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error),
             }

@@ -105,6 +105,7 @@ macro_rules! conformance_suite {
             a_table_reads_all_pages
             a_document_of_another_shape_is_named
             an_update_changes_what_is_there
+            an_update_that_changes_nothing_writes_nothing
             a_transaction_spans_kinds
             what_was_committed_is_there_after_reopening
             a_closed_store_refuses_and_ends_its_watches

@@ -99,6 +99,15 @@ pub async fn an_update_changes_what_is_there(fixture: &dyn Fixture) {
     assert_eq!(counters.get("a").await.unwrap(), Some(updated));
 }
 
+pub async fn an_update_that_changes_nothing_writes_nothing(fixture: &dyn Fixture) {
+    let store = fresh(fixture).await;
+    let counters = Table::<Counter>::new(Arc::clone(&store));
+    let revision = counters.insert(&Counter::new("a")).await.unwrap();
+    let updated = counters.update("a", |counter| counter.count *= 2).await.unwrap().unwrap();
+    assert_eq!(updated.revision, revision);
+    assert_eq!(store.revision().await.unwrap(), revision);
+}
+
 pub async fn a_transaction_spans_kinds(fixture: &dyn Fixture) {
     let store = fresh(fixture).await;
     let counters = Table::<Counter>::new(Arc::clone(&store));
