@@ -4,7 +4,7 @@
 //! It keeps members as they came, in their order: what a ThingVisor said reaches every silo
 //! unchanged. What members mean is the business of brokers and translators.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// The unversioned core `@context` of NGSI-LD, which VirIoT components name in their entities.
@@ -15,9 +15,16 @@ const NOT_ATTRIBUTES: [&str; 8] =
     ["id", "type", "@context", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"];
 
 /// An NGSI-LD entity: an object with a string `id` and a `type` of one or more names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Entity(Map<String, Value>);
+
+/// Written as it is; the derive for `into` would clone every member first.
+impl Serialize for Entity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 /// An object that is no entity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
