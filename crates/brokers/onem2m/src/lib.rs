@@ -1,7 +1,34 @@
-//! The oneM2M Common Services Entity.
+//! The oneM2M Common Services Entity (CSE), a library and a server of its own: TS-0001 and TS-0004, releases 2a to 4,
+//! with the bindings HTTP (TS-0009) and MQTT (TS-0010).
+//!
+//! [`Cse::open`] brings the state of a folder back into memory. The CSE is then used in the same process by
+//! [`Cse::request`], over HTTP by [`serve`] or [`router`], or all of them. Every acknowledged change survives a
+//! `kill -9`.
+//!
+//! Resource types are tables (`types`) that drive validation; resources are in one tree (`tree`); what decides over
+//! them are the operations (`cse`), each under one lock; notifications leave in order (`notify`).
+
+mod address;
+mod cbor;
+mod cse;
+mod http;
 mod location;
+mod notify;
+mod options;
+mod primitive;
+mod privilege;
 mod schedule;
 mod status;
 mod time;
 mod tree;
 mod types;
+
+pub use cse::{Cse, OpenError};
+pub use http::{HttpOptions, router, serve};
+pub use morgana_engine::{Access, NotifierOptions, ServerError};
+pub use morgana_journal::Durability;
+pub use options::Options;
+pub use primitive::{
+    Filter, Operation, Request, Response, ResponseType, ResultContent, request_from_json, response_from_json,
+};
+pub use status::{Failure, Status};

@@ -35,6 +35,8 @@ pub(crate) struct Tree {
     expiring: BTreeSet<(Time, Slot)>,
     /// AEs by AE-ID.
     registered: HashMap<Box<str>, Slot>,
+    /// Everything but instances, by type.
+    types: HashMap<u32, BTreeSet<Slot>>,
 }
 
 impl Tree {
@@ -115,6 +117,9 @@ impl Tree {
         if resource.expires_on_its_own() {
             self.expiring.insert((resource.expires, slot));
         }
+        if !is_instance(resource.ty) {
+            self.types.entry(resource.ty).or_default().insert(slot);
+        }
         if let Some(parent) = resource.parent {
             self.at_mut(parent).family_mut().adopt(slot, &resource);
         }
@@ -159,6 +164,9 @@ impl Tree {
         self.expiring.remove(&(expires, slot));
         let Some(resource) = self.slots[slot as usize].take() else { return };
         self.free.push(slot);
+        if let Some(known) = self.types.get_mut(&resource.ty) {
+            known.remove(&slot);
+        }
         if let Some(aei) = resource.ae_id() {
             self.registered.remove(aei);
         }
@@ -206,11 +214,14 @@ impl Tree {
         resource.parent.and_then(|parent| self.get(parent)).map_or("", |parent| &parent.ri)
     }
 
-    /// All resources of one type, in no order.
+    /// All resources of a type, which is not one of instances.
     pub(crate) fn of_type(&self, ty: u32) -> impl Iterator<Item = Slot> {
-        self.slots.iter().enumerate().filter_map(move |(slot, resource)| {
-            resource.as_ref().filter(|resource| resource.ty == ty).map(|_| slot as Slot)
-        })
+        self.types.get(&ty).into_iter().flatten().copied()
+    }
+
+    /// All resources but instances.
+    pub(crate) fn regular(&self) -> impl Iterator<Item = Slot> {
+        self.types.values().flatten().copied()
     }
 }
 

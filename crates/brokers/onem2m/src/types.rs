@@ -18,7 +18,7 @@ mod request;
 mod subscription;
 mod time_series;
 
-pub(crate) use kind::{Field, Kind};
+pub(crate) use kind::{Field, Kind, is_name};
 pub(crate) use policy::{Attribute, Presence, TypeDef};
 
 /// The numbers of resource types (m2m:resourceType, TS-0004 6.3.4.2.1) that the code names.
@@ -104,3 +104,11 @@ pub(crate) fn specialization(ty: u32, root: &str) -> &'static [Attribute] {
 
 pub(crate) use flex_container::specialization as flex_specialization;
 pub(crate) use mgmt_obj::specialization as mgmt_specialization;
+
+/// Whether some resource type has an attribute of this name.
+pub(crate) fn is_attribute(name: &str) -> bool {
+    let has = |attributes: &[Attribute]| attributes.iter().any(|attribute| attribute.name == name);
+    ALL.iter().any(|definition| definition.attributes.iter().any(|group| has(group)))
+        || flex_container::specializations().any(has)
+        || mgmt_obj::specializations().any(has)
+}

@@ -136,3 +136,8 @@ static BATTERY: [Attribute; 8] = [
     Attribute::optional("batTd", Kind::Int),
     Attribute::optional("electricEnergy", Kind::Int),
 ];
+
+/// The attributes of all specialisations.
+pub(super) fn specializations() -> impl Iterator<Item = &'static [Attribute]> {
+    SPECIALIZATIONS.iter().map(|known| known.attributes)
+}

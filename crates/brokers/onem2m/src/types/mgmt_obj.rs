@@ -230,3 +230,8 @@ static MOBILE_NETWORK: [Attribute; 20] = [
     Attribute::optional("regs", Kind::Any),
     Attribute::optional("ipad", Kind::Any),
 ];
+
+/// The attributes of all specialisations.
+pub(super) fn specializations() -> impl Iterator<Item = &'static [Attribute]> {
+    SPECIALIZATIONS.iter().map(|known| known.attributes)
+}

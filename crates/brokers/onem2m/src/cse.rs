@@ -1,0 +1,363 @@
+//! The CSE: tree, journal, notifications, and the operations on them.
+
+mod ae;
+mod create;
+mod delete;
+mod discovery;
+mod expiry;
+mod flex;
+mod group;
+mod instances;
+mod links;
+mod mgmt;
+mod nonblocking;
+mod polling;
+mod result;
+mod retrieve;
+mod series;
+mod subscribe;
+mod transaction;
+mod update;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use morgana_engine::{HttpClient, Notifier};
+use morgana_journal::{Journal, Source};
+use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
+use thiserror::Error as ThisError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{create::base_36, discovery::matches, transaction::Transaction};
+use crate::{
+    Options,
+    address::Identity,
+    notify::{Courier, Subscribers},
+    primitive::{Operation, Outcome, Request, Response, ResponseType, ResultContent},
+    privilege::{Judge, Wish},
+    status::{Failure, Status},
+    time::Time,
+    tree::{Attributes, Recovery, Resource, Tree},
+    types::{self, ty},
+};
+
+/// The releases that the CSE speaks (m2m:supportedReleaseVersions).
+pub(crate) const RELEASES: [&str; 5] = ["2", "2a", "3", "4", "5"];
+
+/// The release of a request that does not say (TS-0001 8.1.2).
+pub(crate) const DEFAULT_RELEASE: &str = "2a";
+
+/// Why a CSE could not be opened.
+#[derive(Debug, ThisError)]
+pub enum OpenError {
+    /// Its state could not be read.
+    #[error("cannot open the state of the oneM2M CSE")]
+    Journal(#[from] morgana_journal::OpenError),
+    /// There is no tokio runtime for its tasks.
+    #[error("a oneM2M CSE must be opened inside a tokio runtime")]
+    NoRuntime(#[from] tokio::runtime::TryCurrentError),
+}
+
+/// A Common Services Entity. Cheap to clone; all clones are the same CSE.
+///
+/// A write takes one lock, in which it is decided, appended to the journal and put into memory; the caller then waits
+/// for the disk outside of it, together with all who wrote meanwhile.
+#[derive(Debug, Clone)]
+pub struct Cse {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) identity: Identity,
+    pub(crate) tree: RwLock<Tree>,
+    journal: Journal,
+    sequence: AtomicU64,
+    pub(crate) notifier: Notifier,
+    pub(crate) courier: Arc<Courier>,
+    pub(crate) subscribers: Subscribers,
+    limits: Mutex<Limits>,
+    background: Arc<tokio::sync::Semaphore>,
+    stop: CancellationToken,
+}
+
+/// The times that the upper tester may shorten.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) max_expiration_seconds: u64,
+    pub(crate) expiration_check_seconds: u64,
+    pub(crate) request_expiration_ms: i64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Cse {
+    /// Opens the CSE whose state is in `options.dir`, or starts an empty one there. Blocks while it reads. The tasks
+    /// it needs run on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or another process has it open.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Handle::try_current()?;
+        let identity = Identity {
+            cse: options.cse_id.trim_matches('/').to_owned(),
+            name: options.cse_name.clone(),
+            provider: options.sp_id.clone(),
+        };
+        let journal = morgana_journal::Options {
+            dir: options.dir.clone(),
+            durability: options.durability,
+            sync_interval_ms: options.sync_interval_ms,
+            snapshot_after_bytes: options.snapshot_after_bytes,
+            ..morgana_journal::Options::default()
+        };
+        let mut recovery = Recovery::default();
+        let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| recovery.take(record))?;
+        let tree = recovery.build(base(&options, &identity));
+        let courier = Arc::new(Courier::new(HttpClient::new(Duration::from_secs(3)), options.polling_queue));
+        let notifier =
+            Notifier::new(options.notifications.clone(), Arc::clone(&courier) as Arc<_>, runtime.clone());
+        let limits = Limits {
+            max_expiration_seconds: options.max_expiration_seconds,
+            expiration_check_seconds: options.expiration_check_seconds,
+            request_expiration_ms: i64::try_from(options.request_expiration_seconds * 1000).unwrap_or(i64::MAX),
+        };
+        let inner = Inner {
+            identity,
+            tree: RwLock::new(tree),
+            journal,
+            // Later than every number of an earlier run: none makes a million resources a second for long.
+            sequence: AtomicU64::new(Time::now().0.unsigned_abs()),
+            notifier,
+            courier,
+            subscribers: Subscribers::default(),
+            limits: Mutex::new(limits),
+            background: Arc::new(tokio::sync::Semaphore::new(options.background_requests)),
+            stop: CancellationToken::new(),
+            options,
+        };
+        let cse = Self { inner: Arc::new(inner) };
+        runtime.spawn(expiry::run(Arc::downgrade(&cse.inner), cse.inner.stop.clone()));
+        runtime.spawn(expiry::keep_small(
+            Arc::downgrade(&cse.inner),
+            cse.inner.journal.clone(),
+            cse.inner.stop.clone(),
+        ));
+        cse.revive_series();
+        Ok(cse)
+    }
+
+    /// Lets notifications under way finish for at most `patience`, and ends the CSE's tasks. The folder is free when
+    /// the last clone is gone.
+    pub async fn shutdown(&self, patience: Duration) {
+        self.inner.notifier.shutdown(patience).await;
+        self.inner.stop.cancel();
+    }
+
+    /// How many resources there are, with the CSEBase.
+    pub fn resource_count(&self) -> usize {
+        self.inner.tree.read().len()
+    }
+
+    /// The CSE-ID, with its slash.
+    pub fn cse_id(&self) -> String {
+        self.inner.identity.cse_id()
+    }
+
+    /// Takes the notifications for an entity in this process: those whose target is `entity`, or a URI with it as the
+    /// path (`mqtt://host/<entity>`). At most `capacity` of them wait. Dropping the receiver ends it.
+    pub fn listen(&self, entity: &str, capacity: usize) -> mpsc::Receiver<Value> {
+        self.inner.courier.listen(entity, capacity)
+    }
+
+    /// Carries a request out and gives its response (TS-0004 7.3.1).
+    pub async fn request(&self, request: Request) -> Response {
+        let silent = request.response_type == ResponseType::None;
+        let mut response = match self.inner.check(&request) {
+            Err(failure) => Response::to(&request, Err(failure)),
+            Ok(()) => match request.response_type {
+                ResponseType::NonBlockingSync | ResponseType::NonBlockingAsync => {
+                    let result = self.accept(&request).await;
+                    Response::to(&request, result)
+                }
+                ResponseType::Blocking | ResponseType::Flexible | ResponseType::None => {
+                    let result = self.carry_out(&request).await;
+                    Response::to(&request, result)
+                }
+            },
+        };
+        response.silent = silent;
+        response
+    }
+
+    /// Does what a checked request asks for, within its time.
+    async fn carry_out(&self, request: &Request) -> Result<Outcome, Failure> {
+        if let Some(at) = &request.operation_time {
+            let wait = Time::parse_from(at, Time::now()).map_or(0, |time| (time.0 - Time::now().0) / 1000);
+            tokio::time::sleep(crate::time::millis(wait)).await;
+        }
+        self.execute(request).await
+    }
+
+    /// Does it now.
+    pub(crate) async fn execute(&self, request: &Request) -> Result<Outcome, Failure> {
+        if let Some(outcome) = self.virtual_target(request).await {
+            return outcome;
+        }
+        match request.operation {
+            Operation::Create => self.create(request).await,
+            Operation::Retrieve => self.retrieve(request).await,
+            Operation::Update => self.update(request).await,
+            Operation::Delete => self.delete(request).await,
+            Operation::Notify => self.notify(request).await,
+        }
+    }
+
+    /// Runs a change while no other runs, and returns when what it wrote is durable.
+    pub(crate) async fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.inner.journal.room().await?;
+        let (result, ticket) = {
+            let mut transaction = Transaction::begin(self);
+            let result = change(&mut transaction);
+            (result, transaction.finish())
+        };
+        if let Some(ticket) = ticket {
+            ticket.durable().await?;
+        }
+        result
+    }
+}
+
+impl Inner {
+    pub(crate) fn judge<'a>(&'a self, tree: &'a Tree) -> Judge<'a> {
+        Judge {
+            tree,
+            identity: &self.identity,
+            administrators: &self.options.administrators,
+            inherit: self.options.inherit_access,
+        }
+    }
+
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        *self.limits.lock()
+    }
+
+    pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
+        change(&mut self.limits.lock());
+    }
+
+    /// What is wrong with a request before its target is looked at (TS-0004 7.3.2.1).
+    fn check(&self, request: &Request) -> Result<(), Failure> {
+        if let Some(release) = &request.release
+            && !RELEASES.contains(&release.as_str())
+        {
+            let debug = format!("rvi {release}: this CSE speaks {}", RELEASES.join(", "));
+            return Err(Failure::new(Status::ReleaseVersionNotSupported, debug));
+        }
+        let registers = request.operation == Operation::Create && request.ty == Some(ty::AE);
+        if request.originator().is_empty() && !registers {
+            return Err(Failure::bad("fr: the request has no originator"));
+        }
+        if request.to.is_empty() {
+            return Err(Failure::bad("to: the request has no target"));
+        }
+        if request.ty.is_some() && request.operation != Operation::Create {
+            return Err(Failure::bad("ty: only a CREATE request has a resource type"));
+        }
+        if request.operation == Operation::Create && request.ty.is_none() {
+            return Err(Failure::bad("ty: a CREATE request must have a resource type"));
+        }
+        let now = Time::now();
+        for (name, value) in [
+            ("rqet", &request.request_expires),
+            ("rset", &request.result_expires),
+            ("oet", &request.operation_time),
+        ] {
+            let Some(text) = value else { continue };
+            let time = Time::parse_from(text, now)
+                .ok_or_else(|| Failure::bad(format!("{name}: {text} is not a timestamp or a number of milliseconds")))?;
+            if name != "oet" && time <= now {
+                return Err(Failure::new(Status::RequestTimeout, format!("{name}: {text} is over")));
+            }
+        }
+        if let (Some(request_end), Some(result_end)) = (&request.request_expires, &request.result_expires)
+            && Time::parse_from(result_end, now) < Time::parse_from(request_end, now)
+        {
+            return Err(Failure::bad("rset: the result expires before the request"));
+        }
+        let wanted = request.wants();
+        if !wanted.fits(request.operation, request.filter.is_discovery()) {
+            return Err(Failure::bad(format!("rcn {}: it does not go with this operation", wanted as u8)));
+        }
+        if !request.attributes.is_empty()
+            && (request.operation != Operation::Retrieve || wanted != ResultContent::Attributes)
+        {
+            return Err(Failure::bad("atrl: a list of attributes goes with RETRIEVE and rcn 1 only"));
+        }
+        if wanted == ResultContent::SemanticContent {
+            return Err(Failure::new(Status::NotImplemented, "rcn 10: this CSE has no semantic content"));
+        }
+        Ok(())
+    }
+
+    /// Checks a privilege and says who lacks which.
+    pub(crate) fn demand(&self, tree: &Tree, slot: u32, wish: &Wish<'_>) -> Result<(), Failure> {
+        if self.judge(tree).allows(slot, wish) {
+            return Ok(());
+        }
+        let debug = format!(
+            "{} has no privilege {} on {}",
+            if wish.originator.is_empty() { "an unknown originator" } else { wish.originator },
+            wish.operation,
+            tree.structured(slot)
+        );
+        Err(Failure::new(Status::OriginatorHasNoPrivilege, debug))
+    }
+}
+
+/// The CSEBase.
+fn base(options: &Options, identity: &Identity) -> Resource {
+    let now = Time::now();
+    let mut attributes = Attributes::default();
+    attributes.set("cst", Value::from(options.cse_type));
+    attributes.set("csi", Value::from(identity.cse_id()));
+    attributes.set("srt", Value::from(types::supported().collect::<Vec<_>>()));
+    attributes.set("poa", Value::from(options.points_of_access.clone()));
+    attributes.set("csz", Value::from(vec!["application/json", "application/cbor"]));
+    attributes.set("srv", Value::from(RELEASES.to_vec()));
+    Resource {
+        ty: ty::CB,
+        root: "m2m:cb".into(),
+        ri: identity.cse.as_str().into(),
+        rn: identity.name.as_str().into(),
+        parent: None,
+        sequence: 0,
+        created: now,
+        modified: now,
+        expires: Time::NEVER,
+        state_tag: 0,
+        size: 0,
+        creator: identity.cse_id().into(),
+        attributes,
+        family: None,
+    }
+}

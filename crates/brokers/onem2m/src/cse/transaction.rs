@@ -1,0 +1,57 @@
+use morgana_journal::Ticket;
+use parking_lot::RwLockWriteGuard;
+
+use super::{Cse, Inner};
+use crate::{
+    notify::Event,
+    status::Failure,
+    time::Time,
+    tree::{Resource, Slot, Tree, encode_gone},
+};
+
+/// A change under way: the only way to change the tree. It holds the tree's lock.
+pub(crate) struct Transaction<'a> {
+    pub(crate) cse: &'a Cse,
+    pub(crate) inner: &'a Inner,
+    pub(crate) tree: RwLockWriteGuard<'a, Tree>,
+    pub(crate) now: Time,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn begin(cse: &'a Cse) -> Self {
+        let inner = &*cse.inner;
+        Self { cse, inner, tree: inner.tree.write(), now: Time::now(), ticket: None }
+    }
+
+    /// What to wait for. Tickets resolve in order, so the last stands for all.
+    pub(super) fn finish(self) -> Option<Ticket> {
+        self.ticket
+    }
+
+    /// Puts a new resource in.
+    pub(crate) fn insert(&mut self, resource: Resource) -> Result<Slot, Failure> {
+        let record = resource.to_record(&self.tree);
+        self.ticket = Some(self.inner.journal.append(&record)?);
+        Ok(self.tree.insert(resource))
+    }
+
+    /// Writes down what a resource is now.
+    pub(crate) fn keep(&mut self, slot: Slot) -> Result<(), Failure> {
+        let record = self.tree.at(slot).to_record(&self.tree);
+        self.ticket = Some(self.inner.journal.append(&record)?);
+        Ok(())
+    }
+
+    /// Takes a resource out with everything below it, quietly.
+    pub(crate) fn take_out(&mut self, slot: Slot) -> Result<Vec<Resource>, Failure> {
+        let record = encode_gone(&self.tree.at(slot).ri);
+        self.ticket = Some(self.inner.journal.append(&record)?);
+        Ok(self.tree.remove(slot))
+    }
+
+    /// Tells the subscribers of an event.
+    pub(crate) fn tell(&mut self, event: &Event<'_>) -> Result<(), Failure> {
+        crate::notify::publish(self, event)
+    }
+}

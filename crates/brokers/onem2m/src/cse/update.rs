@@ -1,0 +1,160 @@
+//! UPDATE (TS-0001 10.1.4, TS-0004 7.3.3.7).
+
+use serde_json::{Map, Value};
+
+use super::{Cse, Transaction, create::{normalise_operations, representation}};
+use crate::{
+    notify::Event,
+    primitive::{Outcome, Request},
+    privilege::Wish,
+    status::{Failure, Status},
+    time::Time,
+    tree::{Slot, is_instance},
+    types::{self, ty},
+};
+
+impl Cse {
+    pub(super) async fn update(&self, request: &Request) -> Result<Outcome, Failure> {
+        // A blocking-update subscriber is asked before anything changes (TS-0001 9.6.8, notificationEventType G).
+        self.ask_before_update(request).await?;
+        self.verify_changed_subscription(request).await?;
+        self.write(|transaction| transaction.update(request)).await
+    }
+}
+
+impl Transaction<'_> {
+    fn update(&mut self, request: &Request) -> Result<Outcome, Failure> {
+        let (slot, content) = self.check_update(request)?;
+        let content = content.clone();
+        self.before_update(slot, &content)?;
+        let old_node = self.tree.at(slot).attributes.text("nl").map(str::to_owned);
+        let mut names: Vec<String> = content.keys().cloned().collect();
+        self.apply(slot, content)?;
+        self.after_update(slot, request, &mut names, old_node.as_deref())?;
+        self.keep(slot)?;
+        self.tell(&Event::updated(slot, request, &names))?;
+        Ok(self.updated(request, slot))
+    }
+
+    /// Whether the update could be done. Gives the target and the new attributes.
+    pub(super) fn check_update<'r>(&self, request: &'r Request) -> Result<(Slot, &'r Map<String, Value>), Failure> {
+        let target = self.inner.identity.resolve(&self.tree, &request.to)?;
+        if target.part.is_some() {
+            return Err(Failure::not_allowed(format!("{} cannot be updated", request.to)));
+        }
+        let slot = target.slot;
+        let resource = self.tree.at(slot);
+        let content = representation(request.content.as_ref());
+        if is_instance(resource.ty) || resource.ty == ty::REQ {
+            return Err(Failure::not_allowed(format!("a {} cannot be updated", resource.root)));
+        }
+        let (root, content) = content?;
+        if resource.ty == ty::CB {
+            return Err(Failure::not_allowed("the CSEBase cannot be updated"));
+        }
+        if root != resource.root {
+            return Err(Failure::bad(format!("pc: {root} is not the representation of {}", request.to)));
+        }
+        let mut wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), self.now);
+        wish.attributes = Some(content.keys().map(String::as_str).collect());
+        if content.contains_key("acpi") {
+            if content.len() > 1 {
+                return Err(Failure::bad("acpi: it must be the only attribute of an update (TS-0004 7.4.5.2.3)"));
+            }
+            if !self.inner.judge(&self.tree).allows_policies(slot, &wish) {
+                let debug = format!("{} may not change the policies of {}", wish.originator, request.to);
+                return Err(Failure::new(Status::OriginatorHasNoPrivilege, debug));
+            }
+        } else {
+            self.inner.demand(&self.tree, slot, &wish)?;
+        }
+        if let Some(definition) = types::definition(resource.ty) {
+            definition.check_update(&resource.root, content)?;
+        }
+        for address in content.get("acpi").and_then(Value::as_array).into_iter().flatten() {
+            self.check_policy(address.as_str().unwrap_or_default())?;
+        }
+        Ok((slot, content))
+    }
+
+    /// What a type asks of an update before it is done.
+    fn before_update(&mut self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
+        let release = None;
+        match self.tree.at(slot).ty {
+            ty::SUB => self.check_subscription_update(slot, content, release),
+            ty::GRP => self.check_group_update(slot, content),
+            ty::MGMT_OBJ => Self::check_mgmt_update(content),
+            ty::CNT | ty::TS => self.check_container_update(slot, content),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the attributes; null removes one.
+    fn apply(&mut self, slot: Slot, content: Map<String, Value>) -> Result<(), Failure> {
+        let now = self.now;
+        for (name, value) in content {
+            if name == "et" {
+                let wanted = match &value {
+                    Value::String(text) => Time::parse_from(text, now),
+                    other => other.as_i64().map(|millis| now.plus_millis(millis)),
+                };
+                if wanted.is_some_and(|wanted| wanted <= now) {
+                    return Err(Failure::bad("et: it is over already"));
+                }
+                let expires = self.expiration(wanted);
+                self.tree.expire_at(slot, expires);
+                continue;
+            }
+            let resource = self.tree.at_mut(slot);
+            if value.is_null() {
+                resource.attributes.remove(&name);
+            } else {
+                let definition = types::definition(resource.ty);
+                let name = match definition {
+                    Some(definition) => definition.intern(&resource.root, name),
+                    None => name.into(),
+                };
+                resource.attributes.set(name, value);
+            }
+        }
+        let resource = self.tree.at_mut(slot);
+        resource.modified = now;
+        resource.state_tag += 1;
+        Ok(())
+    }
+
+    /// What goes with the update of a type.
+    fn after_update(
+        &mut self,
+        slot: Slot,
+        request: &Request,
+        names: &mut Vec<String>,
+        old_node: Option<&str>,
+    ) -> Result<(), Failure> {
+        match self.tree.at(slot).ty {
+            ty::ACP => normalise_operations(self.tree.at_mut(slot)),
+            ty::AE => {
+                if names.iter().any(|name| name == "nl") {
+                    self.link_node(slot, old_node)?;
+                }
+            }
+            ty::CNT | ty::TS => {
+                if names.iter().any(|name| name == "disr") {
+                    self.empty_when_enabled(slot)?;
+                }
+                self.limit_instances(slot)?;
+                self.restart_series(slot, names);
+            }
+            ty::GRP => self.refresh_group(slot),
+            ty::FCNT => {
+                Self::complete_flex(self.tree.at_mut(slot));
+                self.record_flex_instance(slot, request)?;
+                names.push("cs".to_owned());
+            }
+            ty::MGMT_OBJ => Self::complete_mgmt(self.tree.at_mut(slot)),
+            ty::SUB => self.after_subscription_update(slot, names),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! Notifications (TS-0001 10.2.10, TS-0004 7.5): which subscribers an event concerns, what they are told, and how it
+//! gets there.
+
+mod content;
+mod courier;
+mod event;
+mod publish;
+mod reach;
+mod subscribers;
+
+pub(crate) use courier::{Courier, Parcel, Publisher};
+pub(crate) use content::reference;
+pub(crate) use event::{Event, EventKind};
+pub(crate) use publish::publish;
+pub(crate) use reach::{Destination, destinations};
+pub(crate) use subscribers::Subscribers;

@@ -1,0 +1,311 @@
+use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::OnceLock, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use morgana_engine::{DeliveryError, Endpoint, HttpClient, HttpTransport, Message, Transport};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::reach::entity_of;
+use crate::status::Status;
+
+/// The largest answer to a notification that is read, in bytes.
+const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// Says to the courier which lane a message is of; it goes no further.
+const LANE: &str = "x-morgana-lane";
+const EVENTS: &str = "x-morgana-events";
+
+/// A NOTIFY request on its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) id: String,
+    pub(crate) release: &'static str,
+    pub(crate) category: Option<u64>,
+    pub(crate) cbor: bool,
+    pub(crate) content: Value,
+}
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    pub(crate) content: Option<Value>,
+}
+
+/// Publishes on the MQTT broker that the CSE uses.
+pub(crate) trait Publisher: fmt::Debug + Send + Sync {
+    /// Publishes a request primitive for an entity (TS-0010 6.4).
+    fn publish<'a>(&'a self, entity: &'a str, primitive: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+}
+
+/// How often a target was asked and answered (m2m:notificationStatsInfo).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Statistics {
+    pub(crate) requests: u64,
+    pub(crate) responses: u64,
+    pub(crate) events: u64,
+}
+
+/// A polling channel's queue.
+#[derive(Debug)]
+struct Channel {
+    sender: mpsc::Sender<Value>,
+    receiver: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>,
+}
+
+/// Takes notifications to their targets, over whatever way leads there.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    http: HttpClient,
+    transport: HttpTransport,
+    queue: usize,
+    mqtt: OnceLock<Box<dyn Publisher>>,
+    listeners: Mutex<HashMap<String, mpsc::Sender<Value>>>,
+    channels: Mutex<HashMap<String, Channel>>,
+    /// Requests whose answer comes as a message of its own.
+    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    statistics: Mutex<HashMap<String, Statistics>>,
+}
+
+impl Parcel {
+    /// The message for a way. `lane` is the subscription's queue and the number of events in the message.
+    pub(super) fn into_message(self, uri: &Uri, lane: Option<(&str, u64)>) -> Message {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        if let Some((lane, events)) = lane {
+            put(LANE, lane);
+            put(EVENTS, &events.to_string());
+        }
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Message { headers, body: self.to_primitive().to_string().into() };
+        }
+        put("x-m2m-origin", &self.from);
+        put("x-m2m-ri", &self.id);
+        put("x-m2m-rvi", self.release);
+        put("x-m2m-ot", &crate::time::Time::now().to_string());
+        if let Some(category) = self.category {
+            put("x-m2m-ec", &category.to_string());
+        }
+        let kind = if self.cbor { "application/cbor" } else { "application/json" };
+        put(header::CONTENT_TYPE.as_str(), kind);
+        put(header::ACCEPT.as_str(), kind);
+        let body = if self.cbor { crate::cbor::encode(&self.content) } else { self.content.to_string().into_bytes() };
+        Message { headers, body: body.into() }
+    }
+
+    /// The request primitive, as MQTT and polling channels carry it. Mobius clients read it without `m2m:rqp`.
+    fn to_primitive(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("op".to_owned(), json!(5));
+        members.insert("fr".to_owned(), json!(self.from));
+        members.insert("to".to_owned(), json!(self.to));
+        members.insert("rqi".to_owned(), json!(self.id));
+        members.insert("rvi".to_owned(), json!(self.release));
+        if let Some(category) = self.category {
+            members.insert("ec".to_owned(), json!(category));
+        }
+        members.insert("pc".to_owned(), self.content.clone());
+        Value::from(members)
+    }
+}
+
+impl Courier {
+    pub(crate) fn new(http: HttpClient, queue: usize) -> Self {
+        Self {
+            transport: HttpTransport::new(http.clone()),
+            http,
+            queue,
+            mqtt: OnceLock::new(),
+            listeners: Mutex::default(),
+            channels: Mutex::default(),
+            waiting: Mutex::default(),
+            statistics: Mutex::default(),
+        }
+    }
+
+    /// Uses this for `mqtt` URIs from now on. Only the first counts.
+    pub(crate) fn use_mqtt(&self, publisher: Box<dyn Publisher>) {
+        if self.mqtt.set(publisher).is_err() {
+            tracing::warn!("the CSE already uses an MQTT broker");
+        }
+    }
+
+    pub(crate) fn listen(&self, entity: &str, capacity: usize) -> mpsc::Receiver<Value> {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        self.listeners.lock().insert(entity.to_owned(), sender);
+        receiver
+    }
+
+    pub(super) fn has_listener(&self, entity: &str) -> bool {
+        let mut listeners = self.listeners.lock();
+        match listeners.get(entity) {
+            Some(sender) if sender.is_closed() => {
+                listeners.remove(entity);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// The next request on a polling channel.
+    pub(crate) async fn next_polled(&self, owner: &str) -> Option<Value> {
+        let receiver = std::sync::Arc::clone(&self.channel(owner).1);
+        let next = receiver.lock().await.recv().await;
+        next.map(|primitive| json!({ "m2m:rqp": primitive }))
+    }
+
+    fn channel(&self, owner: &str) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {
+        let mut channels = self.channels.lock();
+        let channel = channels.entry(owner.to_owned()).or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(self.queue.max(1));
+            Channel { sender, receiver: std::sync::Arc::new(tokio::sync::Mutex::new(receiver)) }
+        });
+        (channel.sender.clone(), std::sync::Arc::clone(&channel.receiver))
+    }
+
+    pub(crate) fn close_channel(&self, owner: &str) {
+        self.channels.lock().remove(owner);
+    }
+
+    /// Takes the answer to a request that went out by MQTT or a polling channel. Says whether someone waited for it.
+    pub(crate) fn answered(&self, response: &Value) -> bool {
+        let Some(read) = crate::primitive::response_from_json(response.clone()) else { return false };
+        let id = match &read.id {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let waiting = self.waiting.lock().remove(&id);
+        waiting.is_some_and(|waiting| waiting.send(Answer { status: read.status, content: read.content }).is_ok())
+    }
+
+    pub(crate) fn statistics(&self, lane: &str) -> Statistics {
+        self.statistics.lock().get(lane).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn forget_statistics(&self, lane: &str) {
+        self.statistics.lock().remove(lane);
+    }
+
+    /// Sends a request and waits for its answer, at most `patience`.
+    pub(crate) async fn call(&self, uri: &Uri, parcel: Parcel, patience: Duration) -> Result<Answer, String> {
+        let id = parcel.id.clone();
+        let asked = async {
+            if matches!(uri.scheme_str(), Some("http" | "https")) {
+                return self.call_http(uri, parcel).await;
+            }
+            let entity = self.entity(uri);
+            if uri.scheme_str() == Some("local") {
+                self.hand_to_listener(&entity, parcel.to_primitive()).await?;
+                return Ok(Answer { status: Status::Ok, content: None });
+            }
+            let (sender, answer) = oneshot::channel();
+            self.waiting.lock().insert(parcel.id.clone(), sender);
+            let primitive = parcel.to_primitive();
+            match uri.scheme_str() {
+                Some("poll") => {
+                    let sent = self.channel(&entity).0.try_send(primitive);
+                    sent.map_err(|_| "its polling channel is full".to_owned())?;
+                }
+                _ => self.publish(&entity, primitive.to_string().into_bytes()).await?,
+            }
+            answer.await.map_err(|_| "it did not answer".to_owned())
+        };
+        let result = tokio::time::timeout(patience, asked).await;
+        self.waiting.lock().remove(&id);
+        result.unwrap_or_else(|_| Err(format!("it did not answer within {} ms", patience.as_millis())))
+    }
+
+    async fn call_http(&self, uri: &Uri, parcel: Parcel) -> Result<Answer, String> {
+        let message = parcel.into_message(uri, None);
+        let mut request = Request::new(Full::new(message.body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = message.headers;
+        let response = self.http.send(request).await.map_err(|error| error.to_string())?;
+        let http = response.status();
+        let code = response.headers().get("x-m2m-rsc").and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+        let content = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+        let status = match code.and_then(Status::from_code) {
+            Some(status) => status,
+            None if http.is_success() => Status::Ok,
+            None => return Err(format!("it answered {http}")),
+        };
+        Ok(Answer { status, content })
+    }
+
+    /// The entity that a URI without HTTP leads to.
+    fn entity(&self, uri: &Uri) -> String {
+        match uri.scheme_str() {
+            Some("mqtt" | "mqtts") => uri.path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned(),
+            _ => entity_of(uri),
+        }
+    }
+
+    async fn publish(&self, entity: &str, primitive: Vec<u8>) -> Result<(), String> {
+        match self.mqtt.get() {
+            Some(mqtt) => mqtt.publish(entity, primitive).await,
+            None => Err("this CSE has no MQTT binding".to_owned()),
+        }
+    }
+
+    async fn hand_to_listener(&self, entity: &str, primitive: Value) -> Result<(), String> {
+        let sender = self.listeners.lock().get(entity).cloned();
+        let sender = sender.ok_or("nobody listens")?;
+        sender.send(primitive).await.map_err(|_| "nobody listens any more".to_owned())
+    }
+
+    async fn carry(&self, endpoint: &Endpoint, message: &Message) -> Result<(), DeliveryError> {
+        if matches!(endpoint.uri.scheme_str(), Some("http" | "https")) {
+            return self.transport.deliver(endpoint, message).await;
+        }
+        let entity = self.entity(&endpoint.uri);
+        let parsed = || serde_json::from_slice(&message.body).map_err(|error| DeliveryError::Message(error.to_string()));
+        match endpoint.uri.scheme_str() {
+            Some("local") => self.hand_to_listener(&entity, parsed()?).await.map_err(DeliveryError::Message),
+            Some("poll") => match self.channel(&entity).0.try_send(parsed()?) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(DeliveryError::Refused(StatusCode::TOO_MANY_REQUESTS)),
+            },
+            _ => self.publish(&entity, message.body.to_vec()).await.map_err(DeliveryError::Message),
+        }
+    }
+}
+
+impl Transport for Courier {
+    fn deliver<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        message: &'a Message,
+    ) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut plain = Message { headers: message.headers.clone(), body: Bytes::clone(&message.body) };
+            let lane = plain.headers.remove(LANE).and_then(|lane| lane.to_str().ok().map(str::to_owned));
+            let events = plain.headers.remove(EVENTS).and_then(|events| events.to_str().ok()?.parse::<u64>().ok());
+            let count = |add: &dyn Fn(&mut Statistics, u64)| {
+                if let (Some(lane), Some(events)) = (&lane, events) {
+                    add(self.statistics.lock().entry(lane.clone()).or_default(), events);
+                }
+            };
+            count(&|statistics, events| {
+                statistics.requests += events;
+                statistics.events += events;
+            });
+            let result = self.carry(endpoint, &plain).await;
+            if result.is_ok() {
+                count(&|statistics, events| statistics.responses += events);
+            }
+            result
+        })
+    }
+}

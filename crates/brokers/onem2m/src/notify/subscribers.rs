@@ -1,0 +1,99 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::courier::Statistics;
+use crate::time::Time;
+
+/// Samples of a series that are remembered to see which came.
+const SAMPLES: usize = 64;
+
+/// What the CSE remembers of subscribers and series while it runs; none of it outlives it.
+#[derive(Debug, Default)]
+pub(crate) struct Subscribers {
+    batches: Mutex<HashMap<Box<str>, Vec<Value>>>,
+    series: Mutex<HashMap<String, Series>>,
+    /// What was counted when a subscription began to count, by lane.
+    counted_before: Mutex<HashMap<String, Statistics>>,
+    limits: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    generation: u64,
+    came: VecDeque<Time>,
+}
+
+impl Subscribers {
+    /// Adds to a subscription's batch; says how many wait in it.
+    pub(super) fn add_to_batch(&self, ri: &str, notification: Value) -> usize {
+        let mut batches = self.batches.lock();
+        let batch = batches.entry(ri.into()).or_default();
+        batch.push(notification);
+        batch.len()
+    }
+
+    pub(super) fn take_batch(&self, ri: &str) -> Vec<Value> {
+        self.batches.lock().remove(ri).unwrap_or_default()
+    }
+
+    /// Tells the expiry task that the time between two looks changed.
+    pub(crate) fn change_limits(&self) {
+        self.limits.notify_one();
+    }
+
+    pub(crate) fn limits_changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let limits = Arc::clone(&self.limits);
+        async move { limits.notified().await }
+    }
+
+    pub(crate) fn count_from(&self, lane: &str, now: Statistics) {
+        self.counted_before.lock().insert(lane.to_owned(), now);
+    }
+
+    pub(crate) fn counted_since(&self, lane: &str, now: Statistics) -> Statistics {
+        let before = self.counted_before.lock().get(lane).copied().unwrap_or_default();
+        Statistics {
+            requests: now.requests.saturating_sub(before.requests),
+            responses: now.responses.saturating_sub(before.responses),
+            events: now.events.saturating_sub(before.events),
+        }
+    }
+
+    /// Starts the clock of a series; the number tells this run of it from others.
+    pub(crate) fn start_series(&self, ri: &str, first: Time) -> u64 {
+        let mut all = self.series.lock();
+        let series = all.entry(ri.to_owned()).or_default();
+        series.generation = u64::try_from(Time::now().0).unwrap_or_default();
+        series.came.push_back(first);
+        series.generation
+    }
+
+    /// A sample came. Says whether the clock of its series runs.
+    pub(crate) fn series_came(&self, ri: &str, moment: Time) -> bool {
+        let mut all = self.series.lock();
+        let Some(series) = all.get_mut(ri) else { return false };
+        series.came.push_back(moment);
+        if series.came.len() > SAMPLES {
+            series.came.pop_front();
+        }
+        true
+    }
+
+    pub(crate) fn stop_series(&self, ri: &str) {
+        self.series.lock().remove(ri);
+    }
+
+    /// Whether a sample of this time came; `None` when this run of the clock is over.
+    pub(crate) fn series_has(&self, ri: &str, generation: u64, early: Time, late: Time) -> Option<bool> {
+        let all = self.series.lock();
+        let series = all.get(ri).filter(|series| series.generation == generation)?;
+        Some(series.came.iter().any(|moment| early <= *moment && *moment <= late))
+    }
+}
