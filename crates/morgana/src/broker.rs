@@ -19,7 +19,7 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs a broker until it is told to stop.
 pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), Failure> {
-    logging::start(&std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
+    logging::start(&std::env::var("RUST_LOG").unwrap_or_else(|_| logging::DEFAULT_FILTER.to_owned()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::UpArguments;
 use crate::failure::Failure;
+use crate::logging::DEFAULT_FILTER;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "morgana.toml";
@@ -54,7 +55,7 @@ impl Configuration {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8090,
             mqtt_port: 1883,
-            log: "info,mqtt5=warn".to_owned(),
+            log: DEFAULT_FILTER.to_owned(),
             zone: "default".parse().map_err(invalid)?,
             node_id: node_id().parse().map_err(invalid)?,
             controller: morgana_controller::Options::default(),

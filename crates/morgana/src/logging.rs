@@ -6,6 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
+/// What is logged where nothing is asked: our own words, and the MQTT library's troubles.
+pub(crate) const DEFAULT_FILTER: &str = "info,mqtt5=warn";
+
 /// Starts logging what `filter` lets through.
 pub(crate) fn start(filter: &str) -> Result<(), Failure> {
     let parsed = EnvFilter::builder().parse(filter);
@@ -22,7 +25,7 @@ pub(crate) fn start(filter: &str) -> Result<(), Failure> {
 
 /// Starts the log of a workload, whose stderr is its log file: plain lines for `morgana logs`.
 pub(crate) fn start_for_workload() -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,mqtt5=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let started =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).try_init();
     started.map_err(|error| Failure::plain(format!("logging cannot be started: {error}")))
