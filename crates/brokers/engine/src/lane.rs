@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -35,6 +35,14 @@ pub struct DeliveryCounts {
 /// Makes a message when its turn has come, so that waiting costs little and no lock is held for it.
 pub(crate) type Render = Box<dyn FnOnce() -> Result<Message, DeliveryError> + Send>;
 
+/// One message's turn.
+pub(crate) enum Job {
+    /// The notifier makes the message and hands it to its transport, again and again if need be.
+    Message(Render),
+    /// The message delivers itself, once.
+    Delivery(Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send>>),
+}
+
 /// The queue of one subscription.
 pub(crate) struct Lane {
     pub(crate) endpoint: Mutex<Arc<Endpoint>>,
@@ -43,7 +51,7 @@ pub(crate) struct Lane {
 
 #[derive(Default)]
 pub(crate) struct LaneState {
-    pub(crate) queue: VecDeque<Render>,
+    pub(crate) queue: VecDeque<Job>,
     /// Whether a task is working on the queue.
     pub(crate) running: bool,
     /// Whether the subscription is gone.
@@ -61,7 +69,7 @@ impl Lane {
 
     /// Adds a message; when the queue is full the oldest one goes, because the newest state is worth more. Returns
     /// whether a task has to be started.
-    pub(crate) fn push(&self, render: Render, max: usize) -> bool {
+    pub(crate) fn push(&self, job: Job, max: usize) -> bool {
         let mut state = self.state.lock();
         if state.closed {
             return false;
@@ -73,13 +81,13 @@ impl Lane {
             ::metrics::counter!(DROPPED).increment(1);
             state.counts.failing = true;
         }
-        state.queue.push_back(render);
+        state.queue.push_back(job);
         state.counts.waiting += 1;
         !std::mem::replace(&mut state.running, true)
     }
 
     /// The next message, or `None` after which the task ends.
-    pub(crate) fn next(&self) -> Option<Render> {
+    pub(crate) fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         let next = if state.closed { None } else { state.queue.pop_front() };
         state.running = next.is_some();

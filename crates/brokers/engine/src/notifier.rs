@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     DeliveryCounts, DeliveryError, Endpoint, Message, Transport,
-    lane::{Lane, Render},
+    lane::{Job, Lane, Render},
 };
 
 /// How messages to subscribers are queued and retried.
@@ -99,8 +99,22 @@ impl Notifier {
         subscription: &str,
         render: impl FnOnce() -> Result<Message, DeliveryError> + Send + 'static,
     ) {
+        self.push(subscription, Job::Message(Box::new(render)));
+    }
+
+    /// Hands over a delivery that knows itself where it goes, which is attempted once when its turn has come: for
+    /// protocols whose messages differ in method or address.
+    pub fn deliver(
+        &self,
+        subscription: &str,
+        delivery: impl Future<Output = Result<(), DeliveryError>> + Send + 'static,
+    ) {
+        self.push(subscription, Job::Delivery(Box::pin(delivery)));
+    }
+
+    fn push(&self, subscription: &str, job: Job) {
         let Some(lane) = self.shared.lanes.read().get(subscription).cloned() else { return };
-        if lane.push(Box::new(render), self.shared.options.queue_messages) {
+        if lane.push(job, self.shared.options.queue_messages) {
             let shared = Arc::clone(&self.shared);
             self.shared.tasks.spawn_on(async move { shared.work(&lane).await }, &self.shared.runtime);
         }
@@ -123,9 +137,15 @@ impl Notifier {
 
 impl Shared {
     async fn work(&self, lane: &Lane) {
-        while let Some(render) = lane.next() {
+        while let Some(job) = lane.next() {
+            let turn = async {
+                match job {
+                    Job::Message(render) => self.deliver(lane, render).await,
+                    Job::Delivery(delivery) => deliver_once(lane, delivery).await,
+                }
+            };
             tokio::select! {
-                () = self.deliver(lane, render) => {}
+                () = turn => {}
                 () = self.stop.cancelled() => return,
             }
         }
@@ -159,4 +179,14 @@ impl Shared {
             lane.attempt(Timestamp::now());
         }
     }
+}
+
+async fn deliver_once(lane: &Lane, delivery: impl Future<Output = Result<(), DeliveryError>>) {
+    lane.attempt(Timestamp::now());
+    let result = delivery.await;
+    if let Err(error) = &result {
+        lane.attempt_failed(Timestamp::now(), error);
+        tracing::debug!(%error, "a notification was not delivered");
+    }
+    lane.finished(Timestamp::now(), result.is_ok());
 }

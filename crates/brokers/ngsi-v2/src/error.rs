@@ -53,8 +53,7 @@ impl ErrorKind {
             Self::PartialUpdate => "PartialUpdate",
             Self::NoResourcesAvailable => "NoResourcesAvailable",
             Self::NotSupportedQuery => "NotSupportedQuery",
-            // The missing "l" is Orion's, and clients compare it.
-            Self::MethodNotAllowed => "MethodNotAlowed",
+            Self::MethodNotAllowed => "MethodNotAllowed",
             Self::NotAcceptable => "NotAcceptable",
             Self::ContentLengthRequired => "ContentLengthRequired",
             Self::RequestEntityTooLarge => "RequestEntityTooLarge",

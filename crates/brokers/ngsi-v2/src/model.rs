@@ -11,11 +11,12 @@ mod time;
 
 pub(crate) use codec::{Record, RecordRef, decode_record, encode_record};
 pub use entity::{Attribute, Entity, Metadatum};
-pub(crate) use entity::{NO_EXPIRATION, default_type, is_date_type, is_geo_type};
-pub(crate) use geometry::{Geometry, Point, PointAt};
+pub(crate) use entity::{DATE_EXPIRES, default_type, is_date_type, is_geo_type};
+pub(crate) use geometry::{Shape, location_of};
 pub use json::Json;
 pub(crate) use json::write_text;
 pub(crate) use names::{Field, check_identifier, has_forbidden, has_forbidden_json, is_identifier_char};
 pub(crate) use number::write_number;
+pub(crate) use service::UpdateWords;
 pub use service::{ServicePath, ServicePaths};
 pub use time::Time;

@@ -203,7 +203,9 @@ impl From<serde_json::Value> for Json {
             Value::Number(number) => Self::Number(number.as_f64().unwrap_or_default()),
             Value::String(text) => Self::String(text.into()),
             Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
-            Value::Object(members) => Self::object(members.into_iter().map(|(name, value)| (name, value.into()))),
+            Value::Object(members) => {
+                Self::object(members.into_iter().map(|(name, value)| (name, value.into())))
+            }
         }
     }
 }

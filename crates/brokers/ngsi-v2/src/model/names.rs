@@ -67,7 +67,9 @@ pub(crate) fn check_identifier(field: Field, text: &str) -> Result<(), Error> {
         length if length > MAX => {
             Err(Error::bad(format!("{words} length: {length}, max length supported: {MAX}")))
         }
-        _ if !text.bytes().all(is_identifier_char) => Err(Error::bad(format!("Invalid characters in {words}"))),
+        _ if !text.bytes().all(is_identifier_char) => {
+            Err(Error::bad(format!("Invalid characters in {words}")))
+        }
         _ => Ok(()),
     }
 }

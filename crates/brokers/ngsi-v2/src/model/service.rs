@@ -20,7 +20,9 @@ impl ServicePath {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         if !text.starts_with('/') {
-            return Err(Error::bad("Only /absolute/ Service Paths allowed [a service path must begin with /]"));
+            return Err(Error::bad(
+                "Only /absolute/ Service Paths allowed [a service path must begin with /]",
+            ));
         }
         let kept = text.trim_end_matches('/');
         if kept.is_empty() {
@@ -32,7 +34,9 @@ impl ServicePath {
         }
         let levels: Vec<&str> = kept[1..].split('/').collect();
         if levels.len() > LEVELS {
-            return Err(Error::bad(format!("too many components in ServicePath, max {LEVELS} components permitted")));
+            return Err(Error::bad(format!(
+                "too many components in ServicePath, max {LEVELS} components permitted"
+            )));
         }
         for (index, level) in levels.iter().enumerate() {
             if level.is_empty() {
@@ -75,7 +79,9 @@ impl ServicePath {
     pub fn covers(&self, path: &str) -> bool {
         match self.0.strip_suffix("/#") {
             None => *self.0 == *path,
-            Some(base) => path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Some(base) => {
+                path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
         }
     }
 }
@@ -105,7 +111,9 @@ impl ServicePaths {
         }
         let paths = text.split(',').map(ServicePath::parse).collect::<Result<Vec<_>, _>>()?;
         if paths.len() > PATHS {
-            return Err(Error::bad(format!("too many service paths - a maximum of {PATHS} service paths is allowed")));
+            return Err(Error::bad(format!(
+                "too many service paths - a maximum of {PATHS} service paths is allowed"
+            )));
         }
         Ok(Self(paths))
     }
@@ -129,7 +137,7 @@ impl ServicePaths {
     ///
     /// # Errors
     /// When there are several, or one that ends in `#`.
-    pub fn for_update(&self, words: &UpdateWords) -> Result<&str, Error> {
+    pub(crate) fn for_update(&self, words: &UpdateWords) -> Result<&str, Error> {
         match &*self.0 {
             [] => Ok("/"),
             [path] if path.is_pattern() => Err(Error::bad(words.pattern)),
@@ -141,19 +149,19 @@ impl ServicePaths {
 
 /// How a request that changes entities words a wrong service path.
 #[derive(Debug)]
-pub struct UpdateWords {
+pub(crate) struct UpdateWords {
     several: &'static str,
     pattern: &'static str,
 }
 
 impl UpdateWords {
     /// For most requests.
-    pub const COMMON: Self = Self {
+    pub(crate) const COMMON: Self = Self {
         several: "more than one service path in context update request",
         pattern: "service path with wildcard not allowed in context update request",
     };
     /// For `PATCH` of an entity's attributes.
-    pub const PATCH: Self = Self {
+    pub(crate) const PATCH: Self = Self {
         several: "more than one servicepath in patch update request is not allowed",
         pattern: "servicepath with wildcard # is not allowed in patch update request",
     };
@@ -178,7 +186,15 @@ mod tests {
 
     #[test]
     fn misspelt_paths_are_refused() {
-        for text in ["a", "//", "/a//b", "/a-b", "/a/#/b", &format!("/{}", "x".repeat(51)), "/1/2/3/4/5/6/7/8/9/10/11"] {
+        for text in [
+            "a",
+            "//",
+            "/a//b",
+            "/a-b",
+            "/a/#/b",
+            &format!("/{}", "x".repeat(51)),
+            "/1/2/3/4/5/6/7/8/9/10/11",
+        ] {
             assert!(ServicePath::parse(text).is_err(), "{text}");
         }
         assert!(ServicePaths::parse("/a, /b/#").unwrap().cover("/b/c"));

@@ -1,0 +1,95 @@
+//! Notifications on their way.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full, Limited};
+use morgana_engine::{ClientError, DeliveryError, HttpClient};
+
+use super::Inner;
+use crate::{
+    model::Time,
+    subscriptions::{Change, Delivery, Origin, Route, Subscription, Target, render},
+};
+
+/// How much of an endpoint's answer is read, so that the connection can be used again.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+impl Inner {
+    /// Queues the notification of a change. It is put together when its turn has come.
+    pub(super) fn notify(&self, subscription: Arc<Subscription>, change: Arc<Change>, origin: Origin) {
+        self.statistics.notified();
+        let timeout = match subscription.endpoint.target {
+            Target::Http { timeout: Some(timeout) } => timeout,
+            _ => Duration::from_millis(self.options.http_timeout_ms),
+        };
+        let client = self.client.clone();
+        let id = subscription.id.clone();
+        self.notifier.deliver(&id, async move {
+            let result = match render(&subscription, &change, &origin) {
+                Err(reason) => Err(DeliveryError::Message(reason)),
+                Ok(delivery) => deliver(&client, delivery, timeout).await,
+            };
+            // Nothing more is needed of the change; it may be the last to hold a large entity.
+            drop(change);
+            note(&subscription, &result);
+            result.map(drop)
+        });
+    }
+}
+
+fn note(subscription: &Subscription, result: &Result<u16, DeliveryError>) {
+    let now = Time::now();
+    match result {
+        Ok(code) => subscription.status.succeeded(now, *code),
+        Err(error) => {
+            let max = subscription.max_fails;
+            if subscription.status.failed(now, &reason(error), max) {
+                tracing::warn!(
+                    subscription = %subscription.id,
+                    limit = max,
+                    "subscription automatically disabled: its notifications failed too often in a row"
+                );
+            }
+        }
+    }
+}
+
+/// Why a delivery failed, in the words that Orion's users know where there are such.
+fn reason(error: &DeliveryError) -> String {
+    match error {
+        DeliveryError::Client(ClientError::Unreachable { .. }) => "Couldn't connect to server".to_owned(),
+        DeliveryError::Timeout(_) => "Timeout was reached".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Delivers a message and gives the code of the answer. Any answer will do, as for Orion.
+async fn deliver(client: &HttpClient, delivery: Delivery, timeout: Duration) -> Result<u16, DeliveryError> {
+    match delivery.route {
+        Route::Http { method, uri, headers } => {
+            let mut request = Request::new(Full::new(delivery.body));
+            *request.method_mut() = method;
+            *request.uri_mut() = uri;
+            *request.headers_mut() = headers;
+            send(client, request, timeout).await.map(|(code, _)| code)
+        }
+        Route::Mqtt { url, .. } => Err(DeliveryError::NoTransport(url.parse().unwrap_or_default())),
+    }
+}
+
+/// Sends a request and reads the answer, as far as it is not very long.
+pub(super) async fn send(
+    client: &HttpClient,
+    request: Request<Full<Bytes>>,
+    timeout: Duration,
+) -> Result<(u16, Bytes), DeliveryError> {
+    let attempt = async {
+        let response = client.send(request).await?;
+        let code = response.status().as_u16();
+        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+        Ok((code, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
+    };
+    tokio::time::timeout(timeout, attempt).await.unwrap_or(Err(DeliveryError::Timeout(timeout)))
+}

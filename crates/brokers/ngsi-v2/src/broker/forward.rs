@@ -1,0 +1,188 @@
+//! Asking context providers for what the broker does not have, and handing them what is theirs to change.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header};
+use http_body_util::Full;
+
+use super::{Broker, Scope, deliver::send};
+use crate::{
+    Entity, Json, change,
+    input::{AttributeInput, EntityInput, IdRule, parse_entity},
+    model::{Time, write_text},
+    query::EntitySelector,
+    registrations::Registration,
+    render::{Names, Projection, write_attribute},
+};
+
+impl Broker {
+    /// Adds to `found` what providers know of the entities that `selectors` name by id: new entities, and attributes
+    /// that the broker's own entities do not have. A provider that does not answer adds nothing.
+    pub(crate) async fn ask_providers(
+        &self,
+        scope: &Scope,
+        selectors: &[EntitySelector],
+        attrs: &Names,
+        found: &mut Vec<Arc<Entity>>,
+    ) {
+        for (selector, registration) in self.providers(scope, selectors) {
+            let Some(names) = registration.wanted(attrs) else { continue };
+            let body = query_body(&selector, &names);
+            let url = format!("{}/op/query?limit=20&offset=0&options=count", registration.url);
+            let Some(answer) = self.post(scope, &url, body).await else { continue };
+            let entities = answer.as_array().unwrap_or_default();
+            for entity in entities.iter().filter_map(|entity| parse_entity(entity, IdRule::Body, false).ok())
+            {
+                add(found, &entity, &registration);
+            }
+        }
+    }
+
+    fn providers(
+        &self,
+        scope: &Scope,
+        selectors: &[EntitySelector],
+    ) -> Vec<(EntitySelector, Arc<Registration>)> {
+        let Some(tenant) = self.inner.tenants.find(scope) else { return Vec::new() };
+        let registrations = tenant.registrations.read();
+        if registrations.is_empty() {
+            return Vec::new();
+        }
+        let now = Time::now();
+        let mut pairs = Vec::new();
+        for selector in selectors {
+            let Some(id) = selector.id.as_deref() else { continue };
+            let answering = registrations.iter().filter(|registration| {
+                scope.paths.cover(registration.path.as_str())
+                    && registration.answers(id, selector.kind.as_deref(), now)
+            });
+            pairs.extend(answering.map(|registration| (selector.clone(), Arc::clone(registration))));
+        }
+        pairs
+    }
+
+    /// Hands an update of attributes that the broker does not have to the providers that do. Returns whether all were
+    /// taken.
+    pub(crate) async fn hand_to_providers(
+        &self,
+        scope: &Scope,
+        id: &str,
+        kind: Option<&str>,
+        attributes: &[AttributeInput],
+    ) -> bool {
+        let Some(tenant) = self.inner.tenants.find(scope) else { return false };
+        let now = Time::now();
+        let mut handed: Vec<(Arc<Registration>, Vec<AttributeInput>)> = Vec::new();
+        {
+            let registrations = tenant.registrations.read();
+            for attribute in attributes {
+                let Some(registration) = registrations
+                    .iter()
+                    .find(|registration| registration.takes(id, kind, &attribute.name, now))
+                else {
+                    return false;
+                };
+                match handed.iter_mut().find(|(known, _)| Arc::ptr_eq(known, registration)) {
+                    Some((_, list)) => list.push(attribute.clone()),
+                    None => handed.push((Arc::clone(registration), vec![attribute.clone()])),
+                }
+            }
+        }
+        let mut all = !handed.is_empty();
+        for (registration, attributes) in handed {
+            let body = update_body(id, kind, attributes);
+            let url = format!("{}/op/update", registration.url);
+            all &= self.post(scope, &url, body).await.is_some();
+        }
+        all
+    }
+
+    /// Posts JSON to a provider; `None` when it does not answer with a success.
+    async fn post(&self, scope: &Scope, url: &str, body: Vec<u8>) -> Option<Json> {
+        let text = |text: &str| HeaderValue::from_str(text).ok();
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = url.parse().ok()?;
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("orion/4.7.0 (morgana)"));
+        headers.insert("fiware-correlator", text(&scope.correlator)?);
+        let path = scope.paths.as_slice().first().map_or("/", |path| path.as_str());
+        headers.insert("fiware-servicepath", text(path)?);
+        if !scope.service.is_empty() {
+            headers.insert("fiware-service", text(&scope.service)?);
+        }
+        if let Some(token) = &scope.token {
+            headers.insert("x-auth-token", token.clone());
+        }
+        let timeout = Duration::from_millis(self.inner.options.http_timeout_ms);
+        match send(&self.inner.client, request, timeout).await {
+            Ok((code, answer)) if (200..300).contains(&code) => {
+                Some(Json::parse(&answer).unwrap_or(Json::Null))
+            }
+            Ok((code, _)) => {
+                tracing::debug!(url, code, "a context provider refused");
+                None
+            }
+            Err(error) => {
+                tracing::debug!(url, %error, "a context provider does not answer");
+                None
+            }
+        }
+    }
+}
+
+fn add(found: &mut Vec<Arc<Entity>>, input: &EntityInput, registration: &Registration) {
+    let kind = input.kind.as_deref().unwrap_or(crate::input::DEFAULT_ENTITY_TYPE);
+    let Ok(created) = change::create(input, kind, registration.path.as_str(), Time::now()) else { return };
+    let entity = created.entity;
+    match found.iter_mut().find(|known| known.id == entity.id && known.kind == entity.kind) {
+        None => found.push(Arc::new(entity)),
+        Some(known) => {
+            let missing =
+                entity.attributes.into_iter().filter(|attribute| known.attribute(&attribute.name).is_none());
+            let missing: Vec<_> = missing.collect();
+            if !missing.is_empty() {
+                Arc::make_mut(known).attributes.extend(missing);
+            }
+        }
+    }
+}
+
+fn query_body(selector: &EntitySelector, names: &[&str]) -> Vec<u8> {
+    let mut entity: Vec<(&str, Json)> = Vec::new();
+    entity.extend(selector.id.as_deref().map(|id| ("id", Json::from(id))));
+    entity.extend(selector.kind.as_deref().map(|kind| ("type", Json::from(kind))));
+    let names = names.iter().copied().map(Json::from).collect();
+    let body =
+        Json::object([("entities", Json::from(vec![Json::object(entity)])), ("attrs", Json::Array(names))]);
+    body.to_text().into_bytes()
+}
+
+fn update_body(id: &str, kind: Option<&str>, attributes: Vec<AttributeInput>) -> Vec<u8> {
+    let mut out = br#"{"actionType":"update","entities":[{"id":"#.to_vec();
+    write_text(id, &mut out);
+    if let Some(kind) = kind {
+        out.extend_from_slice(br#","type":"#);
+        write_text(kind, &mut out);
+    }
+    for attribute in attributes {
+        out.push(b',');
+        write_text(&attribute.name, &mut out);
+        out.push(b':');
+        let now = Time::now();
+        let attribute = crate::Attribute {
+            name: attribute.name,
+            kind: attribute.kind,
+            value: attribute.value,
+            metadata: attribute.metadata.unwrap_or_default(),
+            created: now,
+            modified: now,
+        };
+        write_attribute(&attribute, &Projection::default(), &mut out);
+    }
+    out.extend_from_slice(b"}]}");
+    out
+}

@@ -1,0 +1,530 @@
+//! Subscriptions as requests carry them.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Method;
+
+use super::{
+    AttrsFormat, Custom, Endpoint, Payload, State, Status, Subscription, Target, check_url,
+    matching::Alteration,
+};
+use crate::{
+    Error,
+    input::{Expression, parse_attribute, parse_expression},
+    model::{Field, Json, ServicePath, Time, check_identifier, has_forbidden, has_forbidden_json},
+    query::{EntitySelector, parse_pattern},
+    render::Names,
+};
+
+/// What the notifications of a subscription can be.
+const ENDPOINTS: [&str; 6] = ["http", "httpCustom", "mqtt", "mqttCustom", "kafka", "kafkaCustom"];
+/// The longest that an endpoint may be waited for, in milliseconds.
+const TIMEOUT_MAX_MS: f64 = 1_800_000.0;
+/// The longest description, in characters.
+const DESCRIPTION_MAX: usize = 1024;
+
+/// Reads a subscription.
+///
+/// # Errors
+/// When the document is not one.
+pub(crate) fn parse_subscription(
+    id: &str,
+    document: Json,
+    path: ServicePath,
+    status: Arc<Status>,
+) -> Result<Subscription, Error> {
+    if document.as_object().is_none() {
+        return Err(Error::parse());
+    }
+    check_description(document.get("description"))?;
+    let subject =
+        document.get("subject").ok_or_else(|| Error::bad("no subject for subscription specified"))?;
+    let (selectors, condition) = parse_subject(subject)?;
+    let notification = document
+        .get("notification")
+        .ok_or_else(|| Error::bad("no notification for subscription specified"))?;
+    let parts = parse_notification(notification)?;
+    let expires = parse_expires(document.get("expires"))?;
+    parse_state(document.get("status"))?;
+    let throttling = match document.get("throttling") {
+        None => None,
+        Some(Json::Number(seconds)) if *seconds >= 0.0 && seconds.fract() == 0.0 && *seconds < 1e12 => {
+            Some(Duration::from_secs(*seconds as u64)).filter(|period| !period.is_zero())
+        }
+        Some(_) => return Err(Error::bad("throttling is not an int")),
+    };
+    Ok(Subscription {
+        id: id.into(),
+        path,
+        selectors,
+        watched: condition.attrs,
+        expression: condition.expression,
+        alterations: condition.alterations,
+        on_metadata_change: condition.on_metadata_change,
+        endpoint: parts.endpoint,
+        attrs: parts.attrs,
+        except: parts.except,
+        metadata: parts.metadata,
+        format: parts.format,
+        only_changed: parts.only_changed,
+        covered: parts.covered,
+        max_fails: parts.max_fails,
+        expires,
+        throttling,
+        status,
+        document,
+    })
+}
+
+/// A document with the members of a patch in place of its own: of the subject each part, of the rest the whole.
+pub(crate) fn merge(document: &Json, patch: &Json) -> Json {
+    const KNOWN: [&str; 6] = ["description", "subject", "notification", "expires", "status", "throttling"];
+    let patched = |known: &str| match (known, document.get(known), patch.get(known)) {
+        ("subject", Some(old), Some(new)) if new.as_object().is_some() => {
+            let part = |name: &'static str| Some((name, new.get(name).or_else(|| old.get(name))?.clone()));
+            let unknown = new
+                .as_object()
+                .unwrap_or_default()
+                .iter()
+                .filter(|(name, _)| !matches!(&**name, "entities" | "condition"));
+            let unknown = unknown.map(|(name, value)| (name.clone(), value.clone()));
+            let parts = ["entities", "condition"].into_iter().filter_map(part);
+            Some(Json::object(parts.map(|(name, value)| (Box::from(name), value)).chain(unknown)))
+        }
+        (_, old, new) => new.or(old).cloned(),
+    };
+    Json::object(KNOWN.into_iter().filter_map(|known| Some((known, patched(known)?))))
+}
+
+/// Reads the state that a document asks for.
+///
+/// # Errors
+/// When it asks for another.
+pub(crate) fn parse_state(status: Option<&Json>) -> Result<Option<State>, Error> {
+    let Some(status) = status else { return Ok(None) };
+    match status.as_str().ok_or_else(|| Error::bad("status is not a string"))? {
+        "active" => Ok(Some(State::Active)),
+        "inactive" => Ok(Some(State::Inactive)),
+        "oneshot" => Ok(Some(State::Oneshot)),
+        _ => Err(Error::bad("status is not valid: it has to be either active, inactive or oneshot")),
+    }
+}
+
+fn check_description(description: Option<&Json>) -> Result<(), Error> {
+    let Some(description) = description else { return Ok(()) };
+    let text = description.as_str().ok_or_else(|| Error::bad("description is not a string"))?;
+    if text.chars().count() > DESCRIPTION_MAX {
+        return Err(Error::bad("max description length exceeded"));
+    }
+    if has_forbidden(text) {
+        return Err(Error::bad("forbidden characters in subscription description"));
+    }
+    Ok(())
+}
+
+fn parse_expires(expires: Option<&Json>) -> Result<Option<Time>, Error> {
+    match expires {
+        None => Ok(None),
+        Some(expires) => match expires.as_str().ok_or_else(|| Error::bad("expires is not a string"))? {
+            // Takes the end of an earlier version away.
+            "" => Ok(None),
+            text => Time::parse(text).map(Some).ok_or_else(|| Error::bad("expires has an invalid format")),
+        },
+    }
+}
+
+struct Condition {
+    attrs: Names,
+    expression: Expression,
+    alterations: Vec<Alteration>,
+    on_metadata_change: bool,
+}
+
+fn parse_subject(subject: &Json) -> Result<(Vec<EntitySelector>, Condition), Error> {
+    if subject.as_object().is_none() {
+        return Err(Error::bad("subject is not an object"));
+    }
+    let entities = subject.get("entities").ok_or_else(|| Error::bad("no subject entities specified"))?;
+    let items = entities.as_array().ok_or_else(|| Error::bad("/entities/ is not an array"))?;
+    if items.is_empty() {
+        return Err(Error::bad("empty /entities/ vector"));
+    }
+    let selectors = items.iter().map(parse_selector).collect::<Result<_, _>>()?;
+    let condition = match subject.get("condition") {
+        None => parse_condition(&[])?,
+        Some(condition) => {
+            let members = condition.as_object().ok_or_else(|| Error::bad("condition is not an object"))?;
+            if members.is_empty() {
+                return Err(Error::bad("condition is empty"));
+            }
+            parse_condition(members)?
+        }
+    };
+    Ok((selectors, condition))
+}
+
+fn parse_selector(item: &Json) -> Result<EntitySelector, Error> {
+    if item.as_object().is_none() {
+        return Err(Error::bad("/entities/ vector item is not an object"));
+    }
+    if item.get("id").is_none() && item.get("idPattern").is_none() {
+        return Err(Error::bad("/entities/ vector item does not have /id/ nor /idPattern/"));
+    }
+    for (one, other) in [("id", "idPattern"), ("type", "typePattern")] {
+        if item.get(one).is_some() && item.get(other).is_some() {
+            return Err(Error::bad(format!("/entities/ vector item has both /{one}/ and /{other}/")));
+        }
+    }
+    let text = |name: &str| {
+        let Some(content) = item.get(name) else { return Ok(None) };
+        let slashed =
+            if name == "type" || name == "typePattern" { name.to_owned() } else { format!("/{name}/") };
+        let text = content
+            .as_str()
+            .ok_or_else(|| Error::bad(format!("/entities/ vector item {slashed} is not a string")))?;
+        if text.is_empty() {
+            return Err(Error::bad(format!("/entities/ element {name} is empty")));
+        }
+        let field = if name == "id" { Field::EntityId } else { Field::EntityType };
+        if matches!(name, "id" | "type") && check_identifier(field, text).is_err() {
+            return Err(Error::bad(format!("forbidden characters in /entities/ vector item /{name}/")));
+        }
+        Ok(Some(text))
+    };
+    Ok(EntitySelector {
+        id: text("id")?.map(Into::into),
+        id_pattern: text("idPattern")?.map(|text| parse_pattern(text, "idPattern")).transpose()?,
+        kind: text("type")?.map(Into::into),
+        type_pattern: text("typePattern")?.map(|text| parse_pattern(text, "typePattern")).transpose()?,
+    })
+}
+
+fn parse_condition(members: &[(Box<str>, Json)]) -> Result<Condition, Error> {
+    let mut condition = Condition {
+        attrs: Names::default(),
+        expression: Expression::default(),
+        alterations: vec![Alteration::Create, Alteration::Change],
+        on_metadata_change: true,
+    };
+    for (name, content) in members {
+        match &**name {
+            "attrs" => condition.attrs = parse_names(content, "condition attrs")?,
+            "expression" => condition.expression = parse_expression(content)?,
+            "alterationTypes" => {
+                let items =
+                    content.as_array().ok_or_else(|| Error::bad("alterationTypes is not an array"))?;
+                let parse = |item: &Json| {
+                    let text = item.as_str().ok_or_else(|| Error::bad("alterationType is not a string"))?;
+                    Alteration::parse(text).ok_or_else(|| {
+                        Error::bad(
+                            "subscription alterationTypes array contains an element which is not a valid alteration \
+                             type",
+                        )
+                    })
+                };
+                let given = items.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+                if !given.is_empty() {
+                    condition.alterations = given;
+                }
+            }
+            "notifyOnMetadataChange" => {
+                condition.on_metadata_change =
+                    content.as_bool().ok_or_else(|| Error::bad("notifyOnMetadataChange is not a bool"))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(condition)
+}
+
+fn parse_names(body: &Json, what: &str) -> Result<Names, Error> {
+    let items = body.as_array().ok_or_else(|| Error::bad(format!("{what} is not an array")))?;
+    let name = |item: &Json| -> Result<Box<str>, Error> {
+        let text = item.as_str().ok_or_else(|| Error::bad(format!("{what} element is not an string")))?;
+        if text.is_empty() {
+            return Err(Error::bad(format!("{what} element is empty")));
+        }
+        match text {
+            "*" => Ok(Box::from(text)),
+            text => match check_identifier(Field::AttributeName, text) {
+                Ok(()) => Ok(Box::from(text)),
+                Err(_) => Err(Error::bad(format!("{what} element has forbidden characters"))),
+            },
+        }
+    };
+    Ok(Names::new(items.iter().map(name).collect::<Result<Vec<_>, _>>()?))
+}
+
+struct Notification {
+    endpoint: Endpoint,
+    attrs: Option<Names>,
+    except: Option<Names>,
+    metadata: Option<Names>,
+    format: AttrsFormat,
+    only_changed: bool,
+    covered: bool,
+    max_fails: Option<u64>,
+}
+
+fn parse_notification(body: &Json) -> Result<Notification, Error> {
+    if body.as_object().is_none() {
+        return Err(Error::bad("notification is not an object"));
+    }
+    let given: Vec<&str> = ENDPOINTS.into_iter().filter(|name| body.get(name).is_some()).collect();
+    let kind = match *given {
+        [] => return Err(Error::bad("http, httpCustom, mqtt, mqttCustom, kafka or kafkaCustom is missing")),
+        [kind] => kind,
+        _ => {
+            return Err(Error::bad(
+                "only one of http, httpCustom, mqtt, mqttCustom, kafka or kafkaCustom is allowed",
+            ));
+        }
+    };
+    let endpoint = parse_endpoint(kind, body.get(kind).unwrap_or(&Json::Null))?;
+    let names = |name: &str| body.get(name).map(|content| parse_names(content, name)).transpose();
+    let (attrs, except) = (names("attrs")?, names("exceptAttrs")?);
+    if attrs.is_some() && except.is_some() {
+        return Err(Error::bad("http notification has attrs and exceptAttrs"));
+    }
+    if except.as_ref().is_some_and(Names::is_empty) {
+        return Err(Error::bad("http notification has exceptAttrs is empty"));
+    }
+    let flag = |name: &str| match body.get(name) {
+        None => Ok(false),
+        Some(content) => content.as_bool().ok_or_else(|| Error::bad(format!("{name} is not a bool"))),
+    };
+    let format = match body.get("attrsFormat") {
+        None => AttrsFormat::default(),
+        Some(content) => {
+            let text = content.as_str().ok_or_else(|| Error::bad("attrsFormat is not a string"))?;
+            AttrsFormat::parse(text).ok_or_else(|| {
+                Error::bad(
+                    "invalid attrsFormat, accepted values: normalized, simplifiedNormalized, keyValues, \
+                     simplifiedkeyValues, values",
+                )
+            })?
+        }
+    };
+    let covered = flag("covered")?;
+    if covered && attrs.as_ref().is_none_or(Names::is_empty) {
+        return Err(Error::bad("covered true cannot be used if notification attributes list is empty"));
+    }
+    let max_fails = match body.get("maxFailsLimit") {
+        None => None,
+        Some(Json::Number(limit)) if limit.fract() == 0.0 => {
+            if *limit < 1.0 {
+                return Err(Error::bad("maxFailsLimit must be greater than 0"));
+            }
+            Some(*limit as u64)
+        }
+        Some(_) => return Err(Error::bad("maxFailsLimit is not an int")),
+    };
+    Ok(Notification {
+        endpoint,
+        attrs,
+        except,
+        metadata: names("metadata")?,
+        format,
+        only_changed: flag("onlyChangedAttrs")?,
+        covered,
+        max_fails,
+    })
+}
+
+fn parse_endpoint(kind: &str, body: &Json) -> Result<Endpoint, Error> {
+    if body.as_object().is_none() {
+        return Err(Error::bad(format!("{kind} notification is not an object")));
+    }
+    if kind.starts_with("kafka") {
+        return Err(Error::new(
+            crate::ErrorKind::NotImplemented,
+            format!("{kind} notifications are not supported; use http or mqtt"),
+        ));
+    }
+    let text = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(content) => content
+            .as_str()
+            .map(Some)
+            .ok_or_else(|| Error::bad(format!("{name} {kind} notification is not a string"))),
+    };
+    let url = text("url")?.ok_or_else(|| Error::bad(format!("url {kind} notification is missing")))?;
+    let is_custom = kind.ends_with("Custom");
+    if is_custom && url.is_empty() {
+        return Err(Error::bad("invalid custom /url/"));
+    }
+    if has_forbidden(url) {
+        return Err(Error::bad(match is_custom {
+            true => "forbidden characters in custom /url/".to_owned(),
+            false => format!("forbidden characters in {kind} field /url/"),
+        }));
+    }
+    let is_mqtt = kind.starts_with("mqtt");
+    // A macro may stand for any part of it.
+    if !(is_custom && url.contains("${")) || is_mqtt {
+        check_url(url)?;
+    }
+    if url.starts_with("mqtt://") != is_mqtt {
+        return Err(Error::bad("Invalid URL parsing notification url"));
+    }
+    let target =
+        if is_mqtt { parse_mqtt(kind, body)? } else { Target::Http { timeout: parse_timeout(body)? } };
+    let custom = if is_custom { Some(parse_custom(kind, body)?) } else { None };
+    Ok(Endpoint { url: url.into(), target, custom })
+}
+
+fn parse_timeout(body: &Json) -> Result<Option<Duration>, Error> {
+    match body.get("timeout") {
+        None => Ok(None),
+        Some(Json::Number(millis)) if millis.fract() == 0.0 => {
+            if !(0.0..=TIMEOUT_MAX_MS).contains(millis) {
+                return Err(Error::bad("timeout field must be an integer between 0 and 1800000"));
+            }
+            Ok(Some(Duration::from_millis(*millis as u64)).filter(|timeout| !timeout.is_zero()))
+        }
+        Some(_) => Err(Error::bad("timeout is not an int")),
+    }
+}
+
+fn parse_mqtt(kind: &str, body: &Json) -> Result<Target, Error> {
+    let text = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(content) => content
+            .as_str()
+            .map(Some)
+            .ok_or_else(|| Error::bad(format!("{name} {kind} notification is not a string"))),
+    };
+    let topic = text("topic")?.ok_or_else(|| Error::bad(format!("topic {kind} notification is missing")))?;
+    if topic.is_empty() {
+        return Err(Error::bad("empty mqtt topic"));
+    }
+    let qos = match body.get("qos") {
+        None => 0,
+        Some(Json::Number(qos)) if [0.0, 1.0, 2.0].contains(qos) => *qos as u8,
+        Some(Json::Number(_)) => {
+            return Err(Error::bad("mqtt qos field must be an integer number 0, 1 or 2"));
+        }
+        Some(_) => return Err(Error::bad("mqtt qos is not an integer")),
+    };
+    let retain = match body.get("retain") {
+        None => false,
+        Some(retain) => retain.as_bool().ok_or_else(|| Error::bad("mqtt retain is not a bool"))?,
+    };
+    let user = match (text("user")?, text("passwd")?) {
+        (Some(user), Some(password)) => Some((user.into(), password.into())),
+        (None, None) => None,
+        _ => return Err(Error::bad("user and passwd fields must be used together in mqtt notifications")),
+    };
+    Ok(Target::Mqtt { topic: topic.into(), qos, retain, user })
+}
+
+fn parse_custom(kind: &str, body: &Json) -> Result<Custom, Error> {
+    let given = ["payload", "json", "ngsi"].into_iter().filter(|name| body.get(name).is_some()).count();
+    if given > 1 {
+        return Err(Error::bad(
+            "only one of payload, json or ngsi fields accepted at the same time in httpCustom, mqttCustom or \
+             kafkaCustom",
+        ));
+    }
+    let method = match body.get("method").map(Json::as_str) {
+        None => None,
+        Some(None) => return Err(Error::bad(format!("method {kind} notification is not a string"))),
+        Some(Some(name)) => Some(
+            parse_method(name).ok_or_else(|| Error::bad(format!("unknown method {kind} notification")))?,
+        ),
+    };
+    let payload = parse_payload(kind, body)?;
+    let pairs = |name: &str, quotes: bool| -> Result<Vec<(Box<str>, Box<str>)>, Error> {
+        let Some(content) = body.get(name) else { return Ok(Vec::new()) };
+        let members = content
+            .as_object()
+            .ok_or_else(|| Error::bad(format!("{name} {kind} notification is not an object")))?;
+        if members.is_empty() {
+            return Err(Error::bad(format!("notification {kind} {name} is empty")));
+        }
+        let pair = |(key, value): &(Box<str>, Json)| {
+            let value = value
+                .as_str()
+                .ok_or_else(|| Error::bad(format!("custom {name} {kind} notification is not a string")))?;
+            let checked = if quotes { value.replace(['\'', '"'], "") } else { value.to_owned() };
+            if has_forbidden(key) || has_forbidden(&checked) {
+                return Err(Error::bad(format!("forbidden characters in custom notification {kind} {name}")));
+            }
+            Ok((key.clone(), value.into()))
+        };
+        members.iter().map(pair).collect()
+    };
+    Ok(Custom { payload, headers: pairs("headers", true)?, qs: pairs("qs", false)?, method })
+}
+
+fn parse_method(name: &str) -> Option<Method> {
+    const METHODS: [Method; 9] = [
+        Method::GET,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+        Method::PATCH,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    METHODS.into_iter().find(|method| method.as_str() == name)
+}
+
+fn parse_payload(kind: &str, body: &Json) -> Result<Payload, Error> {
+    if let Some(content) = body.get("payload") {
+        return match content {
+            Json::Null => Ok(Payload::None),
+            Json::String(text) if text.is_empty() => Ok(Payload::Default),
+            Json::String(text) if has_forbidden(text) => {
+                Err(Error::bad("forbidden characters in custom /payload/"))
+            }
+            Json::String(text) => Ok(Payload::Text(text.clone())),
+            _ => Err(Error::bad(format!("payload {kind} notification is not a string"))),
+        };
+    }
+    if let Some(content) = body.get("json") {
+        if !content.is_compound() {
+            return Err(Error::bad(format!("json fields in {kind} notification must be an array or object")));
+        }
+        if has_forbidden_json(content) {
+            return Err(Error::bad("forbidden characters in custom /json/"));
+        }
+        return Ok(Payload::Json(content.clone()));
+    }
+    match body.get("ngsi") {
+        None => Ok(Payload::Default),
+        Some(content) => {
+            check_ngsi(content)?;
+            Ok(Payload::Ngsi(content.clone()))
+        }
+    }
+}
+
+fn check_ngsi(content: &Json) -> Result<(), Error> {
+    let members = content.as_object().ok_or_else(|| Error::bad("ngsi field must be an object"))?;
+    for (name, value) in members {
+        match &**name {
+            "id" | "type" if value.as_str().is_some() => {}
+            "id" | "type" => return Err(Error::bad(format!("Invalid JSON type for entity {name}"))),
+            name => {
+                let only_priority = value
+                    .get("metadata")
+                    .and_then(Json::as_object)
+                    .is_none_or(|metadata| metadata.iter().all(|(name, _)| &**name == "evalPriority"));
+                if !only_priority {
+                    return Err(Error::bad(
+                        "only evalPriority metadata is allowed in ngsi field in custom notifications",
+                    ));
+                }
+                // Macros may have any character: only the rest is checked.
+                let shape = value.as_object().map(|members| {
+                    Json::object(members.iter().filter(|(name, _)| &**name != "value").cloned())
+                });
+                parse_attribute(name, shape.as_ref().unwrap_or(value))?;
+            }
+        }
+    }
+    Ok(())
+}
