@@ -299,10 +299,19 @@ impl Inner {
                 return Err(Failure::new(Status::RequestTimeout, format!("{name}: {text} is over")));
             }
         }
-        if let (Some(request_end), Some(result_end)) = (&request.request_expires, &request.result_expires)
-            && Time::parse_from(result_end, now) < Time::parse_from(request_end, now)
-        {
+        let time = |text: &Option<String>| text.as_deref().and_then(|text| Time::parse_from(text, now));
+        let (request_end, result_end) = (time(&request.request_expires), time(&request.result_expires));
+        let start = time(&request.operation_time);
+        if request_end.zip(result_end).is_some_and(|(request_end, result_end)| result_end < request_end) {
             return Err(Failure::bad("rset: the result expires before the request"));
+        }
+        if start.is_some_and(|start| [request_end, result_end].into_iter().flatten().any(|end| end < start)) {
+            return Err(Failure::bad("oet: the operation begins after the request or its result expired"));
+        }
+        if let Some(text) = &request.result_persistence
+            && Time::parse_from(text, now).is_none()
+        {
+            return Err(Failure::bad(format!("rp: {text} is neither a duration nor a timestamp")));
         }
         let wanted = request.wants();
         if !wanted.fits(request.operation, request.filter.is_discovery()) {

@@ -4,6 +4,7 @@
 mod content;
 mod courier;
 mod event;
+mod http;
 mod publish;
 mod reach;
 mod subscribers;

@@ -86,6 +86,29 @@ impl Judge<'_> {
             || self.by_policies(resource, "pvs", wish).unwrap_or_else(|| self.by_default(resource, wish))
     }
 
+    /// The only attributes that the originator has to do with here, when it is rules for attributes alone that grant
+    /// the operation; nothing when all are open to it.
+    pub(crate) fn visible(&self, slot: Slot, wish: &Wish<'_>) -> Option<Vec<String>> {
+        let resource = self.tree.at(slot);
+        resource.attributes.get("acpi")?;
+        if self.is_administrator(wish.originator) {
+            return None;
+        }
+        let policies = resource.attributes.texts("acpi").filter_map(|address| self.identity.find(self.tree, address));
+        let mut visible = Vec::new();
+        for policy in policies {
+            let rules = self.tree.at(policy).attributes.get("pv").and_then(|set| set.get("acr")).and_then(Value::as_array);
+            for rule in rules.into_iter().flatten() {
+                let any = Wish { attributes: Some(Vec::new()), ..wish.clone() };
+                if self.rule_grants(rule, resource, &any) {
+                    rule.get("aca")?;
+                    visible.extend(list(rule, "aca").filter_map(|name| name.as_str().map(str::to_owned)));
+                }
+            }
+        }
+        (!visible.is_empty()).then_some(visible)
+    }
+
     /// Whether the policies of this resource grant the wish; without policies, nobody's wish.
     pub(crate) fn allows_by(&self, resource: &Resource, wish: &Wish<'_>) -> bool {
         self.is_administrator(wish.originator) || self.by_policies(resource, "pv", wish) == Some(true)

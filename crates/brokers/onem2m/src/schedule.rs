@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::time::Time;
 
 /// The ranges of the fields; weekday 0 and 7 are Sunday.
-const RANGES: [(i64, i64); 7] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7), (2000, 2999)];
+const RANGES: [(i64, i64); 7] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7), (1900, 2999)];
 
 /// When something is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]

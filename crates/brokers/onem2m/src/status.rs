@@ -104,6 +104,8 @@ statuses! {
     SubscriptionHostHasNoPrivilege = 5205 => FORBIDDEN,
     /// The result is in no format that the originator accepts.
     NotAcceptable = 5207 => NOT_ACCEPTABLE,
+    /// The request is being carried out, or is done: it cannot be called back.
+    UnableToRecallRequest = 5220 => CONFLICT,
     /// A group has more members than it may have.
     MaxNumberOfMemberExceeded = 6010 => BAD_REQUEST,
     /// An argument of a command has a value that it cannot have.

@@ -59,10 +59,13 @@ impl Time {
         Some(Self(seconds * 1_000_000 + micros))
     }
 
-    /// Reads an m2m:absRelTimestamp: a timestamp, or milliseconds from `now`.
+    /// Reads an m2m:absRelTimestamp: a timestamp, or milliseconds from `now`; and a duration, which clients send too.
     pub(crate) fn parse_from(text: &str, now: Self) -> Option<Self> {
-        match text.parse::<i64>() {
-            Ok(millis) if text.len() < 15 => Some(now.plus_millis(millis)),
+        if text.starts_with(['P', 'p']) {
+            return duration_millis(text).map(|millis| now.plus_millis(millis));
+        }
+        match text.parse::<f64>() {
+            Ok(millis) if text.len() < 15 && millis.is_finite() => Some(now.plus_millis(millis as i64)),
             _ => Self::parse(text),
         }
     }

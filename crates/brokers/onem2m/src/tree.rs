@@ -14,7 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 pub(crate) use attributes::Attributes;
 pub(crate) use record::{Recovery, encode_gone, encode_resource};
-pub(crate) use resource::{Family, Resource};
+pub(crate) use resource::Resource;
 
 use crate::{time::Time, types::ty};
 

@@ -19,7 +19,7 @@ mod subscription;
 mod time_series;
 
 pub(crate) use kind::{Field, Kind, is_name};
-pub(crate) use policy::{Attribute, Presence, TypeDef};
+pub(crate) use policy::{Attribute, TypeDef};
 
 /// The numbers of resource types (m2m:resourceType, TS-0004 6.3.4.2.1) that the code names.
 pub(crate) mod ty {

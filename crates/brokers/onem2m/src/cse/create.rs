@@ -65,9 +65,13 @@ impl Cse {
 impl Transaction<'_> {
     pub(crate) fn create(&mut self, request: &Request, draft: Draft) -> Result<Outcome, Failure> {
         let parent = self.check_create(request, &draft)?;
+        let wish = Wish {
+            attributes: None,
+            ..Wish::of(request, &self.inner.identity, request.operation.privilege(), self.now)
+        };
+        let visible = self.inner.judge(&self.tree).visible(parent, &wish);
         let slot = self.place(request, draft, parent)?;
-        let outcome = self.created(request, slot);
-        Ok(outcome)
+        Ok(self.created(request, slot, visible.as_deref()))
     }
 
     /// Whether the resource could be created. Gives the parent.

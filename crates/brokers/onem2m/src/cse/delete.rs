@@ -25,6 +25,9 @@ impl Transaction<'_> {
         }
         let wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), self.now);
         self.inner.demand(&self.tree, slot, &wish)?;
+        if resource.ty == ty::REQ && resource.attributes.number("rs") == Some(super::nonblocking::PENDING) {
+            return Err(Failure::new(Status::UnableToRecallRequest, "the request is being carried out"));
+        }
         let disabled = resource.attributes.flag("disr") == Some(true) && resource.instance_count() > 0;
         if disabled || (is_instance(resource.ty) && is_hidden(&self.tree, resource)) {
             return Err(Failure::not_allowed("disr: the container does not let its instances be deleted"));

@@ -1,6 +1,6 @@
 //! The instances of containers: their size, their order, and how many there may be (TS-0001 10.2.4).
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Transaction, create::Draft};
 use crate::{
@@ -83,21 +83,13 @@ impl Transaction<'_> {
 
     /// A container that lets its instances be retrieved again begins empty (TS-0001 table 9.6.6-2, disableRetrieval).
     pub(super) fn empty_when_enabled(&mut self, slot: Slot) -> Result<(), Failure> {
-        if self.tree.at(slot).attributes.flag("disr") != Some(false) {
+        if self.tree.at(slot).attributes.flag("disr") == Some(true) {
             return Ok(());
         }
         let instances: Vec<Slot> =
             self.tree.at(slot).family.iter().flat_map(|family| family.instances.iter().copied()).collect();
         for instance in instances {
             self.take_out(instance)?;
-        }
-        Ok(())
-    }
-
-    /// What a container cannot become.
-    pub(super) fn check_container_update(&self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
-        if self.tree.at(slot).ty == ty::TS {
-            return self.check_series_update(slot, content);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What management objects do with some of their attributes (TS-0004 annex D).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Transaction, create::Draft};
 use crate::{status::Failure, tree::Resource, types};
@@ -46,6 +46,22 @@ impl Transaction<'_> {
     pub(super) fn complete_mgmt(resource: &mut Resource) {
         let attributes = &mut resource.attributes;
         match &*resource.root {
+            "m2m:fwr" => {
+                let done = json!({ "acn": "update", "sus": 0 });
+                attributes.set("uds", done);
+                attributes.set("ud", Value::Bool(false));
+            }
+            "m2m:swr" => {
+                for name in ["in", "un", "act", "dea"] {
+                    attributes.set(name, Value::Bool(false));
+                }
+                attributes.set("ins", json!({ "acn": "", "sus": 0 }));
+                attributes.set("acts", json!({ "acn": "", "sus": 0 }));
+            }
+            "m2m:evl" => {
+                attributes.set("lga", Value::Bool(true));
+                attributes.set("lgo", Value::Bool(true));
+            }
             "m2m:rbo" => {
                 attributes.set("rbo", Value::Bool(false));
                 attributes.set("far", Value::Bool(false));
@@ -60,13 +76,6 @@ impl Transaction<'_> {
                 }
                 if attributes.get("scanr").is_none() {
                     attributes.set("scanr", Value::Array(Vec::new()));
-                }
-            }
-            "dcfg:datc" => {
-                for (given, other) in [("rpil", "rpsc"), ("meil", "mesc")] {
-                    if attributes.get(given).is_some() {
-                        attributes.remove(other);
-                    }
                 }
             }
             _ => {}

@@ -15,7 +15,7 @@ use crate::{
 /// m2m:requestStatus.
 const COMPLETED: u64 = 1;
 const FAILED: u64 = 2;
-const PENDING: u64 = 3;
+pub(super) const PENDING: u64 = 3;
 
 impl Cse {
     /// Takes a request to be carried out in the background.
@@ -109,6 +109,7 @@ fn request_resource(
     put("oet", request.operation_time.clone().map(Value::from));
     put("ot", request.originated.clone().map(Value::from));
     put("rp", request.result_persistence.clone().map(Value::from));
+    put("vsi", request.vendor.clone());
     put("ec", request.event_category.map(Value::from));
     put("rcn", request.result_content.map(|content| Value::from(content as u8)));
     let mut kind = Map::new();
@@ -127,11 +128,9 @@ fn request_resource(
         attributes.set("pc", content.clone());
     }
     attributes.set("rs", Value::from(PENDING));
-    attributes.set("ors", json!({}));
+    attributes.set("ors", json!({ "rsc": Status::Accepted.code(), "rqi": request.id }));
     let persistence = request.result_persistence.as_deref();
-    let stays = persistence.and_then(|text| {
-        Time::parse_from(text, now).or_else(|| crate::time::duration_millis(text).map(|wait| now.plus_millis(wait)))
-    });
+    let stays = persistence.and_then(|text| Time::parse_from(text, now));
     let ends = request.result_expires.as_deref().or(request.request_expires.as_deref());
     let ends = stays.or_else(|| ends.and_then(|text| Time::parse_from(text, now)));
     Resource {

@@ -14,8 +14,19 @@ use crate::{
 };
 
 impl Transaction<'_> {
-    /// The answer to a CREATE request.
-    pub(super) fn created(&self, request: &Request, slot: Slot) -> Outcome {
+    /// The answer to a CREATE request, made in the name of someone with rights over some attributes of the parent only
+    /// when `visible` says which.
+    pub(super) fn created(&self, request: &Request, slot: Slot, visible: Option<&[String]>) -> Outcome {
+        let mut outcome = self.created_in_full(request, slot);
+        if let (Some(visible), Some(content)) = (visible, outcome.content.as_mut().and_then(Value::as_object_mut)) {
+            for shown in content.values_mut().filter_map(Value::as_object_mut) {
+                shown.retain(|name, _| visible.iter().any(|visible| visible == name));
+            }
+        }
+        outcome
+    }
+
+    fn created_in_full(&self, request: &Request, slot: Slot) -> Outcome {
         let resource = self.tree.at(slot);
         let address = || self.tree.structured(slot);
         let content = match request.wants() {

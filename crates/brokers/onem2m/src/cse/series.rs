@@ -19,32 +19,23 @@ const DEFAULT_LIST: u64 = 10;
 impl Transaction<'_> {
     pub(super) fn check_series(content: &Map<String, Value>) -> Result<(), Failure> {
         let number = |name: &str| content.get(name).and_then(Value::as_u64);
-        check_detection(
-            content.get("mdd").and_then(Value::as_bool) == Some(true),
-            number("pei"),
-            number("mdt"),
-            number("peid"),
-        )
+        check_detection(number("pei"), number("mdt"), number("peid"))
     }
 
     pub(super) fn check_series_update(&self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
         let attributes = &self.tree.at(slot).attributes;
         let running = attributes.flag("mdd") == Some(true);
-        let stays = content.get("mdd").is_none_or(|value| value.as_bool() == Some(true));
         for name in ["mdt", "mdn", "pei", "peid"] {
-            if running && stays && content.contains_key(name) {
-                return Err(Failure::bad(format!("{name}: it cannot change while missing data is detected (mdd)")));
+            if (running || content.contains_key("mdd")) && content.contains_key(name) {
+                let debug = format!("{name}: it cannot change while missing data is detected, nor together with mdd");
+                return Err(Failure::bad(debug));
             }
         }
         let number = |name: &str| match content.get(name) {
             Some(value) => value.as_u64(),
             None => attributes.number(name),
         };
-        let detects = match content.get("mdd") {
-            Some(value) => value.as_bool() == Some(true),
-            None => running,
-        };
-        check_detection(detects, number("pei"), number("mdt"), number("peid"))
+        check_detection(number("pei"), number("mdt"), number("peid"))
     }
 
     pub(super) fn complete_series(resource: &mut Resource) {
@@ -54,11 +45,11 @@ impl Transaction<'_> {
         {
             attributes.set("peid", Value::from(interval / 2));
         }
-        if attributes.flag("mdd") == Some(true) {
+        if attributes.get("mdd").is_none() {
+            attributes.set("mdd", Value::Bool(false));
+        }
+        if attributes.get("mdc").is_none() {
             attributes.set("mdc", Value::from(0));
-            if attributes.get("mdn").is_none() {
-                attributes.set("mdn", Value::from(DEFAULT_LIST));
-            }
         }
     }
 
@@ -97,7 +88,11 @@ impl Transaction<'_> {
 
     /// A change of what is detected stops the clock; the next sample starts it.
     pub(super) fn restart_series(&mut self, slot: Slot, names: &[String]) {
-        if self.tree.at(slot).ty != ty::TS || !names.iter().any(|name| name == "mdd") {
+        if self.tree.at(slot).ty != ty::TS {
+            return;
+        }
+        Self::complete_series(self.tree.at_mut(slot));
+        if !names.iter().any(|name| name == "mdd") {
             return;
         }
         let ri = self.tree.at(slot).ri.to_string();
@@ -106,9 +101,6 @@ impl Transaction<'_> {
         if attributes.flag("mdd") == Some(true) {
             attributes.set("mdc", Value::from(0));
             attributes.remove("mdlt");
-            if attributes.get("mdn").is_none() {
-                attributes.set("mdn", Value::from(DEFAULT_LIST));
-            }
         }
     }
 
@@ -146,12 +138,7 @@ impl Cse {
     }
 }
 
-fn check_detection(
-    detects: bool,
-    interval: Option<u64>,
-    timeout: Option<u64>,
-    window: Option<u64>,
-) -> Result<(), Failure> {
+fn check_detection(interval: Option<u64>, timeout: Option<u64>, window: Option<u64>) -> Result<(), Failure> {
     if let (Some(interval), Some(window)) = (interval, window)
         && window > interval / 2
     {
@@ -161,9 +148,6 @@ fn check_detection(
         && timeout >= interval
     {
         return Err(Failure::bad("mdt: it must be less than the periodic interval (pei)"));
-    }
-    if detects && (interval.is_none() || timeout.is_none()) {
-        return Err(Failure::bad("mdd: missing data can be detected only with pei and mdt"));
     }
     Ok(())
 }

@@ -84,7 +84,9 @@ impl Transaction<'_> {
             Some(_) => {}
         }
         if attributes.get("nct").is_none() {
-            attributes.set("nct", Value::from(1));
+            let events = attributes.get("enc").and_then(|enc| enc.get("net")).and_then(Value::as_array);
+            let blocks = events.is_some_and(|events| events.iter().any(|event| event.as_u64() == Some(7)));
+            attributes.set("nct", Value::from(if blocks { 2 } else { 1 }));
         }
         if let Some(mut batch) = attributes.get("bn").cloned()
             && let Some(members) = batch.as_object_mut()
@@ -207,8 +209,8 @@ fn check_criteria(tree: &Tree, parent: Slot, content: &Map<String, Value>, relea
         if let Some(name) = members.into_iter().find(|name| !WITH.contains(&name.as_str())) {
             return Err(Failure::bad(format!("enc.{name}: it does not go with blocking updates (enc.net 7)")));
         }
-        if kind.is_some_and(|kind| kind != 1 && kind != 2) {
-            return Err(Failure::bad("nct: a blocking update is notified with its attributes (1 or 2)"));
+        if kind.is_some_and(|kind| kind != 2) {
+            return Err(Failure::bad("nct: a blocking update is notified with the modified attributes (2)"));
         }
     }
     // Mobius clients ask for the modified attributes of new children and get all of them: they are all new. Later
@@ -306,7 +308,10 @@ impl Cse {
             if itself || mobius || !self.inner.options.verify_subscriptions {
                 continue;
             }
-            if let Some(destination) = found.into_iter().next().filter(|way| way.uri.scheme_str() != Some("local")) {
+            let Some(destination) = found.into_iter().next() else {
+                return Err(unverified(format!("{target} cannot be reached")));
+            };
+            if destination.uri.scheme_str() != Some("local") {
                 questions.push((target.to_owned(), destination));
             }
         }

@@ -28,8 +28,12 @@ impl Transaction<'_> {
         let content = content.clone();
         self.before_update(slot, &content)?;
         let old_node = self.tree.at(slot).attributes.text("nl").map(str::to_owned);
+        let was_hidden = self.tree.at(slot).attributes.flag("disr") == Some(true);
         let mut names: Vec<String> = content.keys().cloned().collect();
         self.apply(slot, content)?;
+        if was_hidden {
+            self.empty_when_enabled(slot)?;
+        }
         self.after_update(slot, request, &mut names, old_node.as_deref())?;
         self.keep(slot)?;
         self.tell(&Event::updated(slot, request, &names))?;
@@ -83,8 +87,15 @@ impl Transaction<'_> {
         match self.tree.at(slot).ty {
             ty::SUB => self.check_subscription_update(slot, content, release),
             ty::GRP => self.check_group_update(slot, content),
-            ty::MGMT_OBJ => Self::check_mgmt_update(content),
-            ty::CNT | ty::TS => self.check_container_update(slot, content),
+            ty::MGMT_OBJ => {
+                // Against what it would become: an interval is refused while there is a schedule.
+                let mut changed = self.tree.at(slot).attributes.to_map();
+                changed.retain(|name, _| matches!(name.as_str(), "rpil" | "rpsc" | "meil" | "mesc" | "wcrds"));
+                changed.extend(content.iter().map(|(name, value)| (name.clone(), value.clone())));
+                Self::check_mgmt_update(&changed)
+            }
+            ty::FCNT => self.check_flex_update(slot, content),
+            ty::TS => self.check_series_update(slot, content),
             _ => Ok(()),
         }
     }
@@ -139,16 +150,13 @@ impl Transaction<'_> {
                 }
             }
             ty::CNT | ty::TS => {
-                if names.iter().any(|name| name == "disr") {
-                    self.empty_when_enabled(slot)?;
-                }
                 self.limit_instances(slot)?;
                 self.restart_series(slot, names);
             }
             ty::GRP => self.refresh_group(slot),
             ty::FCNT => {
                 Self::complete_flex(self.tree.at_mut(slot));
-                self.record_flex_instance(slot, request)?;
+                self.record_flex_update(slot, request, names)?;
                 names.push("cs".to_owned());
             }
             ty::MGMT_OBJ => Self::complete_mgmt(self.tree.at_mut(slot)),

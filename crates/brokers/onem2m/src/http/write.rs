@@ -75,16 +75,11 @@ pub(super) fn response(response: &Response, format: Format) -> HttpResponse {
     {
         put("content-location", ri);
     }
+    put("content-type", if format == Format::Json { "application/json" } else { "application/cbor" });
     let body = match (content, format) {
         (None, _) => Vec::new(),
-        (Some(content), Format::Json) => {
-            put("content-type", "application/json");
-            serde_json::to_vec(content).unwrap_or_default()
-        }
-        (Some(content), Format::Cbor) => {
-            put("content-type", "application/cbor");
-            crate::cbor::encode(content)
-        }
+        (Some(content), Format::Json) => serde_json::to_vec(content).unwrap_or_default(),
+        (Some(content), Format::Cbor) => crate::cbor::encode(content),
     };
     let mut answer = HttpResponse::new(Body::from(body));
     *answer.status_mut() = response.status.http();

@@ -88,6 +88,11 @@ pub(super) fn single(
     notification.insert("sur".to_owned(), Value::from(reference(tree, identity, subscription, structured)));
     if let Some(creator) = subscription.attributes.get("cr") {
         notification.insert("cr".to_owned(), creator.clone());
+    } else if subscription.attributes.flag("eeno") == Some(true)
+        && let Some(originator) = event.originator
+    {
+        // enableEventNotificationOriginator: who caused the event takes the creator's place.
+        notification.insert("cr".to_owned(), Value::from(originator));
     }
     Value::from(notification)
 }

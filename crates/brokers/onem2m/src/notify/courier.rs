@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::reach::entity_of;
+use super::{http::HttpCaller, reach::entity_of};
 use crate::status::Status;
 
 /// The largest answer to a notification that is read, in bytes.
@@ -61,7 +61,8 @@ struct Channel {
 /// Takes notifications to their targets, over whatever way leads there.
 #[derive(Debug)]
 pub(crate) struct Courier {
-    http: HttpClient,
+    http: HttpCaller,
+    https: HttpClient,
     transport: HttpTransport,
     queue: usize,
     mqtt: OnceLock<Box<dyn Publisher>>,
@@ -118,11 +119,20 @@ impl Parcel {
     }
 }
 
+/// Headers with their names as the standards spell them.
+fn spelled(headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    const NAMES: [&str; 7] =
+        ["X-M2M-Origin", "X-M2M-RI", "X-M2M-RVI", "X-M2M-OT", "X-M2M-EC", "Content-Type", "Accept"];
+    let value = |name: &'static str| Some((name, headers.get(name)?.to_str().ok()?.to_owned()));
+    NAMES.into_iter().filter_map(value).collect()
+}
+
 impl Courier {
-    pub(crate) fn new(http: HttpClient, queue: usize) -> Self {
+    pub(crate) fn new(https: HttpClient, queue: usize) -> Self {
         Self {
-            transport: HttpTransport::new(http.clone()),
-            http,
+            transport: HttpTransport::new(https.clone()),
+            http: HttpCaller::default(),
+            https,
             queue,
             mqtt: OnceLock::new(),
             listeners: Mutex::default(),
@@ -227,15 +237,22 @@ impl Courier {
 
     async fn call_http(&self, uri: &Uri, parcel: Parcel) -> Result<Answer, String> {
         let message = parcel.into_message(uri, None);
-        let mut request = Request::new(Full::new(message.body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = uri.clone();
-        *request.headers_mut() = message.headers;
-        let response = self.http.send(request).await.map_err(|error| error.to_string())?;
-        let http = response.status();
-        let code = response.headers().get("x-m2m-rsc").and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
-        let content = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+        let (http, code, body) = if uri.scheme_str() == Some("https") {
+            let mut request = Request::new(Full::new(message.body));
+            *request.method_mut() = http::Method::POST;
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = message.headers;
+            let response = self.https.send(request).await.map_err(|error| error.to_string())?;
+            let code = response.headers().get("x-m2m-rsc").and_then(|value| value.to_str().ok()?.parse().ok());
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+            (status, code, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default())
+        } else {
+            let answer = self.http.post(uri, &spelled(&message.headers), &message.body).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            (answer.status, answer.code, answer.body)
+        };
+        let content = serde_json::from_slice(&body).ok();
         let status = match code.and_then(Status::from_code) {
             Some(status) => status,
             None if http.is_success() => Status::Ok,
@@ -266,8 +283,17 @@ impl Courier {
     }
 
     async fn carry(&self, endpoint: &Endpoint, message: &Message) -> Result<(), DeliveryError> {
-        if matches!(endpoint.uri.scheme_str(), Some("http" | "https")) {
+        if endpoint.uri.scheme_str() == Some("https") {
             return self.transport.deliver(endpoint, message).await;
+        }
+        if endpoint.uri.scheme_str() == Some("http") {
+            let headers = spelled(&message.headers);
+            let sent = self.http.post(&endpoint.uri, &headers, &message.body);
+            let answer = tokio::time::timeout(endpoint.timeout, sent).await;
+            let answer = answer.map_err(|_| DeliveryError::Timeout(endpoint.timeout))?;
+            // No connection may mean that the receiver starts again: worth another attempt, as a 503 is.
+            let answer = answer.map_err(|_| DeliveryError::Refused(StatusCode::SERVICE_UNAVAILABLE))?;
+            return if answer.status.is_success() { Ok(()) } else { Err(DeliveryError::Refused(answer.status)) };
         }
         let entity = self.entity(&endpoint.uri);
         let parsed = || serde_json::from_slice(&message.body).map_err(|error| DeliveryError::Message(error.to_string()));

@@ -103,7 +103,7 @@ impl Resource {
     pub(crate) fn counts_instances(&self) -> bool {
         match self.ty {
             ty::CNT | ty::TS => true,
-            ty::FCNT => self.attributes.flag("fcied") == Some(true),
+            ty::FCNT => self.attributes.flag("fcied").is_some(),
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Attribute, Kind};
 
-const NAMES: Kind = Kind::List(&Kind::Text);
+const NAMES: Kind = Kind::List(&Kind::Token);
 
 /// Every resource has these.
 pub(super) static UNIVERSAL: [Attribute; 6] = [

@@ -12,9 +12,9 @@ static OWN: [Attribute; 10] = [
     Attribute::read_only("cs", Kind::UInt),
     Attribute::optional("or", Kind::Text),
     Attribute::optional("nl", Kind::Text),
-    Attribute::optional("mni", Kind::UInt),
-    Attribute::optional("mbs", Kind::UInt),
-    Attribute::optional("mia", Kind::UInt),
+    Attribute::optional("mni", Kind::Positive),
+    Attribute::optional("mbs", Kind::Positive),
+    Attribute::optional("mia", Kind::Positive),
     Attribute::read_only("cni", Kind::UInt),
     Attribute::read_only("cbs", Kind::UInt),
     Attribute::optional("fcied", Kind::Bool),
@@ -49,7 +49,7 @@ pub(super) static INSTANCE: TypeDef = TypeDef {
     ty: ty::FCI,
     root: "",
     prefix: "fci",
-    attributes: &[&UNIVERSAL, &LABELLED, &LOCATED, &INSTANCE_OWN],
+    attributes: &[&UNIVERSAL, &LABELLED, &LOCATED, &COUNTED, &INSTANCE_OWN],
     children: &[],
 };
 
@@ -72,7 +72,7 @@ const fn module(root: &'static str, definition: &'static str, attributes: &'stat
     Specialization { root, definition, attributes }
 }
 
-static SPECIALIZATIONS: [Specialization; 9] = [
+static SPECIALIZATIONS: [Specialization; 10] = [
     module("m2m:gis", "", &SERVICE),
     module("m2m:gio", "", &OPERATION),
     module("cod:tempe", "org.onem2m.common.moduleclass.temperature", &TEMPERATURE),
@@ -81,6 +81,7 @@ static SPECIALIZATIONS: [Specialization; 9] = [
     module("cod:color", "org.onem2m.common.moduleclass.colour", &COLOUR),
     module("cod:brigs", "org.onem2m.common.moduleclass.brightness", &BRIGHTNESS),
     module("cod:bat", "org.onem2m.common.moduleclass.battery", &BATTERY),
+    module("cod:aiQSr", "org.onem2m.common.moduleclass.airQualitySensor", &AIR_QUALITY),
     module("cod:devLt", "org.onem2m.common.device.deviceLight", &[]),
 ];
 
@@ -104,7 +105,7 @@ const DATA_GENERATION_TIME: Attribute = Attribute::optional("dgt", Kind::Time);
 
 static TEMPERATURE: [Attribute; 7] = [
     DATA_GENERATION_TIME,
-    Attribute::mandatory("curT0", Kind::Float),
+    Attribute::optional("curT0", Kind::Float),
     Attribute::optional("tarTe", Kind::Float),
     Attribute::optional("unit", Kind::Range(1, 3)),
     Attribute::optional("minVe", Kind::Float),
@@ -122,6 +123,18 @@ static COLOUR: [Attribute; 4] = [
     Attribute::mandatory("red", Kind::UInt),
     Attribute::mandatory("green", Kind::UInt),
     Attribute::mandatory("blue", Kind::UInt),
+];
+
+static AIR_QUALITY: [Attribute; 9] = [
+    DATA_GENERATION_TIME,
+    Attribute::optional("monry", Kind::Bool),
+    Attribute::optional("senPM1", Kind::Float),
+    Attribute::optional("senPM2", Kind::Float),
+    Attribute::optional("senPM10", Kind::Float),
+    Attribute::optional("sensorOdor", Kind::Float),
+    Attribute::optional("senHy", Kind::Float),
+    Attribute::optional("co2", Kind::Float),
+    Attribute::optional("voc", Kind::Float),
 ];
 
 static BRIGHTNESS: [Attribute; 2] = [DATA_GENERATION_TIME, Attribute::mandatory("brigs", Kind::Int)];

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Text,
     /// A string without spaces: m2m:ID, xs:NCName, xs:token with one word.
     Word,
+    /// xs:token: no line breaks or tabs, and no spaces at the ends or next to each other.
+    Token,
     /// A resource name: the unreserved characters of RFC 3986 (TS-0004 6.3.3, 7.3.2.1).
     Name,
     /// xs:nonNegativeInteger.
@@ -40,12 +42,10 @@ pub(crate) enum Kind {
     Range(i64, i64),
     /// m2m:accessControlOperations; Mobius clients write the number as a string.
     Operations,
-    /// m2m:contentInfo: `type/subtype[:encoding[:security]]` (TS-0004 6.3.3).
+    /// m2m:contentInfo: `type/subtype:encoding[:security]` (TS-0004 6.3.3).
     ContentInfo,
     /// m2m:scheduleEntries: one cron-like line of seven fields (TS-0004 6.3.3).
     ScheduleEntry,
-    /// Base 64.
-    Base64,
     /// m2m:geoCoordinates.
     Location,
     /// A JSON array of these, maybe empty.
@@ -111,6 +111,11 @@ impl Kind {
                 let text = text()?;
                 verdict(!text.is_empty() && !text.contains(char::is_whitespace), "it must be one word")
             }
+            Self::Token => {
+                let text = text()?;
+                let good = text.split(' ').all(|word| !word.is_empty()) && !text.contains(['\t', '\n', '\r']);
+                verdict(good || text.is_empty(), "it has spaces at its ends or next to each other, or line breaks")
+            }
             Self::Name => verdict(is_name(text()?), "a name has letters, digits and - . _ ~ only"),
             Self::UInt => verdict(value.is_u64(), "it must be an integer of at least 0"),
             Self::Positive => {
@@ -150,15 +155,11 @@ impl Kind {
                 let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
                 verdict(number.is_some_and(|number| number <= 63), "it must be a sum of operations, 0 to 63")
             }
-            Self::ContentInfo => verdict(is_content_info(text()?), "it must be type/subtype[:encoding[:security]]"),
+            Self::ContentInfo => verdict(is_content_info(text()?), "it must be type/subtype:encoding[:security]"),
             Self::ScheduleEntry => verdict(
                 crate::schedule::Schedule::parse(text()?).is_some(),
                 "it must be seven fields: second minute hour day month weekday year",
             ),
-            Self::Base64 => {
-                let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-                verdict(text()?.bytes().all(good), "it must be base 64")
-            }
             Self::Location => crate::location::Geometry::of(value).map(drop).map_err(Fault::new),
             Self::List(kind) => check_list(kind, value),
             Self::Some(kind) => {
@@ -209,5 +210,6 @@ fn is_content_info(text: &str) -> bool {
     let media_ok = media.split_once('/').is_some_and(|(kind, sub)| {
         !kind.is_empty() && !sub.is_empty() && !sub.contains('/') && !media.contains(char::is_whitespace)
     });
-    media_ok && small(parts.next(), 2) && small(parts.next(), 5) && parts.next().is_none()
+    let encoding = parts.next();
+    media_ok && encoding.is_some() && small(encoding, 2) && small(parts.next(), 5) && parts.next().is_none()
 }

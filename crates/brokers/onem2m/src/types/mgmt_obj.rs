@@ -75,7 +75,7 @@ static FIRMWARE: [Attribute; 5] = [
     Attribute::read_only("uds", ACTION_STATUS),
 ];
 
-static SOFTWARE: [Attribute; 8] = [
+static SOFTWARE: [Attribute; 9] = [
     Attribute::mandatory("vr", Kind::Text),
     Attribute::mandatory("swn", Kind::Text),
     Attribute::mandatory("url", Kind::Text),
@@ -84,6 +84,7 @@ static SOFTWARE: [Attribute; 8] = [
     Attribute::optional("act", Kind::Bool),
     Attribute::optional("dea", Kind::Bool),
     Attribute::read_only("ins", ACTION_STATUS),
+    Attribute::read_only("acts", ACTION_STATUS),
 ];
 
 static MEMORY: [Attribute; 2] =
@@ -155,13 +156,11 @@ static CERTIFICATE: [Attribute; 3] = [
     Attribute::mandatory("mcfc", Kind::Text),
 ];
 
-static CREDENTIALS: [Attribute; 6] = [
-    Attribute::mandatory("pur", Kind::Any),
-    Attribute::mandatory("tyr", Kind::Any),
-    Attribute::optional("unm", Kind::Text),
-    Attribute::optional("pwd", Kind::Text),
-    Attribute::optional("tkn", Kind::Text),
-    Attribute::optional("tokd", Kind::Any),
+static CREDENTIALS: [Attribute; 4] = [
+    Attribute::mandatory("pur", Kind::Text),
+    Attribute::optional("crid", Kind::Text),
+    Attribute::optional("crse", Kind::Text),
+    Attribute::optional("crtk", Kind::Text),
 ];
 
 const WIFI_CREDENTIALS: Kind = Kind::Struct(&[
@@ -208,29 +207,23 @@ static SIM: [Attribute; 10] = [
     Attribute::optional("hpl", Kind::Any),
 ];
 
-static MOBILE_NETWORK: [Attribute; 20] = [
-    Attribute::optional("conf", Kind::Bool),
-    Attribute::optional("pdpt", Kind::Any),
-    Attribute::optional("roam", Kind::Any),
-    Attribute::optional("ceid", Kind::Any),
-    Attribute::optional("cesc", Kind::Any),
-    Attribute::optional("cedl", Kind::Any),
-    Attribute::optional("plmn", Kind::Any),
-    Attribute::optional("apnm", Kind::Any),
-    Attribute::optional("rsrp", Kind::Any),
-    Attribute::optional("rsrq", Kind::Any),
-    Attribute::optional("rssi", Kind::Any),
-    Attribute::optional("sinr", Kind::Any),
-    Attribute::optional("cmod", Kind::Any),
-    Attribute::optional("imei", Kind::Any),
-    Attribute::optional("nety", Kind::Any),
-    Attribute::optional("netm", Kind::Any),
-    Attribute::optional("nwid", Kind::Any),
-    Attribute::optional("nwnm", Kind::Any),
-    Attribute::optional("regs", Kind::Any),
-    Attribute::optional("ipad", Kind::Any),
-];
+const ADDRESSES: Kind =
+    Kind::List(&Kind::Struct(&[Field::optional("ip4", Kind::Text), Field::optional("ip6", Kind::Text)]));
 
+static MOBILE_NETWORK: [Attribute; 12] = [
+    Attribute::mandatory("cnb", Kind::UInt),
+    Attribute::mandatory("rss", Kind::Int),
+    Attribute::optional("liqu", Kind::Int),
+    Attribute::optional("ipad", ADDRESSES),
+    Attribute::optional("ripa", ADDRESSES),
+    Attribute::optional("lnut", Kind::UInt),
+    Attribute::optional("apna", Kind::Text),
+    Attribute::optional("ceid", Kind::UInt),
+    Attribute::optional("smnc", Kind::UInt),
+    Attribute::optional("smcc", Kind::UInt),
+    Attribute::optional("lac", Kind::UInt),
+    Attribute::optional("coel", Kind::UInt),
+];
 /// The attributes of all specialisations.
 pub(super) fn specializations() -> impl Iterator<Item = &'static [Attribute]> {
     SPECIALIZATIONS.iter().map(|known| known.attributes)

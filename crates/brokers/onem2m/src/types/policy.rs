@@ -55,11 +55,6 @@ impl Attribute {
     pub(crate) const fn read_only(name: &'static str, kind: Kind) -> Self {
         Self::of(name, kind, Presence::NotPresent, Presence::NotPresent)
     }
-
-    /// May be updated but not given at creation.
-    pub(crate) const fn later(name: &'static str, kind: Kind) -> Self {
-        Self::of(name, kind, Presence::NotPresent, Presence::Optional)
-    }
 }
 
 /// A resource type.

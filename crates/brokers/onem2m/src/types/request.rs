@@ -2,7 +2,7 @@
 
 use super::{
     Attribute, Kind, TypeDef,
-    common::{COUNTED, EXPIRING, GOVERNED, LABELLED, UNIVERSAL},
+    common::{EXPIRING, GOVERNED, LABELLED, UNIVERSAL},
     ty,
 };
 
@@ -21,6 +21,6 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
     ty: ty::REQ,
     root: "m2m:req",
     prefix: "req",
-    attributes: &[&UNIVERSAL, &EXPIRING, &LABELLED, &GOVERNED, &COUNTED, &OWN],
+    attributes: &[&UNIVERSAL, &EXPIRING, &LABELLED, &GOVERNED, &OWN],
     children: &[ty::SUB],
 };

@@ -54,7 +54,7 @@ static OWN: [Attribute; 21] = [
     Attribute::optional("nse", Kind::Bool),
     Attribute::read_only("nsi", Kind::Any),
     Attribute::optional("ma", Kind::Any),
-    Attribute::optional("eae", Kind::Bool),
+    Attribute::optional("eeno", Kind::Bool),
     Attribute::optional("ttm", Kind::Any),
     Attribute::once("or", Kind::Text),
 ];
