@@ -162,7 +162,7 @@ impl Transaction<'_> {
             sequence: draft.sequence,
             created: self.now,
             modified: self.now,
-            expires: self.expiration(wanted),
+            expires: self.expiration(wanted).min(self.tree.at(parent).expires),
             state_tag: 0,
             size: 0,
             creator: draft.creator.as_str().into(),

@@ -6,6 +6,7 @@ use super::{Transaction, create::{Draft, base_36}, instances::content_size};
 use crate::{
     primitive::Request,
     status::Failure,
+    time::Time,
     tree::{Attributes, Resource, Slot},
     types::{self, ty},
 };
@@ -90,8 +91,13 @@ impl Transaction<'_> {
         let names = custom.iter().map(|attribute| attribute.name).chain(["lbl", "loc"]);
         let kept = names.filter_map(|name| Some((name.into(), container.attributes.get(name)?.clone())));
         let mut attributes: Attributes = kept.collect();
-        let extra = content_size(attributes.get("lbl")) + content_size(attributes.get("loc"));
         attributes.set("org", Value::from(request.originator()));
+        let age = container.attributes.number("mia").and_then(|age| i64::try_from(age).ok());
+        let oldest = age.map_or(Time::NEVER, |age| self.now.plus_millis(age.saturating_mul(1000)));
+        if age.is_some() {
+            attributes.set("aged", Value::Bool(true));
+        }
+        let expires = container.expires.min(oldest);
         let sequence = self.inner.next_sequence();
         let instance = Resource {
             ty: ty::FCI,
@@ -102,9 +108,9 @@ impl Transaction<'_> {
             sequence,
             created: self.now,
             modified: self.now,
-            expires: container.expires,
+            expires,
             state_tag: container.state_tag,
-            size: container.size + extra,
+            size: container.size,
             creator: container.creator.clone(),
             attributes,
             family: None,

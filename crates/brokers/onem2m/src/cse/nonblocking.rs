@@ -119,6 +119,7 @@ fn request_resource(
     }
     put("rt", Some(Value::from(kind)));
     let mut attributes = Attributes::default();
+    attributes.set("lbl", json!([request.originator()]));
     attributes.set("op", Value::from(request.operation as u8));
     attributes.set("tg", Value::from(request.to.as_str()));
     attributes.set("org", Value::from(request.originator()));

@@ -22,7 +22,7 @@ impl Transaction<'_> {
         }
         let exists = self.tree.at(parent).family.iter().flat_map(|family| &family.children);
         if exists.into_iter().any(|child| self.tree.at(*child).ty == ty::PCH) {
-            return Err(Failure::new(Status::Conflict, "the AE has a polling channel already"));
+            return Err(Failure::bad("the AE has a polling channel already"));
         }
         Ok(())
     }
@@ -31,10 +31,11 @@ impl Transaction<'_> {
 impl Cse {
     /// A request to `pcu`.
     pub(super) async fn poll(&self, request: &Request, channel: Slot) -> Result<Outcome, Failure> {
-        let owner = {
+        let (owner, aggregates) = {
             let tree = self.inner.tree.read();
             let parent = tree.get(channel).and_then(|channel| channel.parent).and_then(|parent| tree.get(parent));
-            parent.and_then(|ae| ae.ae_id()).map(str::to_owned)
+            let aggregates = tree.get(channel).and_then(|channel| channel.attributes.flag("rqag")) == Some(true);
+            (parent.and_then(|ae| ae.ae_id()).map(str::to_owned), aggregates)
         };
         let owner = owner.ok_or_else(|| Failure::not_found(&request.to))?;
         if owner != self.inner.identity.short_entity(request.originator()) {
@@ -47,7 +48,7 @@ impl Cse {
                 let until = request.request_expires.as_deref().and_then(|text| Time::parse_from(text, now));
                 let until = until.unwrap_or_else(|| now.plus_millis(self.inner.limits().request_expiration_ms));
                 let wait = millis((until.0 - now.0) / 1000);
-                match tokio::time::timeout(wait, self.inner.courier.next_polled(&owner)).await {
+                match tokio::time::timeout(wait, self.inner.courier.next_polled(&owner, aggregates)).await {
                     Ok(Some(primitive)) => Ok(Outcome::new(Status::Ok, Some(primitive))),
                     Ok(None) => Err(Failure::not_found(&request.to)),
                     Err(_) => Err(Failure::new(Status::RequestTimeout, "nothing came on the polling channel in time")),

@@ -19,6 +19,9 @@ const DEFAULT_LIST: u64 = 10;
 impl Transaction<'_> {
     pub(super) fn check_series(content: &Map<String, Value>) -> Result<(), Failure> {
         let number = |name: &str| content.get(name).and_then(Value::as_u64);
+        if content.get("mdd").and_then(Value::as_bool) == Some(true) && number("mdt").is_none() {
+            return Err(Failure::bad("mdd: missing data can be detected only with a time to wait for it (mdt)"));
+        }
         check_detection(number("pei"), number("mdt"), number("peid"))
     }
 
@@ -35,6 +38,9 @@ impl Transaction<'_> {
             Some(value) => value.as_u64(),
             None => attributes.number(name),
         };
+        if content.get("mdd").and_then(Value::as_bool) == Some(true) && number("mdt").is_none() {
+            return Err(Failure::bad("mdd: missing data can be detected only with a time to wait for it (mdt)"));
+        }
         check_detection(number("pei"), number("mdt"), number("peid"))
     }
 
@@ -75,10 +81,12 @@ impl Transaction<'_> {
         let Some(interval) = series.attributes.number("pei") else { return Ok(()) };
         let moment = self.tree.at(sample).attributes.text("dgt").and_then(Time::parse).unwrap_or(self.now);
         let ri = series.ri.to_string();
-        if self.inner.subscribers.series_came(&ri, moment) {
+        let window = series.attributes.number("peid").unwrap_or(interval / 2);
+        // A sample of a moment that is still to come says nothing about that moment.
+        let latest = self.now.plus_millis(i64::try_from(window).unwrap_or(i64::MAX));
+        if self.inner.subscribers.series_came(&ri, (moment <= latest).then_some(moment)) {
             return Ok(());
         }
-        let window = series.attributes.number("peid").unwrap_or(interval / 2);
         let timeout = series.attributes.number("mdt").unwrap_or(0);
         let generation = self.inner.subscribers.start_series(&ri, moment);
         let clock = Clock { ri, first: moment, interval, window, timeout, generation };

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Event, EventKind};
 use crate::{
     address::Identity,
+    time::Time,
     tree::{Resource, Tree},
 };
 
@@ -63,15 +64,14 @@ pub(super) fn single(
     event: &Event<'_>,
     subscription: &Resource,
     net: Option<u64>,
+    missing: &[Time],
     structured: bool,
 ) -> Value {
     let subject = tree.at(event.subject);
     let mut happened = Map::new();
     if let EventKind::Missed(_) = event.kind {
-        let missing = json!({
-            "mdlt": subject.attributes.get("mdlt").cloned().unwrap_or_else(|| json!([])),
-            "mdc": subject.attributes.number("mdc").unwrap_or(0),
-        });
+        let moments: Vec<String> = missing.iter().map(Time::to_string).collect();
+        let missing = json!({ "mdlt": moments, "mdc": missing.len() });
         happened.insert("rep".to_owned(), json!({ "m2m:tsn": missing }));
     } else {
         let kind = subscription.attributes.number("nct").unwrap_or(1);

@@ -167,11 +167,19 @@ impl Courier {
         }
     }
 
-    /// The next request on a polling channel.
-    pub(crate) async fn next_polled(&self, owner: &str) -> Option<Value> {
+    /// The next request on a polling channel, or all that there are when they are to come together.
+    pub(crate) async fn next_polled(&self, owner: &str, aggregate: bool) -> Option<Value> {
         let receiver = std::sync::Arc::clone(&self.channel(owner).1);
-        let next = receiver.lock().await.recv().await;
-        next.map(|primitive| json!({ "m2m:rqp": primitive }))
+        let mut receiver = receiver.lock().await;
+        let next = receiver.recv().await?;
+        if !aggregate {
+            return Some(json!({ "m2m:rqp": next }));
+        }
+        let mut all = vec![next];
+        while let Ok(next) = receiver.try_recv() {
+            all.push(next);
+        }
+        Some(json!({ "m2m:agrp": all }))
     }
 
     fn channel(&self, owner: &str) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {

@@ -14,7 +14,7 @@ use crate::{
     cse::{Cse, Inner, Transaction},
     primitive::Filter,
     status::Failure,
-    time::{duration_millis, millis},
+    time::{Time, duration_millis, millis},
     tree::{Resource, Slot, Tree},
 };
 
@@ -40,11 +40,27 @@ pub(crate) fn publish(transaction: &mut Transaction<'_>, event: &Event<'_>) -> R
     for (slot, net) in concerned {
         let structured = transaction.inner.options.structured_references;
         let tree = &transaction.tree;
+        let missing = match event.kind {
+            EventKind::Missed(moment) => match missing(transaction.inner, tree.at(slot), moment) {
+                Some(missing) => missing,
+                None => continue,
+            },
+            _ => Vec::new(),
+        };
         let notification =
-            single(tree, &transaction.inner.identity, event, tree.at(slot), net, structured);
+            single(tree, &transaction.inner.identity, event, tree.at(slot), net, &missing, structured);
         hand_over(transaction, slot, notification)?;
     }
     Ok(())
+}
+
+/// The missing samples to tell of, once there are as many as the subscription asks for.
+fn missing(inner: &Inner, subscription: &Resource, moment: Time) -> Option<Vec<Time>> {
+    let wanted = subscription.attributes.get("enc").and_then(|enc| enc.get("md"));
+    let needed = wanted.and_then(|wanted| wanted.get("num")).and_then(Value::as_u64).unwrap_or(1);
+    let within = wanted.and_then(|wanted| wanted.get("dur")).and_then(Value::as_str).and_then(duration_millis);
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    inner.subscribers.add_missing(&subscription.ri, moment, needed, within.unwrap_or(i64::MAX / 1000))
 }
 
 /// Whether a subscription wants an event: `Some(net)` with the number of the event, `Some(None)` when it is the
@@ -84,12 +100,6 @@ fn wants(tree: &Tree, subscription: &Resource, event: &Event<'_>, below: bool) -
         && !names.iter().any(|wanted| wanted.as_str().is_some_and(|wanted| event.names.iter().any(|name| name == wanted)))
     {
         return None;
-    }
-    if let EventKind::Missed(_) = event.kind {
-        let needed = member("md").and_then(|md| md.get("num")).and_then(Value::as_u64).unwrap_or(1);
-        if subject.attributes.number("mdc").unwrap_or(0) < needed {
-            return None;
-        }
     }
     fits_conditions(tree, subject, criteria?).then_some(Some(net))
 }
@@ -244,6 +254,7 @@ impl Inner {
 
     /// Closes the lanes of a subscription that is gone once they are empty.
     pub(crate) fn retire(&self, cse: &Cse, ri: &str, targets: usize) {
+        self.subscribers.forget(ri);
         let notifier = self.notifier.clone();
         let courier = Arc::clone(&cse.inner.courier);
         let lanes: Vec<String> = (0..targets).map(|index| format!("{ri}#{index}")).chain([format!("{ri}#gone")]).collect();

@@ -19,6 +19,8 @@ const SAMPLES: usize = 64;
 pub(crate) struct Subscribers {
     batches: Mutex<HashMap<Box<str>, Vec<Value>>>,
     series: Mutex<HashMap<String, Series>>,
+    /// The missing samples that a subscription has not been told of, with when they were missed.
+    missing: Mutex<HashMap<Box<str>, VecDeque<(Time, Time)>>>,
     /// What was counted when a subscription began to count, by lane.
     counted_before: Mutex<HashMap<String, Statistics>>,
     limits: Arc<Notify>,
@@ -66,6 +68,28 @@ impl Subscribers {
         }
     }
 
+    /// Adds a missing sample for a subscription that wants to hear of `needed` within `millis`. Gives them when there
+    /// are as many, and begins again.
+    pub(super) fn add_missing(&self, ri: &str, moment: Time, needed: usize, millis: i64) -> Option<Vec<Time>> {
+        let now = Time::now();
+        let mut all = self.missing.lock();
+        let missing = all.entry(ri.into()).or_default();
+        missing.push_back((now, moment));
+        while missing.front().is_some_and(|(missed, _)| missed.plus_millis(millis) < now) {
+            missing.pop_front();
+        }
+        if missing.len() < needed {
+            return None;
+        }
+        Some(std::mem::take(missing).into_iter().map(|(_, moment)| moment).collect())
+    }
+
+    /// Forgets what was remembered of a subscription.
+    pub(super) fn forget(&self, ri: &str) {
+        self.batches.lock().remove(ri);
+        self.missing.lock().remove(ri);
+    }
+
     /// Starts the clock of a series; the number tells this run of it from others.
     pub(crate) fn start_series(&self, ri: &str, first: Time) -> u64 {
         let mut all = self.series.lock();
@@ -76,10 +100,10 @@ impl Subscribers {
     }
 
     /// A sample came. Says whether the clock of its series runs.
-    pub(crate) fn series_came(&self, ri: &str, moment: Time) -> bool {
+    pub(crate) fn series_came(&self, ri: &str, moment: Option<Time>) -> bool {
         let mut all = self.series.lock();
         let Some(series) = all.get_mut(ri) else { return false };
-        series.came.push_back(moment);
+        series.came.extend(moment);
         if series.came.len() > SAMPLES {
             series.came.pop_front();
         }
@@ -94,6 +118,6 @@ impl Subscribers {
     pub(crate) fn series_has(&self, ri: &str, generation: u64, early: Time, late: Time) -> Option<bool> {
         let all = self.series.lock();
         let series = all.get(ri).filter(|series| series.generation == generation)?;
-        Some(series.came.iter().any(|moment| early <= *moment && *moment <= late))
+        Some(series.came.iter().any(|moment| early < *moment && *moment < late))
     }
 }

@@ -114,7 +114,7 @@ impl Kind {
             Self::Token => {
                 let text = text()?;
                 let good = text.split(' ').all(|word| !word.is_empty()) && !text.contains(['\t', '\n', '\r']);
-                verdict(good || text.is_empty(), "it has spaces at its ends or next to each other, or line breaks")
+                verdict(good, "it is empty, or has spaces at its ends or next to each other, or line breaks")
             }
             Self::Name => verdict(is_name(text()?), "a name has letters, digits and - . _ ~ only"),
             Self::UInt => verdict(value.is_u64(), "it must be an integer of at least 0"),

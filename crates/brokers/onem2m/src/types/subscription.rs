@@ -29,6 +29,8 @@ const CRITERIA: &[Field] = &[
     Field::optional("chty", Kind::List(&Kind::UInt)),
     Field::optional("md", Kind::Struct(MISSING_DATA)),
     Field::optional("fo", Kind::Enum(&[1, 2, 3])),
+    // Its place is beside `enc`, but clients put it here with missing data; it then means nothing.
+    Field::optional("nct", Kind::Range(1, 5)),
 ];
 
 const BATCH: &[Field] = &[Field::optional("num", Kind::UInt), Field::optional("dur", Kind::Any)];
