@@ -4,6 +4,7 @@
 mod admin;
 mod attributes;
 mod entities;
+mod lenient;
 mod operations;
 mod params;
 mod registrations;

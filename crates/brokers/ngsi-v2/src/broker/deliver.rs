@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use morgana_engine::{ClientError, DeliveryError, HttpClient};
 
 use super::Inner;
@@ -73,6 +74,10 @@ async fn deliver(client: &HttpClient, delivery: Delivery, timeout: Duration) -> 
             *request.method_mut() = method;
             *request.uri_mut() = uri;
             *request.headers_mut() = headers;
+            if request.body().size_hint().exact() == Some(0) {
+                // A body without content is one, and says so.
+                request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
             send(client, request, timeout).await.map(|(code, _)| code)
         }
         Route::Mqtt { url, .. } => Err(DeliveryError::NoTransport(url.parse().unwrap_or_default())),

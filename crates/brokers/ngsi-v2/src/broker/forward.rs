@@ -26,11 +26,11 @@ impl Broker {
         attrs: &Names,
         found: &mut Vec<Arc<Entity>>,
     ) {
-        for (selector, registration) in self.providers(scope, selectors) {
+        for (number, (selector, registration)) in (1..).zip(self.providers(scope, selectors)) {
             let Some(names) = registration.wanted(attrs) else { continue };
             let body = query_body(&selector, &names);
             let url = format!("{}/op/query?limit=20&offset=0&options=count", registration.url);
-            let Some(answer) = self.post(scope, &url, body).await else { continue };
+            let Some((_, answer)) = self.post(scope, &url, body, number).await else { continue };
             let entities = answer.as_array().unwrap_or_default();
             for entity in entities.iter().filter_map(|entity| parse_entity(entity, IdRule::Body, false).ok())
             {
@@ -90,16 +90,17 @@ impl Broker {
             }
         }
         let mut all = !handed.is_empty();
-        for (registration, attributes) in handed {
+        for (number, (registration, attributes)) in (1..).zip(handed) {
             let body = update_body(id, kind, attributes);
             let url = format!("{}/op/update", registration.url);
-            all &= self.post(scope, &url, body).await.is_some();
+            // An answer with content is not one to an update.
+            all &= self.post(scope, &url, body, number).await.is_some_and(|(code, _)| code == 204);
         }
         all
     }
 
     /// Posts JSON to a provider; `None` when it does not answer with a success.
-    async fn post(&self, scope: &Scope, url: &str, body: Vec<u8>) -> Option<Json> {
+    async fn post(&self, scope: &Scope, url: &str, body: Vec<u8>, number: u32) -> Option<(u16, Json)> {
         let text = |text: &str| HeaderValue::from_str(text).ok();
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
@@ -108,7 +109,7 @@ impl Broker {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("orion/4.7.0 (morgana)"));
-        headers.insert("fiware-correlator", text(&scope.correlator)?);
+        headers.insert("fiware-correlator", text(&format!("{}; cbfwd={number}", scope.correlator))?);
         let path = scope.paths.as_slice().first().map_or("/", |path| path.as_str());
         headers.insert("fiware-servicepath", text(path)?);
         if !scope.service.is_empty() {
@@ -120,7 +121,7 @@ impl Broker {
         let timeout = Duration::from_millis(self.inner.options.http_timeout_ms);
         match send(&self.inner.client, request, timeout).await {
             Ok((code, answer)) if (200..300).contains(&code) => {
-                Some(Json::parse(&answer).unwrap_or(Json::Null))
+                Some((code, Json::parse(&answer).unwrap_or(Json::Null)))
             }
             Ok((code, _)) => {
                 tracing::debug!(url, code, "a context provider refused");

@@ -56,7 +56,8 @@ impl Broker {
         let tenant = self.inner.tenants.find(scope).ok_or_else(not_found)?;
         let registrations = tenant.registrations.read();
         let mut out = Vec::with_capacity(256);
-        registrations.get(id).ok_or_else(not_found)?.write(Time::now(), &mut out);
+        let found = registrations.get(id).filter(|registration| is_listed(scope, &registration.path));
+        found.ok_or_else(not_found)?.write(Time::now(), &mut out);
         Ok(out)
     }
 

@@ -73,7 +73,7 @@ impl Broker {
     fn subscription(&self, scope: &Scope, id: &str) -> Result<Arc<Subscription>, Error> {
         let tenant = self.inner.tenants.find(scope).ok_or_else(not_found)?;
         let found = tenant.subscriptions.read().get(id).cloned();
-        found.ok_or_else(not_found)
+        found.filter(|subscription| is_listed(scope, &subscription.path)).ok_or_else(not_found)
     }
 
     /// One subscription as JSON.

@@ -20,7 +20,7 @@ pub struct Created {
 }
 
 /// The longest id, type and service path together, in bytes: Orion's database has such a limit, and its users meet it.
-const KEY_MAX: usize = 1024;
+const KEY_MAX: usize = 1000;
 
 impl Broker {
     /// Creates an entity (`POST /v2/entities`); with `upsert`, one that is there is written instead.

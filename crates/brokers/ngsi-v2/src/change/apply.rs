@@ -102,21 +102,21 @@ pub(crate) fn apply(
                 applied.effects.push(Effect::of(&input.name, EffectKind::Deleted));
             }
             (Action::Replace, known) => {
-                if let Some(mut new) = fresh(input, known.map(|known| &known.value), now)? {
+                if let Some(mut new) = fresh(input, now)? {
                     new.created = known.map_or(now, |known| known.created);
-                    applied.effects.push(effect(known, &new, options));
+                    applied.effects.push(effect(known, &new, input, options));
                     applied.entity.attributes.push(new);
                 }
             }
             (_, None) => {
-                if let Some(new) = fresh(input, None, now)? {
+                if let Some(new) = fresh(input, now)? {
                     applied.entity.attributes.push(new);
                     applied.effects.push(Effect::of(&input.name, EffectKind::Appended));
                 }
             }
             (_, Some(known)) => {
                 let new = merged(known, input, options, now)?;
-                applied.effects.push(effect(Some(known), &new, options));
+                applied.effects.push(effect(Some(known), &new, input, options));
                 if let Some(place) = applied.entity.attribute_mut(&input.name) {
                     *place = new;
                 }
@@ -153,19 +153,26 @@ pub(crate) fn set_value(
     apply(old, Action::Update, &[input], options, now)
 }
 
-fn effect(known: Option<&Attribute>, new: &Attribute, options: UpdateOptions) -> Effect {
+fn effect(
+    known: Option<&Attribute>,
+    new: &Attribute,
+    input: &AttributeInput,
+    options: UpdateOptions,
+) -> Effect {
     let Some(known) = known else { return Effect::of(&new.name, EffectKind::Appended) };
+    // What an operator does is not looked at: it counts as a change, in Orion and so for its users.
+    let forced = options.forced || is_operation(&input.value);
     Effect {
         name: new.name.clone(),
         kind: EffectKind::Updated,
-        changed: options.forced || !known.is_same(new),
-        value_changed: options.forced || !known.is_same_without_metadata(new),
+        changed: forced || !known.is_same(new),
+        value_changed: forced || !known.is_same_without_metadata(new),
     }
 }
 
-fn fresh(input: &AttributeInput, old: Option<&Json>, now: Time) -> Result<Option<Attribute>, Error> {
+fn fresh(input: &AttributeInput, now: Time) -> Result<Option<Attribute>, Error> {
     let value = if is_operation(&input.value) {
-        match operate(&input.kind, old, &input.value)? {
+        match operate(&input.kind, None, &input.value)? {
             Some(value) => value,
             None => return Ok(None),
         }
@@ -219,7 +226,7 @@ fn check_places(old: &Entity, new: &Entity) -> Result<(), Error> {
              if you want to add additional informative locations.",
         ));
     }
-    let known = old.attribute(&location.name);
+    let known = old.attribute(&location.name).filter(|known| known.is_location());
     if known.is_some_and(|known| known.is_same(location)) {
         return Ok(());
     }

@@ -48,7 +48,12 @@ pub(super) async fn delete(call: &Call<'_>, id: &str, name: &str) -> Handled {
 
 /// `GET /v2/entities/{id}/attrs/{name}/value`: objects and arrays as JSON, the rest as text.
 pub(super) fn show_value(call: &Call<'_>, id: &str, name: &str) -> Handled {
-    let value = find(call, id, name, |attribute| attribute.value.clone())?;
+    let value = match find(call, id, name, |attribute| attribute.value.clone()) {
+        Ok(value) => value,
+        // Who asks for text only gets the error as text too.
+        Err(error) if call.accept.json().is_err() => return Err(Reply::from(error).as_text()),
+        Err(error) => return Err(error.into()),
+    };
     let body = value.to_text().into_bytes();
     match value {
         Json::Array(_) | Json::Object(_) if call.accept.prefers_json()? => Ok(Reply::json(body)),

@@ -8,6 +8,7 @@ use super::{Handled, Reply, request::Call};
 use crate::{
     Action, Entity, EntitySelector, Error, ErrorKind,
     input::{IdRule, parse_entity},
+    model::UpdateWords,
     render::{Format, Names, Projection, write_attributes, write_entity},
 };
 
@@ -88,6 +89,9 @@ pub(super) async fn delete(call: &Call<'_>, id: &str) -> Handled {
 
 /// `POST`, `PATCH` and `PUT` of `/v2/entities/{id}/attrs`
 pub(super) async fn update(call: &Call<'_>, id: &str) -> Handled {
+    if call.method == Method::PATCH {
+        call.scope.paths.for_update(&UpdateWords::PATCH)?;
+    }
     let rule = IdRule::Url { id, kind: call.kind() };
     let input = parse_entity(&call.document()?, rule, call.params.has("keyValues"))?;
     let action = match call.method {

@@ -52,7 +52,8 @@ impl Params {
             params.push((name, value));
         }
         let params = Self(params);
-        if params.options().any(|option| !OPTIONS.contains(&option)) {
+        let formats = params.options().filter(|option| matches!(*option, "keyValues" | "values" | "unique"));
+        if formats.count() > 1 || params.options().any(|option| !OPTIONS.contains(&option)) {
             return Err(Error::bad("Invalid value for URI param /options/"));
         }
         Ok(params)
@@ -88,9 +89,17 @@ impl Params {
         self.get(name).map(|names| Names::new(names.split(',').filter(|name| !name.is_empty())))
     }
 
-    /// The attributes to show.
+    /// The attributes to show. The dates of an entity can also be asked for as options, which is an old way.
     pub(super) fn attrs(&self) -> Option<Names> {
-        self.names("attrs")
+        let asked = self.names("attrs");
+        let dates: Vec<&str> = self.options().filter(|option| option.starts_with("date")).collect();
+        if dates.is_empty() {
+            return asked;
+        }
+        match asked {
+            Some(names) => Some(Names::new(names.iter().chain(dates))),
+            None => Some(Names::new(std::iter::once("*").chain(dates))),
+        }
     }
 
     /// The metadata to show.

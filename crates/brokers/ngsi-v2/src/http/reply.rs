@@ -53,6 +53,12 @@ impl Reply {
         reply
     }
 
+    /// The same, said to be text.
+    pub(super) fn as_text(mut self) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        self
+    }
+
     /// 201 with the place of what was created.
     pub(super) fn created(location: &str) -> Self {
         Self::empty(StatusCode::CREATED).at(location)

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, header, request::Parts};
 use http_body_util::BodyExt;
@@ -104,7 +106,7 @@ impl<'a> Call<'a> {
     /// When it is something else, or says so.
     pub(super) fn json(&self) -> Result<Json, Error> {
         match &self.content_type {
-            ContentType::Json => Json::parse(&self.body).map_err(|_| Error::parse()),
+            ContentType::Json => parse_json(&self.body),
             other => Err(other.unsupported()),
         }
     }
@@ -134,6 +136,17 @@ impl<'a> Call<'a> {
     }
 }
 
+fn parse_json(body: &[u8]) -> Result<Json, Error> {
+    Json::parse(body).map_err(|error| {
+        // The one syntax error that has words of its own.
+        if error.to_string().contains("recursion limit") {
+            let words = "attribute or metadata value has overpassed maximum nesting limit: 50";
+            return Error::new(ErrorKind::ParseError, words);
+        }
+        Error::parse()
+    })
+}
+
 /// A value in a body of `text/plain`: a string in double quotes, a number, or a word.
 fn text_value(body: &[u8]) -> Result<Json, Error> {
     let text = std::str::from_utf8(body).map_err(|_| Error::parse())?.trim();
@@ -142,11 +155,11 @@ fn text_value(body: &[u8]) -> Result<Json, Error> {
             rest.strip_suffix('"').ok_or_else(|| Error::bad("Missing citation-mark at end of string"))?;
         return Ok(inner.into());
     }
-    match text {
+    match &*text.to_ascii_lowercase() {
         "true" => Ok(Json::Bool(true)),
         "false" => Ok(Json::Bool(false)),
         "null" => Ok(Json::Null),
-        text => match text.parse::<f64>() {
+        _ => match text.parse::<f64>() {
             Ok(number)
                 if number.is_finite()
                     && !text.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')) =>
@@ -160,7 +173,8 @@ fn text_value(body: &[u8]) -> Result<Json, Error> {
 
 impl ContentType {
     fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Missing };
+        // Of several the last counts, as in Orion.
+        let Some(value) = headers.get_all(header::CONTENT_TYPE).iter().last() else { return Self::Missing };
         let text = value.to_str().unwrap_or_default();
         let bare = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match &*bare {
@@ -302,6 +316,13 @@ fn check_access(access: &Access, headers: &HeaderMap) -> Result<(), Error> {
     ))
 }
 
+/// How long a client may pause while a body that is too large is thrown away.
+const DRAIN_IDLE: Duration = Duration::from_millis(200);
+
+fn too_large(size: usize, max: usize) -> Error {
+    Error::new(ErrorKind::RequestEntityTooLarge, format!("payload size: {size}, max size supported: {max}"))
+}
+
 /// Reads a body of at most `max` bytes. A larger one is thrown away as it comes, up to four times as much, so that the
 /// client is still there to read why.
 async fn read_body<B>(body: B, headers: &HeaderMap, max: usize) -> Result<Bytes, Error>
@@ -313,6 +334,13 @@ where
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if body.is_end_stream() {
         return Ok(Bytes::new());
+    }
+    if length.is_some_and(|length| length > max) {
+        // A client that says so much may not send it: it is waited for a little, so that one that does is there to
+        // read the answer.
+        let mut body = std::pin::pin!(body);
+        while let Ok(Some(Ok(_))) = tokio::time::timeout(DRAIN_IDLE, body.frame()).await {}
+        return Err(too_large(length.unwrap_or_default(), max));
     }
     let mut body = std::pin::pin!(body);
     let mut first = Bytes::new();
@@ -340,11 +368,7 @@ where
         }
     }
     if size > max {
-        let size = length.unwrap_or(size);
-        return Err(Error::new(
-            ErrorKind::RequestEntityTooLarge,
-            format!("payload size: {size}, max size supported: {max}"),
-        ));
+        return Err(too_large(size, max));
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }

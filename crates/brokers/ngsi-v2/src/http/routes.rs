@@ -4,7 +4,10 @@ use super::{
     Handled, Reply, admin, attributes, entities, operations, registrations, request::Call, subscriptions,
     types,
 };
-use crate::{Error, ErrorKind, model::is_identifier_char};
+use crate::{
+    Error, ErrorKind,
+    model::{has_forbidden, is_identifier_char},
+};
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +82,10 @@ pub(super) async fn dispatch(call: Call<'_>) -> Reply {
 
 async fn route(call: &Call<'_>) -> Handled {
     let path: Vec<&str> = call.path.iter().map(|part| &**part).collect();
-    let Some(resource) = Resource::of(&path) else { return Err(unknown().into()) };
+    let Some(resource) = Resource::of(&path) else {
+        let is_strange = path.iter().any(|part| has_forbidden(part));
+        return Err(if is_strange { Error::bad("invalid character in URI") } else { unknown() }.into());
+    };
     let is_get = call.method == Method::GET;
     if is_get && resource != Resource::AttributeValue {
         call.accept.json()?;

@@ -1,15 +1,12 @@
 use std::{convert::Infallible, io, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::{rt::TokioTimer, server::graceful::GracefulShutdown};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpOptions, Service};
+use super::{HttpOptions, Service, lenient::LenientStream};
 use crate::Broker;
 
 /// Why a server ended on its own.
@@ -63,7 +60,7 @@ pub async fn serve(
             let service = service.clone();
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
-        let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), answer));
+        let connection = connections.watch(builder.serve_connection(LenientStream::wrap(stream), answer));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

@@ -1,5 +1,5 @@
 use crate::{
-    Error,
+    Error, ErrorKind,
     change::is_operation,
     model::{
         Field, Json, Metadatum, Time, check_identifier, default_type, has_forbidden, has_forbidden_json,
@@ -100,7 +100,8 @@ fn checked_value(kind: &str, value: Json, metadata: &[Metadatum]) -> Result<Json
 }
 
 fn too_deep() -> Error {
-    Error::bad(format!("attribute or metadata value has overpassed maximum nesting limit: {DEPTH_MAX}"))
+    let words = format!("attribute or metadata value has overpassed maximum nesting limit: {DEPTH_MAX}");
+    Error::new(ErrorKind::ParseError, words)
 }
 
 /// A date in the form in which all dates are kept; `null` is no date and allowed.
@@ -151,23 +152,18 @@ fn parse_metadata(body: &Json) -> Result<Box<[Metadatum]>, Error> {
 fn parse_metadatum(name: &str, body: &Json) -> Result<Metadatum, Error> {
     check_identifier(Field::MetadataName, name)?;
     let (mut kind, mut value) = (None, Json::Null);
-    match body.as_object() {
-        // A value alone stands for itself.
-        None => value = body.clone(),
-        Some(members) => {
-            for (member, content) in members {
-                match &**member {
-                    "value" => value = content.clone(),
-                    "type" => {
-                        let text = content
-                            .as_str()
-                            .ok_or_else(|| Error::bad("invalid JSON type for attribute metadata type"))?;
-                        check_identifier(Field::MetadataType, text)?;
-                        kind = Some(Box::from(text));
-                    }
-                    _ => return Err(Error::bad("invalid JSON field for attribute metadata")),
-                }
+    let members = body.as_object().ok_or_else(|| Error::bad("metadata must be a JSON object"))?;
+    for (member, content) in members {
+        match &**member {
+            "value" => value = content.clone(),
+            "type" => {
+                let text = content
+                    .as_str()
+                    .ok_or_else(|| Error::bad("invalid JSON type for attribute metadata type"))?;
+                check_identifier(Field::MetadataType, text)?;
+                kind = Some(Box::from(text));
             }
+            _ => return Err(Error::bad("invalid JSON field for attribute metadata")),
         }
     }
     if value.depth() > DEPTH_MAX {

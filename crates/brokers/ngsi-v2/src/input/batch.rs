@@ -1,5 +1,5 @@
 use super::{EntityInput, IdRule, parse_entity};
-use crate::{Error, model::Json};
+use crate::{Error, ErrorKind, model::Json};
 
 /// What an update does with an entity's attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,5 +99,17 @@ fn parse_entities(body: &Json, key_values: bool, field: &str) -> Result<Vec<Enti
     if items.is_empty() {
         return Err(Error::bad(format!("empty {field} vector")));
     }
-    items.iter().map(|item| parse_entity(item, IdRule::Body, key_values)).collect()
+    items
+        .iter()
+        .map(|item| {
+            let has = |name: &str| item.get(name).is_some();
+            if has("idPattern") || has("typePattern") {
+                return Err(Error::new(ErrorKind::NotImplemented, "NotImplemented"));
+            }
+            if item.get("id").is_none_or(|id| id.as_str() == Some("")) {
+                return Err(Error::bad("id and idPattern cannot be both empty at the same time"));
+            }
+            parse_entity(item, IdRule::Body, key_values)
+        })
+        .collect()
 }

@@ -38,12 +38,13 @@ pub(crate) fn parse_query_body(body: &Json) -> Result<QueryBody, Error> {
             "entities" => query.selectors = parse_selectors(content)?,
             "expression" => query.expression = parse_expression(content)?,
             "attrs" => query.attrs = Some(parse_names("attrs", content)?),
+            // An old name.
             "attributes" => {
-                parse_names("attributes", content)?;
+                let names = parse_names("attributes", content)?;
+                query.attrs.get_or_insert(names);
             }
             "metadata" => query.metadata = Some(parse_names("metadata", content)?),
-            "scopes" => {}
-            other => return Err(Error::bad(format!("Unrecognized field in JSON payload: /{other}/"))),
+            _ => continue,
         }
         relevant = true;
     }
@@ -53,7 +54,7 @@ pub(crate) fn parse_query_body(body: &Json) -> Result<QueryBody, Error> {
     Ok(query)
 }
 
-fn parse_names(field: &str, body: &Json) -> Result<Names, Error> {
+pub(crate) fn parse_names(field: &str, body: &Json) -> Result<Names, Error> {
     let items =
         body.as_array().ok_or_else(|| Error::bad(format!("the field /{field}/ must be a JSON array")))?;
     let name = |item: &Json| -> Result<Box<str>, Error> {

@@ -62,7 +62,10 @@ impl Filter {
 
     fn parse(text: &str, path: impl Fn(&str) -> Result<Path, Error>) -> Result<Self, Error> {
         let trimmed = text.trim();
-        let mut items = split_unquoted(trimmed, ";")?;
+        if trimmed == ";" {
+            return Err(Error::bad("empty q"));
+        }
+        let mut items = split_unquoted(trimmed, ";");
         // One semicolon at the end is no further statement.
         if items.len() > 1 && items.last().is_some_and(|item| item.trim().is_empty()) {
             items.pop();
@@ -85,6 +88,12 @@ impl Filter {
     /// Whether `entity` meets all statements.
     pub fn matches(&self, entity: &Entity) -> bool {
         self.statements.iter().all(|statement| statement.matches(entity))
+    }
+}
+
+impl Test {
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
     }
 }
 
@@ -116,6 +125,7 @@ impl Statement {
             "<=" => Test::LessOrEqual(one()?),
             ">" => Test::Greater(one()?),
             "<" => Test::Less(one()?),
+            _ if right.contains('\'') => return Err(Error::bad("forbidden characters in String Filter")),
             _ => Test::Matches(Pattern::parse(right).map_err(|_| Error::bad("invalid regex in q-item"))?),
         };
         Ok(Self { path, test })
@@ -123,7 +133,7 @@ impl Statement {
 
     fn matches(&self, entity: &Entity) -> bool {
         let target = self.path.find(entity);
-        let Some(target) = target else { return matches!(self.test, Test::Missing) };
+        let Some(target) = target else { return self.test.is_missing() && self.path.may_be_missing(entity) };
         match &self.test {
             Test::Exists => true,
             Test::Missing => false,
@@ -275,6 +285,8 @@ mod tests {
             ("a==1..", "empty item in range"),
             ("a==1..b", "invalid range: types mixed"),
             ("a=='b", "non-terminated forced string"),
+            ("a=='b'c'", "quote in forced string"),
+            (";", "empty q"),
         ] {
             assert_eq!(Filter::parse_q(q).unwrap_err().description(), words, "{q}");
         }

@@ -64,7 +64,10 @@ impl GeoText<'_> {
             (_, Some(_), None) => return Err(words.error("URI param /geometry/ used without /coords/")),
             (_, None, Some(_)) => return Err(words.error("URI param /coords/ used without /geometry/")),
             (Some(_), None, None) => return Err(words.error("URI param /georel/ used without /geometry/")),
-            (None, Some(_), Some(_)) => return Err(words.error("URI param /geometry/ used without /georel/")),
+            (None, Some(geometry), Some(coords)) => {
+                parse_reference(geometry, coords, words)?;
+                return Err(words.error("URI param /geometry/ used without /georel/"));
+            }
         };
         let relation = parse_relation(georel, words)?;
         let reference = parse_reference(geometry, coords, words)?;

@@ -61,6 +61,12 @@ impl Path {
         Ok(Self { attribute, metadatum, rest: tokens.into() })
     }
 
+    /// Whether a property that this entity does not have counts as missing: a metadata element is only missed in an
+    /// attribute that is there.
+    pub(super) fn may_be_missing(&self, entity: &Entity) -> bool {
+        self.metadatum.is_none() || entity.attribute(&self.attribute).is_some()
+    }
+
     /// The property of this entity, if it has it.
     pub(super) fn find<'a>(&self, entity: &'a Entity) -> Option<Target<'a>> {
         match &self.metadatum {
@@ -119,5 +125,5 @@ fn tokens(text: &str) -> Result<Vec<Box<str>>, Error> {
             bare => Ok(bare.into()),
         }
     };
-    split_unquoted(text, ".")?.into_iter().map(token).collect()
+    split_unquoted(text, ".").into_iter().map(token).collect()
 }

@@ -37,14 +37,14 @@ pub(super) fn parse_operand(text: &str, is_equality: bool) -> Result<Operand, Er
     if text.is_empty() {
         return Err(Error::bad("empty right-hand-side in q-item"));
     }
-    let items = split_unquoted(text, ",")?;
+    let items = split_unquoted(text, ",");
     if items.len() > 1 {
         if !is_equality {
             return Err(Error::bad("lists only valid for equal and not equal ops"));
         }
         return parse_list(&items);
     }
-    let bounds = split_unquoted(text, "..")?;
+    let bounds = split_unquoted(text, "..");
     match *bounds {
         [from, to] => {
             if !is_equality {
@@ -63,8 +63,11 @@ fn parse_list(items: &[&str]) -> Result<Operand, Error> {
             return Err(Error::bad("empty item in list"));
         }
         let literal = parse_literal(item)?;
-        let fits = matches!(literal.value, Json::Number(_) | Json::String(_));
-        if !fits || literals.first().is_some_and(|first| !first.is_like(&literal)) {
+        // `null` goes with anything.
+        let is_null = literal.value == Json::Null;
+        let fits = is_null || matches!(literal.value, Json::Number(_) | Json::String(_));
+        let first = literals.iter().find(|known| known.value != Json::Null);
+        if !fits || (!is_null && first.is_some_and(|first| !first.is_like(&literal))) {
             return Err(Error::bad("invalid JSON value type in list"));
         }
         literals.push(literal);
@@ -124,7 +127,7 @@ fn string(text: &str) -> Result<Literal, Error> {
 }
 
 /// The parts of a text between separators outside of single quotes.
-pub(super) fn split_unquoted<'a>(text: &'a str, separator: &str) -> Result<Vec<&'a str>, Error> {
+pub(super) fn split_unquoted<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let (mut from, mut quoted, mut index) = (0, false, 0);
     while index < text.len() {
@@ -139,9 +142,6 @@ pub(super) fn split_unquoted<'a>(text: &'a str, separator: &str) -> Result<Vec<&
         }
         index += 1;
     }
-    if quoted {
-        return Err(Error::bad("non-terminated forced string"));
-    }
     parts.push(&text[from..]);
-    Ok(parts)
+    parts
 }

@@ -1,4 +1,4 @@
-use super::projection::{Projection, Shown, ShownMetadatum};
+use super::projection::{Names, Projection, Shown, ShownMetadatum};
 use crate::model::{Attribute, Entity, Json, write_text};
 
 /// How an entity is represented.
@@ -38,7 +38,11 @@ pub(crate) fn write_attributes(
     format: Format,
     out: &mut Vec<u8>,
 ) {
-    let shown = projection.attributes(entity);
+    let mut shown = projection.attributes(entity);
+    if matches!(format, Format::Values | Format::Unique) && projection.attrs.is_none_or(Names::is_empty) {
+        // A list of values needs an order that does not depend on how the entity came about.
+        shown.sort_by(|one, other| one.name().cmp(other.name()));
+    }
     match format {
         Format::Normalized | Format::KeyValues => {
             out.push(b'{');

@@ -80,12 +80,23 @@ impl Subscription {
     /// Whether a change of an entity that the subscription is about triggers it.
     pub(crate) fn triggers(&self, change: &Change) -> bool {
         self.is_triggered(change)
+            && self.has_something_to_tell(change)
             && matches_all(
                 &change.entity,
                 self.expression.q.as_ref(),
                 self.expression.mq.as_ref(),
                 self.expression.geo.as_ref(),
             )
+    }
+
+    /// Whether a notification of changed attributes only would have one.
+    fn has_something_to_tell(&self, change: &Change) -> bool {
+        let Some(attrs) = self.attrs.as_ref().filter(|attrs| self.only_changed && !attrs.is_empty()) else {
+            return true;
+        };
+        change.is_deletion
+            || attrs.has("*")
+            || change.effects.iter().any(|effect| effect.changed && attrs.has(&effect.name))
     }
 
     fn is_triggered(&self, change: &Change) -> bool {

@@ -152,8 +152,14 @@ fn patched(entity: &Entity, patch: &Json, macros: &Macros<'_>) -> Entity {
     let mut patched = entity.clone();
     for (name, content) in patch.as_object().unwrap_or_default() {
         match &**name {
-            "id" => patched.id = macros.text(content.as_str().unwrap_or_default()).into(),
-            "type" => patched.kind = macros.text(content.as_str().unwrap_or_default()).into(),
+            // An id or type that comes to nothing stays what it was.
+            "id" | "type" => {
+                let text = content.as_str().unwrap_or_default();
+                if macros.json(content) != Json::Null {
+                    let place = if &**name == "id" { &mut patched.id } else { &mut patched.kind };
+                    *place = macros.text(text).into();
+                }
+            }
             name => {
                 let value = macros.json(content.get("value").unwrap_or(&Json::Null));
                 let kind: Box<str> =
@@ -195,7 +201,10 @@ fn add_headers(headers: &mut HeaderMap, custom: &Custom, macros: &Macros<'_>) {
 
 fn url(template: &str, custom: &Custom, macros: &Macros<'_>) -> String {
     let mut url = encode(&macros.text(template));
-    for (index, (name, value)) in custom.qs.iter().enumerate() {
+    // In the order of their names, as Orion sends them.
+    let mut qs: Vec<_> = custom.qs.iter().collect();
+    qs.sort();
+    for (index, (name, value)) in qs.into_iter().enumerate() {
         url.push(if index == 0 && !url.contains('?') { '?' } else { '&' });
         url.push_str(&encode(&macros.text(name)));
         url.push('=');

@@ -182,6 +182,9 @@ fn parse_selector(item: &Json) -> Result<EntitySelector, Error> {
         let text = content
             .as_str()
             .ok_or_else(|| Error::bad(format!("/entities/ vector item {slashed} is not a string")))?;
+        if text.is_empty() && name == "type" {
+            check_identifier(Field::EntityType, text)?;
+        }
         if text.is_empty() {
             return Err(Error::bad(format!("/entities/ element {name} is empty")));
         }
@@ -208,7 +211,7 @@ fn parse_condition(members: &[(Box<str>, Json)]) -> Result<Condition, Error> {
     };
     for (name, content) in members {
         match &**name {
-            "attrs" => condition.attrs = parse_names(content, "condition attrs")?,
+            "attrs" => condition.attrs = parse_names(content, "attrs")?,
             "expression" => condition.expression = parse_expression(content)?,
             "alterationTypes" => {
                 let items =
@@ -238,7 +241,8 @@ fn parse_condition(members: &[(Box<str>, Json)]) -> Result<Condition, Error> {
 }
 
 fn parse_names(body: &Json, what: &str) -> Result<Names, Error> {
-    let items = body.as_array().ok_or_else(|| Error::bad(format!("{what} is not an array")))?;
+    let items =
+        body.as_array().ok_or_else(|| Error::bad(format!("the field /{what}/ must be a JSON array")))?;
     let name = |item: &Json| -> Result<Box<str>, Error> {
         let text = item.as_str().ok_or_else(|| Error::bad(format!("{what} element is not an string")))?;
         if text.is_empty() {

@@ -1,7 +1,7 @@
 //! Subscriptions as `GET /v2/subscriptions` shows them.
 
 use super::{Alteration, State, Subscription};
-use crate::model::{Json, Time};
+use crate::model::{Json, Time, default_type};
 
 /// Appends a subscription.
 pub(crate) fn write_subscription(subscription: &Subscription, now: Time, out: &mut Vec<u8>) {
@@ -89,7 +89,26 @@ fn shown_endpoint(endpoint: &Json) -> Json {
             ("passwd", _) => Some((name.clone(), "*****".into())),
             ("payload", Json::String(text)) if text.is_empty() => None,
             ("timeout", Json::Number(0.0)) => None,
+            ("ngsi", Json::Object(_)) => Some((name.clone(), with_types(value))),
             _ => Some((name.clone(), value.clone())),
         });
+    Json::object(members)
+}
+
+/// A part of an entity whose attributes all have a type.
+fn with_types(patch: &Json) -> Json {
+    let members = patch.as_object().unwrap_or_default().iter().map(|(name, attribute)| {
+        let is_typed = attribute.get("type").is_some();
+        let typed = match attribute.as_object() {
+            Some(parts) if !is_typed => {
+                let kind = default_type(attribute.get("value").unwrap_or(&Json::Null));
+                Json::object(
+                    std::iter::once((Box::from("type"), Json::from(kind))).chain(parts.iter().cloned()),
+                )
+            }
+            _ => attribute.clone(),
+        };
+        (name.clone(), typed)
+    });
     Json::object(members)
 }
