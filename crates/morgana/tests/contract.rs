@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use morgana_model::Secret;
-use morgana_testbed::{Options, Outcome, Platform, run_program};
+use morgana_testbed::{Options, Outcome, Platform, eventually, run_program};
 use serde_json::{Value, json};
 
 const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
@@ -68,6 +68,30 @@ async fn health_readiness_and_metrics_need_no_login() {
     assert!(text.contains("morgana_workload_resident_memory_bytes{workload=\"thingvisor/relay\"}"), "{text}");
     let document = http.get("/v1/openapi.json").await.expect(200);
     assert!(document["paths"]["/v1/vsilos/{vsilo}"]["get"].is_object());
+}
+
+#[tokio::test]
+async fn a_platform_where_nothing_happens_writes_nothing() {
+    let platform = Platform::start(MORGANA).await;
+    let admin = platform.admin().await;
+    platform.relay(&admin, "relay", "room", "Room").await;
+    let silo = platform.silo(&admin, "home", "mqtt").await;
+    platform.plug(&admin, &silo, "relay/room").await;
+    let commits = async || {
+        let metrics = platform.http().get("/metrics").await.expect(200);
+        let mut lines = metrics.as_str().unwrap().lines();
+        lines
+            .find(|line| line.starts_with("morgana_store_commits_total{outcome=\"committed\"}"))
+            .unwrap()
+            .to_owned()
+    };
+    eventually("the System DB rests", async || {
+        let before = commits().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let after = commits().await;
+        if before == after { Ok(()) } else { Err(format!("{before}, half a second later {after}")) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -174,10 +198,7 @@ async fn a_wrong_value_is_told_with_where_it_is_and_what_may_be_there() {
         let outcome = run_program(MORGANA, &["up", "--config", path], &ports, folder.path()).await;
         assert_refused(&outcome, words);
     }
-    assert_refused(
-        &up(folder.path(), &[], &[("MORGANA_PORT", "many")]).await,
-        &["environment", "port", "many"],
-    );
+    assert_refused(&up(folder.path(), &[], &[("MORGANA_PORT", "many")]).await, &["MORGANA_PORT", "many"]);
     assert_refused(&up(folder.path(), &["--config", "/nowhere.toml"], &[]).await, &["/nowhere.toml"]);
     assert_refused(&up(folder.path(), &["--log", "everything=loud"], &[]).await, &["everything=loud"]);
     assert!(!folder.path().join("morgana-data").exists(), "a start that is refused makes no data folder");
