@@ -13,6 +13,7 @@ mod cbor;
 mod cse;
 mod http;
 mod location;
+mod mqtt;
 mod notify;
 mod options;
 mod primitive;
@@ -27,6 +28,7 @@ pub use cse::{Cse, OpenError};
 pub use http::{HttpOptions, router, serve};
 pub use morgana_engine::{Access, NotifierOptions, ServerError};
 pub use morgana_journal::Durability;
+pub use mqtt::{MqttError, MqttOptions, serve_mqtt};
 pub use options::Options;
 pub use primitive::{
     Filter, Operation, Request, Response, ResponseType, ResultContent, request_from_json, response_from_json,
