@@ -1,9 +1,14 @@
 //! The broker: state, journal, subscriptions and watches, and the operations on them.
 
 mod batch;
+mod contexts;
 mod discovery;
 mod entities;
+mod expiry;
+mod past;
+mod purge;
 mod query;
+mod registrations;
 mod subscribe;
 mod watch;
 
@@ -27,12 +32,15 @@ pub use self::{
     query::{EntityQuery, Page},
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
+pub(crate) use self::{past::Instances, purge::Purge};
 use crate::{
     Context, ContextOptions, Contexts, Error,
+    history::History,
     model::{
         Changes, Entity, Json, Record, Timestamp, decode_record, encode_context, encode_delete,
-        encode_entity, encode_subscription,
+        encode_entity, encode_hosted, encode_registration, encode_subscription, live,
     },
+    registrations::Registrations,
     store::Store,
     subscriptions::Subscriptions,
 };
@@ -51,6 +59,8 @@ pub struct Options {
     pub snapshot_after_bytes: u64,
     /// Where contexts may be fetched from.
     pub contexts: ContextOptions,
+    /// How many instances of each attribute's past are kept (NGSI-LD 4.5.6); 0 keeps no past, which saves memory.
+    pub history_instances: usize,
     /// How notifications are queued and retried.
     pub notifications: NotifierOptions,
 }
@@ -64,6 +74,7 @@ impl Default for Options {
             sync_interval_ms: journal.sync_interval_ms,
             snapshot_after_bytes: journal.snapshot_after_bytes,
             contexts: ContextOptions::default(),
+            history_instances: 0,
             notifications: NotifierOptions::default(),
         }
     }
@@ -97,8 +108,11 @@ struct Inner {
     /// Orders writes. Whatever it guards is elsewhere, so that readers need not take it.
     writing: Mutex<()>,
     journal: Journal,
+    /// The past of entities, when it is kept.
+    history: Option<Arc<History>>,
     contexts: Contexts,
     subscriptions: RwLock<Subscriptions>,
+    registrations: RwLock<Registrations>,
     notifier: Notifier,
     watchers: Watchers,
     stop: CancellationToken,
@@ -129,6 +143,7 @@ impl Broker {
         let runtime = tokio::runtime::Handle::try_current()?;
         let mut store = Store::default();
         let mut subscriptions = Subscriptions::default();
+        let mut registered = Registrations::default();
         let journal = morgana_journal::Options {
             dir: options.dir,
             durability: options.durability,
@@ -136,6 +151,11 @@ impl Broker {
             snapshot_after_bytes: options.snapshot_after_bytes,
             ..morgana_journal::Options::default()
         };
+        let history = match options.history_instances {
+            0 => None,
+            max => Some(Arc::new(History::open(&journal.dir, &journal, max)?)),
+        };
+        let contexts = Contexts::new(options.contexts);
         let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
             match decode_record(record)? {
                 Record::Entity(entity) => drop(store.put(Arc::new(entity))),
@@ -143,6 +163,13 @@ impl Broker {
                 Record::Subscription(id, document) => subscriptions.restore(id, document),
                 Record::NoSubscription(id) => subscriptions.forget(&id),
                 Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
+                Record::Hosted(id, kind, document, at) => contexts.hosted().insert(&id, kind, document, at),
+                Record::Registration(id, document) => match registrations::revived(&document) {
+                    Some(registration) => registered.insert(registration),
+                    None => tracing::error!(registration = %id, "cannot revive a registration"),
+                },
+                Record::NoRegistration(id) => registered.remove(&id),
+                Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
             }
             Ok::<_, minicbor::decode::Error>(())
         })?;
@@ -150,8 +177,10 @@ impl Broker {
             store: RwLock::new(store),
             writing: Mutex::new(()),
             journal,
-            contexts: Contexts::new(options.contexts),
+            history,
+            contexts,
             subscriptions: RwLock::new(subscriptions),
+            registrations: RwLock::new(registered),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
             watchers: Watchers::default(),
             stop: CancellationToken::new(),
@@ -163,6 +192,10 @@ impl Broker {
             broker.inner.journal.clone(),
             broker.inner.stop.clone(),
         ));
+        if let Some(history) = &broker.inner.history {
+            runtime.spawn(Arc::clone(history).keep_small(broker.inner.stop.clone()));
+        }
+        runtime.spawn(expiry::take_out_expired(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
         Ok(broker)
     }
 
@@ -192,13 +225,16 @@ impl Broker {
     /// Runs `change` while no other write runs, and returns when what it wrote is durable.
     async fn write<T>(&self, change: impl FnOnce(&mut Write<'_>) -> Result<T, Error>) -> Result<T, Error> {
         self.inner.journal.room().await?;
-        let (result, last) = {
+        if let Some(history) = &self.inner.history {
+            history.room().await?;
+        }
+        let (result, tickets) = {
             let _writing = self.inner.writing.lock();
-            let mut write = Write { inner: &self.inner, now: Timestamp::now(), last: None };
+            let mut write = Write { inner: &self.inner, now: Timestamp::now(), last: None, last_past: None };
             let result = change(&mut write);
-            (result, write.last)
+            (result, [write.last, write.last_past])
         };
-        if let Some(ticket) = last {
+        for ticket in tickets.into_iter().flatten() {
             ticket.durable().await?;
         }
         result
@@ -210,11 +246,14 @@ struct Write<'a> {
     inner: &'a Inner,
     now: Timestamp,
     last: Option<Ticket>,
+    /// The same, of the journal of the past.
+    last_past: Option<Ticket>,
 }
 
 impl Write<'_> {
     fn get(&self, id: &str) -> Option<Arc<Entity>> {
-        self.inner.store.read().get(id).cloned()
+        let stored = self.inner.store.read().get(id).cloned()?;
+        live(&stored, self.now)
     }
 
     fn append(&mut self, record: &[u8]) -> Result<(), Error> {
@@ -226,6 +265,7 @@ impl Write<'_> {
     /// Puts an entity in and tells who wants to know.
     fn put(&mut self, entity: Entity, changes: &Changes) -> Result<(), Error> {
         self.append(&encode_entity(&entity))?;
+        self.note_past(&entity, changes)?;
         let entity = Arc::new(entity);
         let old = self.inner.store.write().put(Arc::clone(&entity));
         let kind = if old.is_none() { ChangeKind::Created } else { ChangeKind::Updated };
@@ -238,6 +278,11 @@ impl Write<'_> {
         if self.get(id).is_none() {
             return Err(Error::entity_not_found(id));
         }
+        self.remove(id)
+    }
+
+    /// Takes an entity out, be it expired or not.
+    fn remove(&mut self, id: &str) -> Result<(), Error> {
         self.append(&encode_delete(id))?;
         if let Some(old) = self.inner.store.write().remove(id) {
             let mut changes = Changes::all_created(&old);
@@ -290,6 +335,13 @@ impl Inner {
         };
         for (key, terms) in contexts {
             snapshot.push(&encode_context(&key, &terms))?;
+        }
+        for (id, kind, document, at) in self.contexts.hosted().stored() {
+            snapshot.push(&encode_hosted(&id, kind, &document, at))?;
+        }
+        let registered: Vec<_> = self.registrations.read().iter(Timestamp::now()).cloned().collect();
+        for one in registered {
+            snapshot.push(&encode_registration(&one.id, Some(&registrations::stored(&one))))?;
         }
         for (id, document) in self.stored_subscriptions() {
             snapshot.push(&encode_subscription(&id, Some(&document)))?;

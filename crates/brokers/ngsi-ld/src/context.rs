@@ -3,9 +3,11 @@
 
 mod core;
 mod definition;
+mod hosted;
 mod resolver;
 
 pub use self::core::CORE_CONTEXT_URL;
 pub(crate) use self::core::is_core_url;
 pub use definition::Context;
+pub(crate) use hosted::{ContextInfo, ContextKind, HostedContexts};
 pub use resolver::{ContextOptions, Contexts};

@@ -3,12 +3,16 @@
 
 mod attributes;
 mod batch;
+mod contexts;
 mod discovery;
 mod entities;
+mod known;
 mod params;
+mod registrations;
 mod reply;
 mod request;
 mod subscriptions;
+mod temporal;
 mod unsupported;
 
 use std::{sync::Arc, time::Duration};
@@ -79,6 +83,9 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         .chain(batch::routes())
         .chain(subscriptions::routes())
         .chain(discovery::routes())
+        .chain(contexts::routes())
+        .chain(registrations::routes())
+        .chain(temporal::routes())
         .chain(unsupported::routes());
     for (path, handler) in routes {
         let path = format!("{ROOT}{path}");

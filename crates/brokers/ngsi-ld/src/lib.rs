@@ -9,9 +9,11 @@
 mod broker;
 mod context;
 mod error;
+mod history;
 mod http;
 mod model;
 mod query;
+mod registrations;
 mod store;
 mod subscriptions;
 

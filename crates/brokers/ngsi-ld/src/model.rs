@@ -5,10 +5,13 @@ mod attribute;
 mod change;
 mod codec;
 mod entity;
+mod expiry;
+mod geojson;
 mod geometry;
 mod json;
 mod name;
 mod read;
+mod shape;
 mod time;
 mod uri;
 mod value;
@@ -20,13 +23,18 @@ pub(crate) use change::{
     append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
 };
 pub(crate) use codec::{
-    Record, decode_record, encode_context, encode_delete, encode_entity, encode_subscription,
+    Record, decode_record, encode_context, encode_delete, encode_entity, encode_hosted, encode_no_hosted,
+    encode_registration, encode_subscription,
 };
 pub use entity::{Entity, Fragment};
+pub(crate) use expiry::{live, next_expiry};
+pub(crate) use geojson::{Feature, FeatureCollection};
 pub use json::Json;
 pub use name::Name;
 pub(crate) use read::{Form, Reader};
+pub(crate) use shape::shape;
 pub use time::Timestamp;
 pub(crate) use uri::{check_name, check_uri, shorten};
-pub(crate) use value::date_time;
+pub(crate) use value::{date_time, scopes};
+pub(crate) use write::{Compacted, Instance};
 pub use write::{Members, Projection, Rendered, Representation, View};

@@ -1,9 +1,11 @@
 //! The query language (NGSI-LD 4.9) and type selection (4.17): text to expression, expression against an entity. Pure.
 
 mod eval;
+mod geo;
 mod lexer;
 mod parser;
 mod selection;
 
+pub(crate) use geo::{GeoParts, GeoQuery, coordinates};
 pub(crate) use parser::Query;
 pub(crate) use selection::{ScopeQuery, TypeSelection, id_pattern, scope_query};

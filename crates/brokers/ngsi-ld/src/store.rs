@@ -8,7 +8,7 @@ use std::{
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::model::{Entity, Name};
+use crate::model::{Entity, Name, Timestamp, next_expiry};
 
 /// Free places are reused, oldest first, only when there are more than this: so a small state lists in the order of
 /// creation, and a large one does not grow with what came and went.
@@ -22,6 +22,8 @@ pub(crate) struct Store {
     ids: HashTable<u32>,
     hasher: DefaultHashBuilder,
     types: HashMap<Name, BTreeSet<u32>>,
+    /// What expires next.
+    expiries: BTreeSet<(Timestamp, u32)>,
 }
 
 impl Store {
@@ -51,6 +53,7 @@ impl Store {
             for name in &entity.types {
                 self.types.entry(name.clone()).or_default().insert(place);
             }
+            self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
             self.places[place as usize] = Some(entity);
             let (places, hasher) = (&self.places, &self.hasher);
             self.ids.insert_unique(hash, place, |place| {
@@ -59,6 +62,10 @@ impl Store {
             return None;
         };
         let old = self.places[place as usize].replace(Arc::clone(&entity));
+        if let Some(at) = old.as_deref().and_then(next_expiry) {
+            self.expiries.remove(&(at, place));
+        }
+        self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
         if let Some(old) = &old
             && old.types != entity.types
         {
@@ -77,6 +84,9 @@ impl Store {
         let is_it = |place: &u32| places[*place as usize].as_ref().is_some_and(|entity| &*entity.id == id);
         let (place, _) = self.ids.find_entry(hash, is_it).ok()?.remove();
         let entity = self.places[place as usize].take()?;
+        if let Some(at) = next_expiry(&entity) {
+            self.expiries.remove(&(at, place));
+        }
         self.forget_types(&entity.types, place);
         self.free.push_back(place);
         Some(entity)
@@ -102,6 +112,12 @@ impl Store {
         self.places.push(None);
         // Four thousand million entities would not fit into memory.
         (self.places.len() - 1) as u32
+    }
+
+    /// The ids of entities of which something has expired by `now`.
+    pub(crate) fn expired(&self, now: Timestamp) -> Vec<Box<str>> {
+        let due = self.expiries.iter().take_while(|(at, _)| *at <= now);
+        due.filter_map(|(_, place)| self.id_at(*place).map(Into::into)).collect()
     }
 
     /// How many places there are, used or free.
@@ -165,7 +181,6 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
 
     fn entity(id: &str, types: &[&str]) -> Arc<Entity> {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
@@ -176,6 +191,7 @@ mod tests {
             created_at: now,
             modified_at: now,
             attributes: Vec::new(),
+            expires_at: None,
         })
     }
 

@@ -208,7 +208,7 @@ async fn what_is_no_subscription_is_refused_by_name() {
         ),
         (json!({"notification": {"endpoint": {"uri": "mqtt://h/t"}}}), 501, "OperationNotSupported", "MQTT"),
         (json!({"timeInterval": 5}), 501, "OperationNotSupported", "timeInterval"),
-        (json!({"geoQ": {}}), 501, "OperationNotSupported", "geoQ"),
+        (json!({"geoQ": {}}), 400, "BadRequestData", "geoQ"),
     ] {
         expect_error(it.post("/subscriptions", &subscription(1, url, more)), status, kind, words).await;
     }

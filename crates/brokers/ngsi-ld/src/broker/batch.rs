@@ -141,7 +141,12 @@ fn one(
             write.put(entity, &changes)?;
             Ok(true)
         }
-        (_, None) => Err(Error::entity_not_found(&id_of(&json))),
+        (_, None) => {
+            let id = id_of(&json);
+            // What is wrong with the document itself comes first.
+            reader.fragment(json)?;
+            Err(Error::entity_not_found(&id))
+        }
         (BatchOperation::Upsert(UpsertMode::Replace), Some(old)) => {
             let new = reader.entity(json)?;
             change(write, &old, |entity| Ok(model::replace(entity, new)))
@@ -153,7 +158,16 @@ fn one(
         (BatchOperation::Update(mode), Some(old)) => {
             let fragment = reader.fragment(json)?;
             let overwrite = mode == AppendMode::Overwrite;
-            change(write, &old, |entity| Ok(model::append(entity, fragment, overwrite, reader.now)))
+            let mut refused = Vec::new();
+            let new = change(write, &old, |entity| {
+                let changes = model::append(entity, fragment, overwrite, reader.now);
+                refused.clone_from(&changes.not_updated);
+                Ok(changes)
+            })?;
+            match refused.first() {
+                None => Ok(new),
+                Some(first) => Err(Error::bad(format!("attribute {}: {}", first.name, first.reason))),
+            }
         }
         (BatchOperation::Merge, Some(old)) => {
             change(write, &old, |entity| model::merge(entity, json, reader))

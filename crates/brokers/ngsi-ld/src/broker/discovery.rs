@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::Broker;
-use crate::model::{Entity, Kind, Name};
+use crate::model::{Entity, Kind, Name, Timestamp, live};
 
 /// How many entities are looked at while the store is locked for reading.
 const SCAN_STEP: usize = 256;
@@ -70,11 +70,12 @@ impl Broker {
 
     fn each(&self, name: Option<&Name>, mut visit: impl FnMut(&Arc<Entity>)) {
         let types = name.map(|name| [name]);
+        let now = Timestamp::now();
         let mut from = Some(0);
         while let Some(start) = from {
             let types = types.as_ref().map(<[_; 1]>::as_slice);
             let (entities, next) = self.inner.store.read().scan(types, start, SCAN_STEP);
-            entities.iter().for_each(&mut visit);
+            entities.iter().filter_map(|entity| live(entity, now)).for_each(|entity| visit(&entity));
             from = next;
         }
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Broker;
+use super::{Broker, EntityQuery};
 use crate::{
     Context, Error, ErrorKind,
-    model::{self, Changes, Entity, Form, Json, Name, Reader},
+    model::{self, Changes, Entity, Form, Json, Name, Reader, Timestamp, live},
 };
 
 /// What appending does to attributes that are there already.
@@ -21,11 +21,12 @@ pub enum AppendMode {
 impl Broker {
     /// The entity with this id.
     pub fn get(&self, id: &str) -> Option<Arc<Entity>> {
-        self.inner.store.read().get(id).cloned()
+        let stored = self.inner.store.read().get(id).cloned()?;
+        live(&stored, Timestamp::now())
     }
 
-    /// Creates an entity (NGSI-LD 5.6.1) and gives it back.
-    pub(crate) async fn create(&self, json: Json, context: &Context) -> Result<Arc<Entity>, Error> {
+    /// Creates an entity (NGSI-LD 5.6.1) and gives its id.
+    pub(crate) async fn create(&self, json: Json, context: &Context) -> Result<Box<str>, Error> {
         self.write(|write| {
             let entity = Reader { context, form: Form::Full, now: write.now }.entity(json)?;
             if write.get(&entity.id).is_some() {
@@ -37,7 +38,7 @@ impl Broker {
             let id = entity.id.clone();
             let changes = Changes::all_created(&entity);
             write.put(entity, &changes)?;
-            write.get(&id).ok_or_else(|| Error::entity_not_found(&id))
+            Ok(id)
         })
         .await
     }
@@ -114,6 +115,7 @@ impl Broker {
                 created_at: entity.created_at,
                 modified_at: reader.now,
                 attributes: fragment.attributes,
+                expires_at: fragment.expires_at.flatten(),
             };
             Ok(model::replace(entity, new))
         })
@@ -162,6 +164,31 @@ impl Broker {
             model::replace_attribute(entity, fragment, reader.now)
         })
         .await
+    }
+
+    /// Takes all scopes away (NGSI-LD 5.6.5).
+    pub(crate) async fn delete_scope(&self, id: &str) -> Result<(), Error> {
+        let core = Context::core();
+        let change = self.change(id, &core, Form::Full, |entity, reader| {
+            if entity.scopes.is_empty() {
+                let detail = format!("entity {id} has no scope");
+                return Err(Error::new(ErrorKind::ResourceNotFound, detail));
+            }
+            entity.scopes.clear();
+            entity.modified_at = reader.now;
+            Ok(Changes::default())
+        });
+        change.await.map(drop)
+    }
+
+    /// Refuses an entity that is of none of the types of a request's selection (NGSI-LD 5.6.2 to 5.6.6): to the
+    /// request, it is not there.
+    pub(crate) fn check_types(&self, id: &str, selection: &str, context: &Context) -> Result<(), Error> {
+        let query = EntityQuery::default().with_types(selection, context)?;
+        match self.get(id) {
+            Some(entity) if query.matches(&entity) => Ok(()),
+            _ => Err(Error::entity_not_found(id)),
+        }
     }
 
     /// Deletes one attribute, or one instance of it (NGSI-LD 5.6.5).

@@ -7,8 +7,8 @@ use regex::Regex;
 use super::Broker;
 use crate::{
     Context, Error,
-    model::{Entity, Name, check_name},
-    query::{Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
+    model::{Entity, Name, Projection, Timestamp, check_name, live},
+    query::{GeoQuery, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
 };
 
 /// How many entities are looked at while the store is locked for reading: writers wait no longer than that.
@@ -23,6 +23,8 @@ pub struct EntityQuery {
     attributes: Vec<Name>,
     q: Option<Query>,
     scopes: Option<ScopeQuery>,
+    geo: Option<GeoQuery>,
+    projection: Option<Projection>,
 }
 
 /// A page of entities.
@@ -95,6 +97,19 @@ impl EntityQuery {
         Ok(self)
     }
 
+    /// Only entities of which something is left when they are shown (NGSI-LD 4.21).
+    pub(crate) fn with_projection(mut self, projection: &Projection) -> Self {
+        let all = projection.pick.is_none() && projection.omit.is_empty();
+        self.projection = (!all).then(|| projection.clone());
+        self
+    }
+
+    /// Only entities that lie as a geo-query asks (NGSI-LD 4.10).
+    pub(crate) fn with_geo(mut self, geo: GeoQuery) -> Self {
+        self.geo = Some(geo);
+        self
+    }
+
     /// Whether the entity is asked for.
     pub fn matches(&self, entity: &Entity) -> bool {
         (self.ids.is_empty() || self.ids.contains(&entity.id))
@@ -103,6 +118,8 @@ impl EntityQuery {
             && self.id_pattern.as_ref().is_none_or(|pattern| pattern.is_match(&entity.id))
             && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
             && self.q.as_ref().is_none_or(|q| q.matches(entity))
+            && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
+            && self.projection.as_ref().is_none_or(|projection| projection.shows(entity))
     }
 
     /// Whether a type or ids are all that is asked for, so that what the index finds needs no second look.
@@ -113,6 +130,8 @@ impl EntityQuery {
             && self.id_pattern.is_none()
             && self.scopes.is_none()
             && self.q.is_none()
+            && self.geo.is_none()
+            && self.projection.is_none()
     }
 }
 
@@ -132,6 +151,7 @@ impl Broker {
         count: bool,
     ) -> Page {
         let matches = |entity: &Entity| queries.iter().any(|query| query.matches(entity));
+        let now = Timestamp::now();
         let mut page = Page::default();
         let mut seen = 0;
         // Returns whether to go on.
@@ -150,7 +170,7 @@ impl Broker {
                 let mut ids: Vec<_> = queries.iter().flat_map(|query| &query.ids).collect();
                 let mut seen = HashSet::new();
                 ids.retain(|id| seen.insert(*id));
-                ids.into_iter().filter_map(|id| store.get(id).cloned()).collect()
+                ids.into_iter().filter_map(|id| live(store.get(id)?, now)).collect()
             };
             for entity in found.into_iter().filter(|entity| matches(entity)) {
                 if !take(entity) {
@@ -167,7 +187,7 @@ impl Broker {
             'pages: while let Some(start) = from {
                 let (found, next) = self.inner.store.read().scan(cover.as_deref(), start, step);
                 from = next;
-                for entity in found {
+                for entity in found.iter().filter_map(|entity| live(entity, now)) {
                     if (exact || matches(&entity)) && !take(entity) {
                         break 'pages;
                     }

@@ -90,17 +90,11 @@ impl Context {
         &self.source
     }
 
-    /// What an answer's body shows as @context: the user's, and the core @context last.
+    /// What an answer's body shows as @context: the user's own. The core @context is implied last (NGSI-LD 5.5.7).
     pub(crate) fn shown(&self) -> Json {
-        let has_core = |json: &Json| json.as_str().is_some_and(is_core_url);
         match &self.source {
-            source if has_core(source) => source.clone(),
-            Json::Array(items) if items.iter().any(has_core) => self.source.clone(),
             Json::Array(items) if items.is_empty() => Json::from(CORE_CONTEXT_URL),
-            Json::Array(items) => {
-                items.iter().cloned().chain([Json::from(CORE_CONTEXT_URL)]).collect::<Vec<_>>().into()
-            }
-            source => vec![source.clone(), Json::from(CORE_CONTEXT_URL)].into(),
+            source => source.clone(),
         }
     }
 

@@ -10,8 +10,11 @@ use morgana_engine::{FetchOptions, Fetcher};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, is_core_url};
-use crate::{Error, ErrorKind, model::Json};
+use super::{Context, ContextInfo, ContextKind, HostedContexts, hosted::Usage, is_core_url};
+use crate::{
+    Error, ErrorKind,
+    model::{Json, Timestamp},
+};
 
 /// How @contexts are fetched and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,15 @@ impl Default for ContextOptions {
 /// What is kept, and since when.
 type Cache<T> = Mutex<HashMap<Box<str>, (Instant, Arc<T>)>>;
 
+/// A document that was fetched.
+#[derive(Debug)]
+struct Fetched {
+    since: Instant,
+    created_at: Timestamp,
+    document: Arc<Json>,
+    usage: Usage,
+}
+
 type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
 
 /// Fetches, parses and keeps @contexts.
@@ -44,7 +56,8 @@ type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
 pub struct Contexts {
     options: ContextOptions,
     fetcher: Fetcher,
-    fetched: Cache<Json>,
+    fetched: Mutex<HashMap<Box<str>, Fetched>>,
+    hosted: HostedContexts,
     parsed: Cache<Context>,
 }
 
@@ -52,7 +65,13 @@ impl Contexts {
     /// An empty cache.
     pub fn new(options: ContextOptions) -> Self {
         let fetcher = Fetcher::new(options.fetch.clone());
-        Self { options, fetcher, fetched: Mutex::default(), parsed: Mutex::default() }
+        Self {
+            options,
+            fetcher,
+            fetched: Mutex::default(),
+            hosted: HostedContexts::default(),
+            parsed: Mutex::default(),
+        }
     }
 
     /// The context that `source` describes: a URL, an object, an array of both; the core @context without one.
@@ -67,6 +86,7 @@ impl Contexts {
         if let Some((since, context)) = self.parsed.lock().get(&key)
             && since.elapsed() < max_age
         {
+            self.note_use(source);
             return Ok(Arc::clone(context));
         }
         let mut definitions = Definitions::new();
@@ -102,7 +122,7 @@ impl Contexts {
                     let document = self.document(url).await?;
                     let inner = document
                         .get("@context")
-                        .ok_or_else(|| unavailable(url, "it is a document without @context".to_owned()))?;
+                        .ok_or_else(|| unusable(url, "it is a document without @context"))?;
                     self.collect(inner, definitions, references).await?;
                 }
                 Json::Object(members) => {
@@ -124,26 +144,109 @@ impl Contexts {
     }
 
     async fn document(&self, url: &str) -> Result<Arc<Json>, Error> {
+        if let Some(document) = self.hosted.use_by_url(url) {
+            return Ok(Arc::new(document));
+        }
         let max_age = Duration::from_secs(self.options.cache_seconds);
         let stale = match self.fetched.lock().get(url) {
-            Some((since, document)) if since.elapsed() < max_age => return Ok(Arc::clone(document)),
-            Some((_, document)) => Some(Arc::clone(document)),
+            Some(known) => {
+                known.usage.note();
+                if known.since.elapsed() < max_age {
+                    return Ok(Arc::clone(&known.document));
+                }
+                Some(Arc::clone(&known.document))
+            }
             None => None,
         };
-        let fetched = match self.fetcher.get(url, "application/ld+json, application/json").await {
-            Ok(body) => {
-                Json::parse(&body).map_err(|error| unavailable(url, format!("it is not JSON: {error}")))
-            }
-            Err(error) => Err(unavailable(url, error.to_string())),
-        };
-        let document = match (fetched, stale) {
-            (Ok(document), _) => Arc::new(document),
+        let document = match (self.fetch(url).await, stale) {
+            (Ok(document), _) => document,
             // An old context is better than none; it is asked for again after another period.
             (Err(_), Some(stale)) => stale,
             (Err(error), None) => return Err(error),
         };
-        insert(&mut self.fetched.lock(), self.options.cache_entries, url.into(), Arc::clone(&document));
+        self.keep(url, &document);
         Ok(document)
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Arc<Json>, Error> {
+        let body = self.fetcher.get(url, "application/ld+json, application/json").await;
+        let body = body.map_err(|error| unavailable(url, error.to_string()))?;
+        Json::parse(&body).map(Arc::new).map_err(|error| unusable(url, &format!("it is not JSON: {error}")))
+    }
+
+    /// Keeps a fetched document, and lets the oldest go when there are too many.
+    fn keep(&self, url: &str, document: &Arc<Json>) {
+        let mut fetched = self.fetched.lock();
+        if let Some(known) = fetched.get_mut(url) {
+            (known.since, known.document) = (Instant::now(), Arc::clone(document));
+            return;
+        }
+        if fetched.len() >= self.options.cache_entries.max(1)
+            && let Some(oldest) =
+                fetched.iter().min_by_key(|(_, known)| known.since).map(|(url, _)| url.clone())
+        {
+            fetched.remove(&oldest);
+        }
+        let usage = Usage::default();
+        usage.note();
+        let (since, created_at) = (Instant::now(), Timestamp::now());
+        fetched.insert(url.into(), Fetched { since, created_at, document: Arc::clone(document), usage });
+    }
+
+    /// A parsed context is used without its documents, which still count it.
+    fn note_use(&self, source: &Json) {
+        match source {
+            Json::String(url) => {
+                if self.hosted.use_by_url(url).is_none()
+                    && let Some(known) = self.fetched.lock().get(url)
+                {
+                    known.usage.note();
+                }
+            }
+            Json::Array(items) => items.iter().for_each(|item| self.note_use(item)),
+            _ => {}
+        }
+    }
+
+    /// The contexts that the broker serves.
+    pub(crate) fn hosted(&self) -> &HostedContexts {
+        &self.hosted
+    }
+
+    /// The contexts that were fetched and are kept.
+    pub(crate) fn cached(&self) -> Vec<ContextInfo> {
+        let info = |(url, known): (&Box<str>, &Fetched)| ContextInfo {
+            id: url.clone(),
+            kind: ContextKind::Cached,
+            created_at: known.created_at,
+            hits: known.usage.hits(),
+            last_usage: known.usage.last(),
+        };
+        self.fetched.lock().iter().map(info).collect()
+    }
+
+    pub(crate) fn has_cached(&self, url: &str) -> bool {
+        self.fetched.lock().contains_key(url)
+    }
+
+    /// Lets a fetched context go. Returns whether there was one.
+    pub(crate) fn forget(&self, url: &str) -> bool {
+        let found = self.fetched.lock().remove(url).is_some();
+        self.forget_parsed();
+        found
+    }
+
+    /// Lets all parsed contexts go: a document that they were made of has changed.
+    pub(crate) fn forget_parsed(&self) {
+        self.parsed.lock().clear();
+    }
+
+    /// Fetches a context again; the old one stays when that fails.
+    pub(crate) async fn reload(&self, url: &str) -> Result<(), Error> {
+        let document = self.fetch(url).await?;
+        self.keep(url, &document);
+        self.forget_parsed();
+        Ok(())
     }
 }
 
@@ -161,6 +264,9 @@ fn definition_iri(term: &str, definition: &Json) -> Result<Option<Box<str>>, Err
     match definition {
         Json::Null => Ok(None),
         Json::String(iri) => Ok(Some(iri.clone())),
+        Json::Object(_) if definition.get("@context").is_some() => Err(Error::bad(format!(
+            "@context: the definition of \"{term}\" has an @context of its own, which NGSI-LD does not know (5.5.7)"
+        ))),
         Json::Object(_) => match definition.get("@id") {
             Some(Json::String(iri)) => Ok(Some(iri.clone())),
             Some(Json::Null) => Ok(None),
@@ -175,6 +281,11 @@ fn definition_iri(term: &str, definition: &Json) -> Result<Option<Box<str>>, Err
             other.kind()
         ))),
     }
+}
+
+/// What was fetched is no context, which trying again would not change.
+fn unusable(url: &str, why: &str) -> Error {
+    Error::bad(format!("@context {url} cannot be used: {why}"))
 }
 
 fn unavailable(url: &str, why: String) -> Error {

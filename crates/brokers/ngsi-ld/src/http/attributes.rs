@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::{
     Route, Shared,
-    entities::has_content,
+    entities::{has_content, of_types},
     reply,
     request::{Asked, Sent},
 };
@@ -28,6 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
 async fn append(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let (context, mode) = (sent.context(&door.broker).await?, sent.params.append_mode());
+    of_types(&door, &id, &sent.params, &context)?;
     has_content(&sent.body)?;
     let changes = door.broker.append(&id, sent.body, &context, mode).await?;
     Ok(reply::changes(&changes, &context))
@@ -36,6 +37,7 @@ async fn append(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Resu
 async fn update(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let context = sent.context(&door.broker).await?;
+    of_types(&door, &id, &sent.params, &context)?;
     has_content(&sent.body)?;
     let changes = door.broker.update(&id, sent.body, &context).await?;
     Ok(reply::changes(&changes, &context))
@@ -48,6 +50,10 @@ async fn change(
 ) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let context = sent.context(&door.broker).await?;
+    of_types(&door, &id, &sent.params, &context)?;
+    if attribute == "scope" {
+        return Err(Error::bad("scope is no attribute; it is changed together with the entity"));
+    }
     let name = context.name(&attribute, "attribute name")?;
     door.broker.partial_update(&id, &name, without_context(sent.body), &context).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -60,6 +66,10 @@ async fn replace(
 ) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let context = sent.context(&door.broker).await?;
+    of_types(&door, &id, &sent.params, &context)?;
+    if attribute == "scope" {
+        return Err(Error::bad("scope is no attribute; it is changed together with the entity"));
+    }
     let name = context.name(&attribute, "attribute name")?;
     door.broker.replace_attribute(&id, &name, without_context(sent.body), &context).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -71,6 +81,11 @@ async fn remove(
     asked: Asked,
 ) -> Result<Response, Error> {
     check_uri(&id, "id")?;
+    of_types(&door, &id, &asked.params, &asked.context)?;
+    if attribute == "scope" {
+        door.broker.delete_scope(&id).await?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let name = asked.context.name(&attribute, "attribute name")?;
     let dataset_id = asked.params.get("datasetId")?.map(|id| check_uri(id, "datasetId")).transpose()?;
     let all = asked.params.flag("deleteAll")?;

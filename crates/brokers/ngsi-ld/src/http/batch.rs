@@ -17,6 +17,7 @@ use crate::{
     AppendMode, BatchFailure, BatchResult, Context, EntityQuery, Error, UpsertMode,
     broker::BatchOperation,
     model::{Json, Projection, check_uri},
+    query::GeoQuery,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -84,6 +85,7 @@ async fn remove(State(door): Shared, sent: Sent) -> Result<Response, Error> {
 
 fn items(body: &Json) -> Result<&[Json], Error> {
     match body {
+        Json::Array(items) if items.contains(&Json::Null) => Err(Error::bad("the list holds null")),
         Json::Array(items) if !items.is_empty() => Ok(items),
         Json::Array(_) => Err(Error::bad("the list is empty")),
         other => Err(Error::bad(format!("the body must be an array, not {}", other.kind()))),
@@ -132,17 +134,30 @@ fn answer(result: &BatchResult, status: StatusCode) -> Response {
     reply::body(StatusCode::MULTI_STATUS, &body, &context, Accepted::Json)
 }
 
-/// A query in a body (NGSI-LD 5.2.23, 6.23).
+/// A query in a body (NGSI-LD 6.23).
 async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
     let body = &sent.body;
+    if body.get("temporalQ").is_some() {
+        return Err(Error::bad("temporalQ belongs to temporal/entityOperations/query"));
+    }
+    let (queries, projection) = queries(body, &context)?;
+    let mut view = sent.params.view(&context)?;
+    view.language = body.get("lang").and_then(Json::as_str).map(Into::into).or(view.language);
+    view.projection = Projection { dataset_ids: view.projection.dataset_ids, ..projection };
+    let paging = sent.params.paging(&door.options)?;
+    let page = door.broker.query_any(&queries, paging.offset, paging.limit, paging.count);
+    let response = reply::entities(&page.entities, &context, &view, sent.accepted, &sent.params)?;
+    Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
+}
+
+/// Which entities a body asks for, and what of them (NGSI-LD 5.2.23).
+pub(super) fn queries(body: &Json, context: &Context) -> Result<(Vec<EntityQuery>, Projection), Error> {
     if body.get("type").and_then(Json::as_str) != Some("Query") {
         return Err(Error::bad("type must be \"Query\""));
     }
     for (member, what) in [
-        ("geoQ", "a geo-query (member geoQ)"),
         ("csf", "a context source filter (member csf)"),
-        ("temporalQ", "a temporal query (member temporalQ)"),
         ("join", "linked entity retrieval (member join)"),
         ("orderBy", "ordering of results (member orderBy)"),
     ] {
@@ -153,54 +168,60 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let selectors = match body.get("entities") {
         None => vec![EntityQuery::default()],
         Some(Json::Array(items)) if !items.is_empty() => {
-            items.iter().map(|item| selector(item, &context)).collect::<Result<Vec<_>, _>>()?
+            items.iter().map(|item| selector(item, context)).collect::<Result<Vec<_>, _>>()?
         }
         Some(_) => return Err(Error::bad("entities must be an array with at least one entity selector")),
     };
     let attributes = terms(body, "attrs")?;
     let mut queries = Vec::with_capacity(selectors.len());
     for mut query in selectors {
-        query = query.with_attributes(attributes.iter().copied(), &context)?;
+        query = query.with_attributes(attributes.iter().copied(), context)?;
         if let Some(q) = body.get("q").and_then(Json::as_str) {
-            query = query.with_q(q, &context)?;
+            query = query.with_q(q, context)?;
         }
         if let Some(scopes) = body.get("scopeQ").and_then(Json::as_str) {
             query = query.with_scopes(scopes)?;
         }
+        if let Some(geo) = body.get("geoQ") {
+            query = query.with_geo(GeoQuery::from_json(geo, context)?);
+        }
         queries.push(query);
     }
-    let mut view = sent.params.view(&context)?;
-    view.language = body.get("lang").and_then(Json::as_str).map(Into::into).or(view.language);
     let expand = |terms: Vec<&str>| -> Result<Vec<_>, Error> {
         terms.into_iter().map(|term| Ok((Box::from(term), context.name(term, "pick or omit")?))).collect()
     };
     let (pick, omit) = (expand(terms(body, "pick")?)?, expand(terms(body, "omit")?)?);
     let names = attributes.iter().map(|term| context.name(term, "attrs")).collect::<Result<Vec<_>, _>>()?;
-    view.projection = Projection {
+    let projection = Projection {
         attributes: (!names.is_empty()).then_some(names),
         pick: (!pick.is_empty()).then_some(pick),
         omit,
-        ..view.projection
+        dataset_ids: None,
     };
-    let paging = sent.params.paging(&door.options)?;
-    let page = door.broker.query_any(&queries, paging.offset, paging.limit, paging.count);
-    let response = reply::entities(&page.entities, &context, &view, sent.accepted);
-    Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
+    Ok((queries, projection))
 }
 
 fn selector(json: &Json, context: &Context) -> Result<EntityQuery, Error> {
     let mut query = EntityQuery::default();
     match json.get("id") {
         None => {}
-        Some(Json::Array(ids)) => query = query.with_ids(ids.iter().filter_map(Json::as_str)),
-        Some(id) => query = query.with_ids(id.as_str()),
+        Some(ids) => {
+            let ids = ids.as_array().unwrap_or(std::slice::from_ref(ids));
+            for id in ids {
+                check_uri(id.as_str().unwrap_or_default(), "entities: id")?;
+            }
+            query = query.with_ids(ids.iter().filter_map(Json::as_str));
+        }
     }
-    if let Some(pattern) = json.get("idPattern").and_then(Json::as_str) {
+    // An id says more than a pattern (NGSI-LD 5.2.33).
+    if json.get("id").is_none()
+        && let Some(pattern) = json.get("idPattern").and_then(Json::as_str)
+    {
         query = query.with_id_pattern(pattern)?;
     }
     match json.get("type").and_then(Json::as_str) {
         Some(types) => query.with_types(types, context),
-        None => Ok(query),
+        None => Err(Error::bad("entities: an entity selector needs a type")),
     }
 }
 

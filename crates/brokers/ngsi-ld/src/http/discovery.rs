@@ -9,10 +9,7 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    Route, Shared, reply,
-    request::{Accepted, Asked},
-};
+use super::{Route, Shared, reply, request::Asked};
 use crate::{
     Context, Error, ErrorKind,
     broker::{AttributeUse, TypeUse},
@@ -73,7 +70,7 @@ fn list_id(kind: &str) -> String {
 }
 
 fn shown_context(asked: &Asked) -> Option<Json> {
-    (asked.accepted == Accepted::LdJson).then(|| asked.context.shown())
+    (asked.accepted.has_context()).then(|| asked.context.shown())
 }
 
 async fn types(State(door): Shared, asked: Asked) -> Result<Response, Error> {

@@ -8,14 +8,15 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    HttpOptions, ROOT, Route, Shared,
+    Door, HttpOptions, ROOT, Route, Shared,
     params::Params,
     reply,
     request::{Asked, Sent},
 };
 use crate::{
     Context, EntityQuery, Error, ErrorKind,
-    model::{Json, check_uri},
+    broker::Purge,
+    model::{Json, Name, check_uri},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -27,26 +28,42 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
-    let entity = door.broker.create(sent.body, &context).await?;
-    Ok(reply::created(&format!("{ROOT}/entities"), &entity.id))
+    let id = door.broker.create(sent.body, &context).await?;
+    Ok(reply::created(&format!("{ROOT}/entities"), &id))
 }
 
-async fn purge() -> Error {
-    Error::unsupported("purging entities (DELETE /entities)")
+/// NGSI-LD 6.4.3.3.
+async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let Asked { params, context, .. } = asked;
+    let strict = HttpOptions { lenient_queries: false, ..HttpOptions::clone(&door.options) };
+    let query = entity_query(&params, &context, &strict)?;
+    let purge = match (params.names("drop", &context)?, params.names("keep", &context)?) {
+        (None, None) => Purge::Entities,
+        (Some(names), None) => Purge::Drop(names),
+        (None, Some(names)) => Purge::Keep(names),
+        (Some(_), Some(_)) => return Err(Error::bad("drop and keep exclude each other")),
+    };
+    door.broker.purge(&query, &purge).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let Asked { params, context, accepted, path } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     let view = params.view(&context)?;
+    let query = query.with_projection(&view.projection);
     let paging = params.paging(&door.options)?;
     let page = door.broker.query(&query, paging.offset, paging.limit, paging.count);
-    let response = reply::entities(&page.entities, &context, &view, accepted);
+    let response = reply::entities(&page.entities, &context, &view, accepted, &params)?;
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }
 
 /// The criteria in a query's parameters (NGSI-LD 6.4.3.2).
-fn entity_query(params: &Params, context: &Context, options: &HttpOptions) -> Result<EntityQuery, Error> {
+pub(super) fn entity_query(
+    params: &Params,
+    context: &Context,
+    options: &HttpOptions,
+) -> Result<EntityQuery, Error> {
     let mut query = EntityQuery::default();
     let ids = params.list("id")?;
     for id in &ids {
@@ -75,6 +92,10 @@ fn entity_query(params: &Params, context: &Context, options: &HttpOptions) -> Re
         query = query.with_scopes(scopes)?;
         criteria = true;
     }
+    if let Some(geo) = params.geo(context)? {
+        query = query.with_geo(geo);
+        criteria = true;
+    }
     if !criteria && !options.lenient_queries {
         return Err(Error::bad(
             "a query needs at least one of type, attrs, q, scopeQ, or local=true (NGSI-LD 5.7.2)",
@@ -85,19 +106,21 @@ fn entity_query(params: &Params, context: &Context, options: &HttpOptions) -> Re
 
 async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
     check_uri(&id, "id")?;
+    of_types(&door, &id, &asked.params, &asked.context)?;
     let view = asked.params.view(&asked.context)?;
     let entity = door.broker.get(&id).ok_or_else(|| Error::entity_not_found(&id))?;
-    if let Some(names) = &view.projection.attributes
-        && !names.iter().any(|name| entity.has(name))
-    {
-        let detail = format!("entity {id} has none of the attributes asked for");
+    let has = |names: &Vec<Name>| names.iter().any(|name| entity.has(name));
+    let attributes = view.projection.attributes.as_ref();
+    if !attributes.is_none_or(has) || !view.projection.shows(&entity) {
+        let detail = format!("entity {id} has none of the members asked for");
         return Err(Error::new(ErrorKind::ResourceNotFound, detail));
     }
-    Ok(reply::entity(&entity, &asked.context, &view, asked.accepted))
+    reply::entity(&entity, &asked.context, &view, asked.accepted, &asked.params)
 }
 
-async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response, Error> {
+async fn remove(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
     check_uri(&id, "id")?;
+    of_types(&door, &id, &asked.params, &asked.context)?;
     door.broker.delete_one(&id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -105,6 +128,7 @@ async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response,
 async fn merge(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let (context, form) = (sent.context(&door.broker).await?, sent.params.form()?);
+    of_types(&door, &id, &sent.params, &context)?;
     has_content(&sent.body)?;
     let changes = door.broker.merge(&id, sent.body, &context, form).await?;
     Ok(reply::changes(&changes, &context))
@@ -113,8 +137,17 @@ async fn merge(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Resul
 async fn replace(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
     check_uri(&id, "id")?;
     let (context, form) = (sent.context(&door.broker).await?, sent.params.form()?);
+    of_types(&door, &id, &sent.params, &context)?;
     door.broker.replace(&id, sent.body, &context, form).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The `type` of a request for one entity (NGSI-LD 6.5.3).
+pub(super) fn of_types(door: &Door, id: &str, params: &Params, context: &Context) -> Result<(), Error> {
+    match params.get("type")? {
+        Some(selection) => door.broker.check_types(id, selection, context),
+        None => Ok(()),
+    }
 }
 
 /// A change that changes nothing is a mistake.

@@ -1,16 +1,12 @@
-use super::HttpOptions;
+use super::{HttpOptions, known, request::Accepted};
 use crate::{
-    AppendMode, Context, Error,
+    AppendMode, Context, Error, ErrorKind,
     model::{Form, Members, Name, Projection, Representation, View},
+    query::{GeoParts, GeoQuery, coordinates},
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 16] = [
-    ("georel", "a geo-query (parameter georel)"),
-    ("geometry", "a geo-query (parameter geometry)"),
-    ("coordinates", "a geo-query (parameter coordinates)"),
-    ("geoproperty", "a geo-query (parameter geoproperty)"),
-    ("csf", "a context source filter (parameter csf)"),
+const NOT_YET: [(&str, &str); 11] = [
     ("join", "linked entity retrieval (parameter join)"),
     ("joinLevel", "linked entity retrieval (parameter joinLevel)"),
     ("containedBy", "linked entity retrieval (parameter containedBy)"),
@@ -29,8 +25,11 @@ const NOT_YET: [(&str, &str); 16] = [
 pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn parse(query: Option<&str>, options: &HttpOptions) -> Result<Self, Error> {
         let pairs: Vec<(String, String)> = form_pairs(query.unwrap_or_default());
+        if !options.lenient_queries {
+            known::check(&pairs)?;
+        }
         if let Some((_, what)) = NOT_YET.iter().find(|(name, _)| pairs.iter().any(|(key, _)| key == name)) {
             return Err(Error::unsupported(what));
         }
@@ -61,7 +60,7 @@ impl Params {
         }
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, Error> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Error> {
         let parse = |value: &str| {
             value.parse().map_err(|_| {
                 Error::bad(format!("parameter {name} must be a number from 0 on, not \"{value}\""))
@@ -104,6 +103,12 @@ impl Params {
         if self.option("noOverwrite") { AppendMode::NoOverwrite } else { AppendMode::Overwrite }
     }
 
+    /// How the past of entities is to be shown: as [`Self::view`], but its formats are of its own.
+    pub(super) fn temporal_view(&self, context: &Context) -> Result<View, Error> {
+        let others = self.0.iter().filter(|(key, _)| key != "format").cloned().collect();
+        Ok(View { representation: Representation::Normalized, ..Self(others).view(context)? })
+    }
+
     /// How entities are to be shown (NGSI-LD 6.3.7, 6.3.11, 4.21).
     pub(super) fn view(&self, context: &Context) -> Result<View, Error> {
         let representation = match self.get("format")? {
@@ -111,9 +116,11 @@ impl Params {
             Some("concise") => Representation::Concise,
             Some("keyValues" | "simplified") => Representation::Simplified,
             Some(other) => {
-                return Err(Error::bad(format!(
-                    "parameter format \"{other}\" is not one of normalized, concise, simplified"
-                )));
+                let kind = ErrorKind::InvalidRequest;
+                return Err(Error::new(
+                    kind,
+                    format!("parameter format \"{other}\" is not one of normalized, concise, simplified"),
+                ));
             }
             None if self.option("keyValues") || self.option("simplified") => Representation::Simplified,
             None if self.option("concise") => Representation::Concise,
@@ -122,6 +129,11 @@ impl Params {
         let attributes = self.names("attrs", context)?;
         let pick = self.members("pick", context)?;
         let omit = self.members("omit", context)?;
+        let picks =
+            |(_, omitted): &(Box<str>, Name)| pick.iter().flatten().any(|(_, picked)| picked == omitted);
+        if omit.iter().flatten().any(picks) {
+            return Err(Error::bad("a member cannot be both in pick and in omit"));
+        }
         if attributes.is_some() && (pick.is_some() || omit.is_some()) {
             return Err(Error::bad("parameter attrs cannot be combined with pick or omit"));
         }
@@ -135,6 +147,33 @@ impl Params {
         };
         let sys_attrs = self.option("sysAttrs") || self.flag("sysAttrs")?;
         Ok(View { representation, sys_attrs, projection, language: self.get("lang")?.map(Into::into) })
+    }
+
+    /// The attribute whose value is the geometry of a GeoJSON answer (NGSI-LD 6.4.3.2).
+    pub(super) fn geometry_property(&self, context: &Context, accepted: Accepted) -> Result<Name, Error> {
+        let term = self.get("geometryProperty")?;
+        if term.is_some() && !accepted.is_geojson() {
+            return Err(Error::bad("geometryProperty belongs to answers in application/geo+json"));
+        }
+        context.name(term.unwrap_or("location"), "geometryProperty")
+    }
+
+    /// The geo-query in the parameters (NGSI-LD 6.4.3.2), if there is one.
+    pub(super) fn geo(&self, context: &Context) -> Result<Option<GeoQuery>, Error> {
+        let parts = (self.get("georel")?, self.get("geometry")?, self.get("coordinates")?);
+        let (Some(georel), Some(geometry), Some(text)) = parts else {
+            return match parts {
+                (None, None, None) => Ok(None),
+                _ => Err(Error::bad("a geo-query needs georel, geometry and coordinates")),
+            };
+        };
+        let parts = GeoParts {
+            georel,
+            geometry,
+            coordinates: &coordinates(text)?,
+            property: self.get("geoproperty")?,
+        };
+        GeoQuery::parse(parts, context).map(Some)
     }
 
     /// A list of attribute names, expanded.
@@ -156,13 +195,14 @@ impl Params {
         Ok(Some(self.list(parameter)?.into_iter().map(Into::into).zip(names).collect()))
     }
 
-    /// The parameters again, with another offset.
+    /// The parameters again, with another offset, in the order of the alphabet.
     pub(super) fn with_offset(&self, offset: usize) -> String {
         let rest = self.0.iter().filter(|(key, _)| key != "offset");
-        let mut text: String =
-            rest.map(|(key, value)| format!("{}={}&", encode(key), encode(value))).collect();
-        text.push_str(&format!("offset={offset}"));
-        text
+        let mut pairs: Vec<String> =
+            rest.map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+        pairs.push(format!("offset={offset}"));
+        pairs.sort();
+        pairs.join("&")
     }
 }
 
@@ -185,7 +225,8 @@ fn form_pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Percent-decodes. A plus is kept: in `q` and in date-times it is a plus, and clients rarely encode it.
+/// Decodes a value of a query string as forms write it: with percent signs, and a plus for a space. DateTimes have no
+/// plus (NGSI-LD 4.6.3).
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -194,6 +235,10 @@ fn decode(text: &str) -> String {
         match (first, after) {
             (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
                 bytes.push(hex(*high).unwrap_or_default() << 4 | hex(*low).unwrap_or_default());
+                rest = after;
+            }
+            (b'+', after) => {
+                bytes.push(b' ');
                 rest = after;
             }
             _ => {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Changes, Context, Error, ErrorKind,
-    model::{Entity, Rendered, View},
+    model::{Entity, Feature, FeatureCollection, Rendered, View},
     subscriptions::link_header,
 };
 
@@ -24,7 +24,8 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::ResourceNotFound | ErrorKind::NonexistentTenant => StatusCode::NOT_FOUND,
         ErrorKind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorKind::TooComplexQuery | ErrorKind::TooManyResults => StatusCode::FORBIDDEN,
-        ErrorKind::LdContextNotAvailable | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::LdContextNotAvailable => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -56,13 +57,10 @@ pub(super) fn body(
         Ok(bytes) => bytes,
         Err(error) => return Error::new(ErrorKind::InternalError, error.to_string()).into_response(),
     };
-    let content_type = match accepted {
-        Accepted::Json => "application/json",
-        Accepted::LdJson => "application/ld+json",
-    };
+    let content_type = accepted.content_type();
     let mut response =
         (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], bytes).into_response();
-    if accepted == Accepted::Json
+    if !accepted.has_context()
         && let Some(link) = context.link().and_then(|url| HeaderValue::try_from(link_header(url)).ok())
     {
         response.headers_mut().insert(header::LINK, link);
@@ -71,9 +69,21 @@ pub(super) fn body(
 }
 
 /// One entity.
-pub(super) fn entity(entity: &Entity, context: &Context, view: &View, accepted: Accepted) -> Response {
-    let rendered = Rendered { entity, context, view, with_context: accepted == Accepted::LdJson };
-    body(StatusCode::OK, &rendered, context, accepted)
+pub(super) fn entity(
+    entity: &Entity,
+    context: &Context,
+    view: &View,
+    accepted: Accepted,
+    params: &Params,
+) -> Result<Response, Error> {
+    let geometry = params.geometry_property(context, accepted)?;
+    let with_context = accepted.has_context();
+    if accepted.is_geojson() {
+        let feature = Feature { entity, context, view, geometry: &geometry, with_context };
+        return Ok(body(StatusCode::OK, &feature, context, accepted));
+    }
+    let rendered = Rendered { entity, context, view, with_context };
+    Ok(body(StatusCode::OK, &rendered, context, accepted))
 }
 
 /// A list of entities.
@@ -82,11 +92,19 @@ pub(super) fn entities(
     context: &Context,
     view: &View,
     accepted: Accepted,
-) -> Response {
-    let with_context = accepted == Accepted::LdJson;
+    params: &Params,
+) -> Result<Response, Error> {
+    let geometry = params.geometry_property(context, accepted)?;
+    let with_context = accepted.has_context();
+    if accepted.is_geojson() {
+        let feature = |entity| Feature { entity, context, view, geometry: &geometry, with_context: false };
+        let features: Vec<_> = entities.iter().map(|entity| feature(&**entity)).collect();
+        let collection = FeatureCollection { features: &features, context, with_context };
+        return Ok(body(StatusCode::OK, &collection, context, accepted));
+    }
     let rendered: Vec<_> =
         entities.iter().map(|entity| Rendered { entity, context, view, with_context }).collect();
-    body(StatusCode::OK, &rendered, context, accepted)
+    Ok(body(StatusCode::OK, &rendered, context, accepted))
 }
 
 /// Adds links to the pages around, and the count (NGSI-LD 6.3.10, 6.3.13).
@@ -98,9 +116,11 @@ pub(super) fn page(
     more: bool,
     total: Option<usize>,
 ) -> Response {
+    let path = path.trim_end_matches('/');
+    let form = response.headers().get(header::CONTENT_TYPE).and_then(|form| form.to_str().ok());
+    let form = form.unwrap_or("application/json").to_owned();
     let mut link = |offset: usize, rel: &str| {
-        let value =
-            format!("<{path}?{}>; rel=\"{rel}\"; type=\"application/ld+json\"", params.with_offset(offset));
+        let value = format!("<{path}?{}>; rel=\"{rel}\";type=\"{form}\"", params.with_offset(offset));
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().append(header::LINK, value);
         }

@@ -19,6 +19,28 @@ pub(super) enum Accepted {
     Json,
     /// `application/ld+json`; the context is in the body.
     LdJson,
+    /// `application/geo+json`; the context is in the body, unless `Prefer: body=json` asks for it in the Link header
+    /// (6.3.6).
+    GeoJson { context: bool },
+}
+
+impl Accepted {
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::LdJson => "application/ld+json",
+            Self::GeoJson { .. } => "application/geo+json",
+        }
+    }
+
+    /// Whether the context is in the body.
+    pub(super) fn has_context(self) -> bool {
+        matches!(self, Self::LdJson | Self::GeoJson { context: true })
+    }
+
+    pub(super) fn is_geojson(self) -> bool {
+        matches!(self, Self::GeoJson { .. })
+    }
 }
 
 /// A request without a body: its parameters, its context, and the form of answer it accepts.
@@ -34,8 +56,8 @@ impl FromRequestParts<Door> for Asked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
-        let accepted = accepted(&parts.headers).map_err(IntoResponse::into_response)?;
-        let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
+        let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
+        let params = Params::parse(parts.uri.query(), &door.options).map_err(IntoResponse::into_response)?;
         let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
         let context =
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
@@ -59,8 +81,8 @@ impl FromRequest<Door> for Sent {
 
     async fn from_request(request: Request, door: &Door) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let accepted = accepted(&parts.headers).map_err(IntoResponse::into_response)?;
-        let params = Params::parse(parts.uri.query()).map_err(IntoResponse::into_response)?;
+        let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
+        let params = Params::parse(parts.uri.query(), &door.options).map_err(IntoResponse::into_response)?;
         let content_type =
             parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_ld =
@@ -143,55 +165,53 @@ async fn read(body: Body, headers: &HeaderMap, max: usize) -> Result<bytes::Byte
     Ok(bytes.freeze())
 }
 
-/// Why no form of answer is accepted.
-enum Unacceptable {
-    GeoJson,
-    Unknown,
-}
+/// No form of answer is accepted.
+struct Unacceptable;
 
 impl IntoResponse for Unacceptable {
     fn into_response(self) -> Response {
-        match self {
-            Self::GeoJson => Error::unsupported("GeoJSON (application/geo+json)").into_response(),
-            Self::Unknown => {
-                let detail = "answers are application/json or application/ld+json";
-                Problem::of(StatusCode::NOT_ACCEPTABLE, detail).into_response()
-            }
-        }
+        let detail =
+            "answers are application/json, application/ld+json or, for entities, application/geo+json";
+        Problem::of(StatusCode::NOT_ACCEPTABLE, detail).into_response()
     }
 }
 
-/// The form of answer that the Accept header prefers among those there are.
-fn accepted(headers: &HeaderMap) -> Result<Accepted, Unacceptable> {
-    let mut best: Option<(f32, Accepted)> = None;
-    let mut geo = false;
-    let mut any = false;
+/// The form of answer that the Accept header prefers among those there are. Of equally welcome ones the first of the
+/// standard's list is taken (6.3.4), and a form with weight 0 is none, whatever a wildcard says (RFC 9110 12.5.1).
+fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
+    let prefers = |what: &str| {
+        headers.get_all("prefer").iter().any(|value| value.to_str().is_ok_and(|value| value.contains(what)))
+    };
+    let forms = [
+        ("application/json", Accepted::Json),
+        ("application/ld+json", Accepted::LdJson),
+        ("application/geo+json", Accepted::GeoJson { context: !prefers("body=json") }),
+    ];
+    let mut ranges: Vec<(String, f32)> = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
         for range in value.to_str().unwrap_or_default().split(',') {
-            any = true;
             let mut parts = range.split(';').map(str::trim);
-            let form = match parts.next().unwrap_or_default() {
-                "application/json" | "application/*" | "*/*" => Accepted::Json,
-                "application/ld+json" => Accepted::LdJson,
-                "application/geo+json" => {
-                    geo = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            let quality =
-                parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
-            if quality > 0.0 && best.is_none_or(|(known, _)| quality > known) {
-                best = Some((quality, form));
-            }
+            let form = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok());
+            ranges.push((form, quality.unwrap_or(1.0)));
         }
     }
-    match best {
-        Some((_, form)) => Ok(form),
-        None if !any => Ok(Accepted::Json),
-        None if geo => Err(Unacceptable::GeoJson),
-        None => Err(Unacceptable::Unknown),
+    if ranges.is_empty() {
+        return Ok(Accepted::Json);
     }
+    let has_geometry = path.contains("/entit") && !path.contains("/temporal/");
+    let quality = |name: &str| {
+        let of = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, quality)| *quality);
+        of(name).or_else(|| of("application/*")).or_else(|| of("*/*")).unwrap_or(0.0)
+    };
+    let mut best: Option<(f32, Accepted)> = None;
+    for (name, form) in forms.into_iter().filter(|(_, form)| has_geometry || !form.is_geojson()) {
+        let quality = quality(name);
+        if quality > 0.0 && best.is_none_or(|(known, _)| quality > known) {
+            best = Some((quality, form));
+        }
+    }
+    best.map(|(_, form)| form).ok_or(Unacceptable)
 }
 
 /// The URL in the Link header that names the context (NGSI-LD 6.3.5).

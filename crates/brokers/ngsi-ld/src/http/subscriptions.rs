@@ -11,7 +11,7 @@ use super::{
     ROOT, Route, Shared,
     entities::has_content,
     reply,
-    request::{Accepted, Asked, Sent},
+    request::{Asked, Sent},
 };
 use crate::{Error, model::check_uri};
 
@@ -30,7 +30,7 @@ async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
 
 async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let paging = asked.params.paging(&door.options)?;
-    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted == Accepted::LdJson);
+    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted.has_context());
     let (page, total) =
         door.broker.subscriptions(paging.offset, paging.limit, &asked.context, sys_attrs, with_context);
     let response = reply::body(StatusCode::OK, &page, &asked.context, asked.accepted);
@@ -40,7 +40,7 @@ async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 
 async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
     check_uri(&id, "id")?;
-    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted == Accepted::LdJson);
+    let (sys_attrs, with_context) = (asked.params.option("sysAttrs"), asked.accepted.has_context());
     let subscription = door.broker.subscription(&id, &asked.context, sys_attrs, with_context)?;
     Ok(reply::body(StatusCode::OK, &subscription, &asked.context, asked.accepted))
 }

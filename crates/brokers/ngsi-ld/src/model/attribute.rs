@@ -120,6 +120,12 @@ pub struct Details {
     /// Attributes of the attribute.
     #[n(3)]
     pub attributes: Vec<Attribute>,
+    /// When the broker forgets the instance (NGSI-LD 4.22).
+    #[n(4)]
+    pub expires_at: Option<Timestamp>,
+    /// Which instance of the attribute's past this is (NGSI-LD 4.5.6); a URI. The present has none.
+    #[n(5)]
+    pub instance_id: Option<Box<str>>,
 }
 
 impl Attribute {
@@ -136,6 +142,16 @@ impl Attribute {
     /// The expanded types of what a relationship points to.
     pub fn object_type(&self) -> &[Name] {
         self.details.as_ref().map_or(&[], |details| &details.object_type)
+    }
+
+    /// Which instance of the attribute's past this is.
+    pub fn instance_id(&self) -> Option<&str> {
+        self.details.as_ref()?.instance_id.as_deref()
+    }
+
+    /// When the broker forgets this instance.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.details.as_ref()?.expires_at
     }
 
     /// The attributes of this attribute.

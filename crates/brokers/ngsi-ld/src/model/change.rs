@@ -63,9 +63,23 @@ fn distinct(attributes: &[Attribute]) -> Vec<Name> {
 /// alone with `overwrite` off.
 pub(crate) fn append(entity: &mut Entity, fragment: Fragment, overwrite: bool, now: Timestamp) -> Changes {
     let mut changes = Changes::default();
+    let scopes = std::mem::take(&mut entity.scopes);
     head(entity, &fragment);
+    if fragment.scopes.is_none() || !overwrite {
+        // Without overwriting, scopes are added to those there are.
+        let added = std::mem::replace(&mut entity.scopes, scopes);
+        entity.scopes.extend(added);
+        let mut seen = Vec::new();
+        entity.scopes.retain(|scope| {
+            !seen.contains(scope) && {
+                seen.push(scope.clone());
+                true
+            }
+        });
+    }
     for attribute in fragment.attributes {
-        if !overwrite && entity.has(&attribute.name) {
+        let known = |known: &Attribute| known.is(&attribute.name, attribute.dataset_id());
+        if !overwrite && entity.attributes.iter().any(known) {
             changes.refuse(&attribute.name, "the entity has it already and noOverwrite was asked for");
         } else {
             put(entity, attribute, &mut changes);
@@ -177,6 +191,11 @@ pub(crate) fn merge(entity: &mut Entity, patch: Json, reader: &Reader<'_>) -> Re
                 (Form::Full, Json::Object(members)) if !is_geometry_alone(&members) => Json::Object(members),
                 (_, value) => as_attribute(reader, &key, value)?,
             };
+            if is_null_language_map(&patch) {
+                let dataset_id = patch.get("datasetId").and_then(Json::as_str).map(Into::into);
+                delete_all(entity, vec![(name.clone(), dataset_id)], &mut changes);
+                continue;
+            }
             let dataset_id = patch.get("datasetId").and_then(Json::as_str);
             let old = entity.attributes.iter().find(|known| known.is(&name, dataset_id));
             let merged = match old {
@@ -225,6 +244,9 @@ fn head(entity: &mut Entity, fragment: &Fragment) {
     }
     if let Some(scopes) = &fragment.scopes {
         entity.scopes.clone_from(scopes);
+    }
+    if let Some(expires_at) = fragment.expires_at {
+        entity.expires_at = expires_at;
     }
 }
 
@@ -303,7 +325,8 @@ fn change_one(
 
 /// An attribute in the normalized representation, as a patch applies to it.
 fn show(attribute: &Attribute, context: &Context) -> Json {
-    let view = View::default();
+    // With the expiry, that a patch keeps; the times of the broker itself are ignored when they are read again.
+    let view = View { sys_attrs: true, ..View::default() };
     let instances = Instances { instances: &[attribute], context, view: &view };
     // What the broker holds always has a JSON form.
     serde_json::to_value(instances).map_or(Json::Null, Json::from)
@@ -333,6 +356,12 @@ fn other_kind(old: &Attribute, patch: &Json) -> bool {
                 && super::Kind::ALL.iter().any(|kind| patch.get(kind.value_member()).is_some())
         }
     }
+}
+
+/// A language map that deletes its attribute (NGSI-LD 5.5.12); merged, it would only delete its own `@none`.
+fn is_null_language_map(patch: &Json) -> bool {
+    let map = patch.get("languageMap").and_then(Json::as_object);
+    matches!(map, Some([(language, text)]) if &**language == "@none" && is_null(text))
 }
 
 /// `patch` over `target`, member by member; deeper too with `deep` (RFC 7396, with the NGSI-LD null for null).

@@ -8,7 +8,8 @@ use minicbor::{
 };
 use serde_json::Number;
 
-use super::{Entity, Json, Name};
+use super::{Entity, Json, Name, Timestamp};
+use crate::context::ContextKind;
 
 /// One change of the broker's state. Each is absolute, as the journal asks.
 #[derive(Debug, Encode, Decode)]
@@ -28,6 +29,18 @@ pub(crate) enum Record {
     /// The terms of the context that subscriptions name by this key: they go on when its URL is out of reach.
     #[n(4)]
     Context(#[n(0)] Box<str>, #[n(1)] Json),
+    /// The broker serves this document as a context.
+    #[n(5)]
+    Hosted(#[n(0)] Box<str>, #[n(1)] ContextKind, #[n(2)] Json, #[n(3)] Timestamp),
+    /// The broker serves no such context.
+    #[n(6)]
+    NoHosted(#[n(0)] Box<str>),
+    /// The registration with this id is now this JSON document.
+    #[n(7)]
+    Registration(#[n(0)] Box<str>, #[n(1)] Json),
+    /// There is no such registration.
+    #[n(8)]
+    NoRegistration(#[n(0)] Box<str>),
 }
 
 /// Written like [`Record::Entity`], from a borrowed entity.
@@ -43,6 +56,14 @@ enum Borrowed<'a> {
     NoSubscription(#[n(0)] &'a str),
     #[n(4)]
     Context(#[n(0)] &'a str, #[n(1)] &'a Json),
+    #[n(5)]
+    Hosted(#[n(0)] &'a str, #[n(1)] ContextKind, #[n(2)] &'a Json, #[n(3)] Timestamp),
+    #[n(6)]
+    NoHosted(#[n(0)] &'a str),
+    #[n(7)]
+    Registration(#[n(0)] &'a str, #[n(1)] &'a Json),
+    #[n(8)]
+    NoRegistration(#[n(0)] &'a str),
 }
 
 fn bytes(record: &Borrowed<'_>) -> Vec<u8> {
@@ -66,6 +87,21 @@ pub(crate) fn encode_subscription(id: &str, document: Option<&Json>) -> Vec<u8> 
 /// The record of a context's terms.
 pub(crate) fn encode_context(key: &str, terms: &Json) -> Vec<u8> {
     bytes(&Borrowed::Context(key, terms))
+}
+
+/// The record of a context that the broker serves.
+pub(crate) fn encode_hosted(id: &str, kind: ContextKind, document: &Json, created_at: Timestamp) -> Vec<u8> {
+    bytes(&Borrowed::Hosted(id, kind, document, created_at))
+}
+
+/// The record of the end of such a context.
+pub(crate) fn encode_no_hosted(id: &str) -> Vec<u8> {
+    bytes(&Borrowed::NoHosted(id))
+}
+
+/// The record of a registration, or of its end.
+pub(crate) fn encode_registration(id: &str, document: Option<&Json>) -> Vec<u8> {
+    bytes(&document.map_or(Borrowed::NoRegistration(id), |document| Borrowed::Registration(id, document)))
 }
 
 /// Reads a record back.

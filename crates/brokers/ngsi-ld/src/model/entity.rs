@@ -23,6 +23,9 @@ pub struct Entity {
     /// All instances of all attributes; those of one attribute are side by side.
     #[n(5)]
     pub attributes: Vec<Attribute>,
+    /// When the broker forgets the entity (NGSI-LD 4.22).
+    #[n(6)]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Entity {
@@ -68,6 +71,8 @@ pub struct Fragment {
     pub types: Vec<Name>,
     /// The scopes; `Some` of an empty list removes them.
     pub scopes: Option<Vec<Box<str>>>,
+    /// When the entity expires; `Some(None)` takes the expiry away.
+    pub expires_at: Option<Option<Timestamp>>,
     /// Attributes with a value.
     pub attributes: Vec<Attribute>,
     /// Instances that the request deletes by the NGSI-LD null: name and dataset id.

@@ -22,6 +22,8 @@ pub(crate) enum Form {
     Full,
     /// Simplified (`keyValues`): names and bare values.
     Simplified,
+    /// Normalized, with as many instances of an attribute as there are (NGSI-LD 4.5.6).
+    Temporal,
 }
 
 /// Reads what requests say about entities, in one context and at one time.
@@ -52,6 +54,11 @@ impl Reader<'_> {
                 "attribute \"{name}\" is {NGSI_LD_NULL}, but there is nothing to delete"
             )));
         }
+        if fragment.scopes.as_ref().is_some_and(Vec::is_empty) && self.form != Form::Temporal {
+            return Err(Error::bad(format!(
+                "scope is {NGSI_LD_NULL} or empty, but there is nothing to delete"
+            )));
+        }
         let mut entity = Entity {
             id,
             types: fragment.types,
@@ -59,6 +66,7 @@ impl Reader<'_> {
             created_at: self.now,
             modified_at: self.now,
             attributes: fragment.attributes,
+            expires_at: fragment.expires_at.flatten(),
         };
         entity.shrink();
         Ok(entity)
@@ -74,8 +82,13 @@ impl Reader<'_> {
             match &*key {
                 "id" | "@id" => fragment.id = Some(self.id(&value)?),
                 "type" | "@type" => fragment.types = self.types(&value, "type")?,
+                // In the past, scopes have times, like attributes (NGSI-LD 4.5.6).
+                "scope" if self.form == Form::Temporal && is_timed(&value) => {
+                    self.attribute_of(&mut fragment, &key, value)?;
+                }
                 "scope" => fragment.scopes = Some(scopes(&value)?),
-                "expiresAt" => return Err(Error::unsupported("a transient entity (member expiresAt)")),
+                "expiresAt" if is_null(&value) => fragment.expires_at = Some(None),
+                "expiresAt" => fragment.expires_at = Some(Some(date_time(&value, "expiresAt")?)),
                 // A context is resolved before; system times are the broker's own (NGSI-LD 4.8).
                 "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
                 _ => self.attribute_of(&mut fragment, &key, value)?,
@@ -94,6 +107,9 @@ impl Reader<'_> {
     /// Expands one type or several.
     pub(crate) fn types(&self, value: &Json, what: &str) -> Result<Vec<Name>, Error> {
         let name = |value: &Json| match value {
+            Json::String(term) if term.starts_with(|c: char| c.is_ascii_digit()) => {
+                Err(Error::bad(format!("{what} \"{}\" starts with a digit (NGSI-LD 4.6.2)", shorten(term))))
+            }
             Json::String(term) => self.context.name(term, what),
             other => Err(Error::bad(format!(
                 "{what} must be a string or an array of strings, not {}",
@@ -131,7 +147,7 @@ impl Reader<'_> {
             };
             let twice = fragment.attributes.iter().any(|attribute| attribute.is(&name, dataset_id))
                 || fragment.deletions.iter().any(|(other, id)| *other == name && id.as_deref() == dataset_id);
-            if twice {
+            if twice && self.form != Form::Temporal {
                 let which = dataset_id.unwrap_or("the default instance");
                 return Err(Error::bad(format!("attribute \"{key}\" gives {which} twice (NGSI-LD 4.5.5)")));
             }
@@ -145,7 +161,7 @@ impl Reader<'_> {
 
     fn instances(&self, name: &Name, key: &str, value: Json) -> Result<Vec<Instance>, Error> {
         match value {
-            Json::Array(items) if self.form == Form::Full && is_instance_list(&items) => {
+            Json::Array(items) if self.form != Form::Simplified && is_instance_list(&items) => {
                 items.into_iter().map(|item| self.instance(name, key, item, 0)).collect()
             }
             // Several instances, simplified (NGSI-LD 4.5.5).
@@ -217,6 +233,13 @@ impl Reader<'_> {
             return Err(Error::bad(format!("attribute \"{key}\" nests deeper than {MAX_DEPTH} attributes")));
         }
         let kind = kind_of(&members, key)?;
+        if depth == 0
+            && is_core_geometry(key)
+            && kind != Kind::GeoProperty
+            && !members.iter().any(|(_, value)| is_null(value))
+        {
+            return Err(Error::bad(format!("attribute \"{key}\" must be a GeoProperty (NGSI-LD 4.7)")));
+        }
         let mut attribute = self.plain(name, kind, Json::Null);
         let mut deletion = false;
         for (member, value) in members {
@@ -231,12 +254,20 @@ impl Reader<'_> {
                     }
                 }
                 "observedAt" => attribute.observed_at = Some(date_time(&value, &what())?),
+                "expiresAt" => attribute.details_mut().expires_at = Some(date_time(&value, &what())?),
                 "unitCode" if matches!(kind, Kind::Property | Kind::ListProperty) => {
                     if !matches!(value, Json::String(_)) {
                         return Err(Error::bad(format!("{} must be a string, not {}", what(), value.kind())));
                     }
                     attribute.details_mut().unit_code = Some(value);
                 }
+                "unitCode" => {
+                    return Err(Error::bad(format!("{} does not belong to a {}", what(), kind.name())));
+                }
+                "entityIdSealed" | "entityTypeSealed" if key != "ngsildproof" => {
+                    return Err(Error::bad(format!("{} belongs to ngsildproof only", what())));
+                }
+                "datasetId" if value.as_str() == Some("@none") => {}
                 "datasetId" => {
                     let text =
                         value.as_str().ok_or_else(|| Error::bad(format!("{} must be a string", what())))?;
@@ -247,7 +278,10 @@ impl Reader<'_> {
                 }
                 "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" | "@context" => {}
                 _ if member.starts_with("previous")
-                    && Kind::ALL.iter().any(|kind| is_previous(&member, *kind)) => {}
+                    && Kind::ALL.iter().any(|kind| is_previous(&member, *kind)) =>
+                {
+                    return Err(Error::bad(format!("{} is written by brokers only", what())));
+                }
                 "value" | "object" | "languageMap" | "vocab" | "json" | "valueList" | "objectList" => {
                     return Err(Error::bad(format!("{} does not belong to a {}", what(), kind.name())));
                 }
@@ -279,6 +313,11 @@ impl Reader<'_> {
         }
         Ok(Instance::Value(attribute))
     }
+}
+
+/// The geometries that the core @context knows.
+fn is_core_geometry(key: &str) -> bool {
+    matches!(key, "location" | "observationSpace" | "operationSpace")
 }
 
 /// Whether a value is the NGSI-LD null.
@@ -319,6 +358,12 @@ fn kind_of(members: &[(Box<str>, Json)], key: &str) -> Result<Kind, Error> {
     }
 }
 
+/// Whether scopes are written with their times.
+fn is_timed(value: &Json) -> bool {
+    let items = value.as_array().unwrap_or(std::slice::from_ref(value));
+    items.iter().any(|item| item.as_object().is_some())
+}
+
 /// Whether an array is several instances of an attribute rather than a value.
 pub(super) fn is_instance_list(items: &[Json]) -> bool {
     let is_instance = |item: &Json| {
@@ -356,7 +401,7 @@ fn simplified(value: Json) -> (Kind, Json) {
     (Kind::Property, value)
 }
 
-/// Members that show a former value (NGSI-LD 5.8.6, `showChanges`); the broker writes them and ignores them.
+/// Members that show a former value (NGSI-LD 5.8.6, `showChanges`); the broker alone writes them.
 fn is_previous(member: &str, kind: Kind) -> bool {
     let value = kind.value_member();
     member.strip_prefix("previous").is_some_and(|rest| rest.eq_ignore_ascii_case(value))

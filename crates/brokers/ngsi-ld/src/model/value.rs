@@ -2,7 +2,7 @@
 
 use super::{
     Json, Kind, Timestamp, check_uri, geometry,
-    read::{Reader, is_null},
+    read::{NGSI_LD_NULL, Reader, is_null},
     uri::shorten,
 };
 use crate::Error;
@@ -17,9 +17,19 @@ impl Reader<'_> {
         match (kind, value) {
             // Only a JsonProperty may hold null (NGSI-LD 4.5.24); it is kept as the JSON it is.
             (Kind::JsonProperty, Json::Null) => Err(bad("JSON other than null", &Json::Null)),
-            (Kind::JsonProperty, value) => Ok(value),
+            (Kind::JsonProperty, value @ (Json::Object(_) | Json::Array(_))) => Ok(value),
+            (Kind::JsonProperty, other) => Err(bad("an object or an array", &other)),
             (_, Json::Null) => Err(Error::bad(format!("{what} must not be null"))),
+            (Kind::Property, value) if holds_null(&value) => {
+                Err(Error::bad(format!("{what} must not hold {NGSI_LD_NULL}")))
+            }
             (Kind::Property, value) => Ok(value),
+            // Geometries may also be written as JSON text (NGSI-LD 4.7.1).
+            (Kind::GeoProperty, Json::String(text)) => {
+                let value =
+                    Json::parse(text.as_bytes()).map_err(|_| bad("a geometry", &Json::String(text)))?;
+                geometry::check(&value, &what).map(|()| value)
+            }
             (Kind::GeoProperty, value) => geometry::check(&value, &what).map(|()| value),
             (Kind::Relationship, Json::Array(items)) if !items.is_empty() => {
                 items.iter().try_for_each(|item| match item {
@@ -69,6 +79,15 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a value has the NGSI-LD null inside of it, where nothing can be deleted.
+fn holds_null(value: &Json) -> bool {
+    match value {
+        Json::Object(members) => members.iter().any(|(_, value)| is_null(value) || holds_null(value)),
+        Json::Array(items) => items.iter().any(holds_null),
+        _ => false,
+    }
+}
+
 /// Reads one scope or several (NGSI-LD 4.18).
 pub(crate) fn scopes(value: &Json) -> Result<Vec<Box<str>>, Error> {
     let scope = |value: &Json| {
@@ -77,8 +96,7 @@ pub(crate) fn scopes(value: &Json) -> Result<Vec<Box<str>>, Error> {
             .ok_or_else(|| Error::bad(format!("scope must be a string, not {}", value.kind())))?;
         let path = text.strip_prefix('/').unwrap_or(text);
         let level = |level: &str| {
-            level.starts_with(char::is_alphabetic)
-                && level.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+            level.starts_with(char::is_alphabetic) && level.chars().all(|c| c.is_alphanumeric() || c == '_')
         };
         if path.split('/').all(level) {
             Ok(text.into())
@@ -96,6 +114,7 @@ pub(crate) fn scopes(value: &Json) -> Result<Vec<Box<str>>, Error> {
 /// Reads a DateTime (NGSI-LD 4.6.3), also when it is written as a JSON-LD typed value.
 pub(crate) fn date_time(value: &Json, what: &str) -> Result<Timestamp, Error> {
     let text = value.get("@value").unwrap_or(value).as_str();
-    text.and_then(Timestamp::parse)
-        .ok_or_else(|| Error::bad(format!("{what} must be a date and time such as 2026-11-22T05:45:30Z")))
+    text.filter(|text| text.ends_with('Z')).and_then(Timestamp::parse).ok_or_else(|| {
+        Error::bad(format!("{what} must be a date and time in UTC such as 2026-11-22T05:45:30Z"))
+    })
 }

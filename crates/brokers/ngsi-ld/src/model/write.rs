@@ -34,12 +34,20 @@ pub struct Projection {
 }
 
 impl Projection {
-    fn member(&self, term: &str) -> bool {
+    /// Whether anything of the entity is shown.
+    pub(crate) fn shows(&self, entity: &Entity) -> bool {
+        self.member("id")
+            || self.member("type")
+            || (self.member("scope") && !entity.scopes.is_empty())
+            || entity.attributes.iter().any(|attribute| self.attribute(attribute))
+    }
+
+    pub(crate) fn member(&self, term: &str) -> bool {
         self.pick.as_ref().is_none_or(|pick| pick.iter().any(|(picked, _)| &**picked == term))
             && !self.omit.iter().any(|(omitted, _)| &**omitted == term)
     }
 
-    fn attribute(&self, attribute: &Attribute) -> bool {
+    pub(crate) fn attribute(&self, attribute: &Attribute) -> bool {
         let name = &attribute.name;
         self.attributes.as_ref().is_none_or(|names| names.contains(name))
             && self.pick.as_ref().is_none_or(|pick| pick.iter().any(|(_, picked)| picked == name))
@@ -94,6 +102,12 @@ impl Serialize for Rendered<'_> {
                 [one] => map.serialize_entry("scope", one)?,
                 many => map.serialize_entry("scope", many)?,
             }
+        }
+        if let Some(time) = entity.expires_at
+            && view.sys_attrs
+            && show.member("expiresAt")
+        {
+            map.serialize_entry("expiresAt", &time)?;
         }
         if view.sys_attrs {
             if show.member("createdAt") {
@@ -161,10 +175,11 @@ impl Serialize for Datasets<'_> {
     }
 }
 
-struct Instance<'a> {
-    attribute: &'a Attribute,
-    context: &'a Context,
-    view: &'a View,
+/// One instance of an attribute.
+pub(crate) struct Instance<'a> {
+    pub(crate) attribute: &'a Attribute,
+    pub(crate) context: &'a Context,
+    pub(crate) view: &'a View,
 }
 
 impl Serialize for Instance<'_> {
@@ -215,8 +230,16 @@ impl Serialize for Instance<'_> {
         if let Some(id) = attribute.dataset_id() {
             map.serialize_entry("datasetId", id)?;
         }
+        if let Some(id) = attribute.instance_id() {
+            map.serialize_entry("instanceId", id)?;
+        }
         if let Some(time) = attribute.observed_at {
             map.serialize_entry("observedAt", &time)?;
+        }
+        if let Some(time) = attribute.expires_at()
+            && view.sys_attrs
+        {
+            map.serialize_entry("expiresAt", &time)?;
         }
         if view.sys_attrs {
             map.serialize_entry("createdAt", &attribute.created_at)?;

@@ -10,7 +10,7 @@ use regex::Regex;
 use crate::{
     Context, Error,
     model::{Json, Members, Name, Projection, Representation, Timestamp, View, check_uri, date_time},
-    query::{Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
+    query::{GeoQuery, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
 };
 
 /// Which entities a subscription is about (NGSI-LD 5.2.33, EntitySelector).
@@ -56,6 +56,7 @@ pub(crate) struct Subscription {
     pub(super) watched: Vec<Name>,
     pub(super) q: Option<Query>,
     pub(super) scopes: Option<ScopeQuery>,
+    pub(super) geo: Option<GeoQuery>,
     pub(super) triggers: Triggers,
     pub(super) throttling: Option<Duration>,
     /// When the last notification was handed over, in microseconds since 1970; 0 for never.
@@ -82,7 +83,6 @@ impl Subscription {
                 "timeInterval" => {
                     return Err(Error::unsupported("a periodic subscription (member timeInterval)"));
                 }
-                "geoQ" => return Err(Error::unsupported("a geo-query in a subscription (member geoQ)")),
                 "csf" => return Err(Error::unsupported("a context source filter (member csf)")),
                 "temporalQ" => {
                     return Err(Error::unsupported("a temporal query in a subscription (member temporalQ)"));
@@ -122,6 +122,7 @@ impl Subscription {
         };
         let q = text(&document, "q")?.map(|q| Query::parse(q, &context)).transpose()?;
         let scopes = text(&document, "scopeQ")?.map(scope_query).transpose()?;
+        let geo = document.get("geoQ").map(|geo| GeoQuery::from_json(geo, &context)).transpose()?;
         let notification =
             document.get("notification").ok_or_else(|| Error::bad("notification is missing"))?;
         let mut view = view(notification, &context)?;
@@ -139,6 +140,7 @@ impl Subscription {
             watched,
             q,
             scopes,
+            geo,
             triggers,
             throttling,
             last_notified: AtomicI64::new(0),

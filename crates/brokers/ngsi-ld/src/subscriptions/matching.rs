@@ -26,6 +26,7 @@ impl Subscription {
             && (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
             && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
             && self.q.as_ref().is_none_or(|q| q.matches(entity))
+            && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
     }
 
     /// Whether enough time has passed since the last notification (throttling, NGSI-LD 5.2.12); counts as one if so.

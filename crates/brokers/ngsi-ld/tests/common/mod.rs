@@ -44,9 +44,22 @@ pub async fn start() -> TestBroker {
     start_with(HttpOptions::default()).await
 }
 
+/// A broker with these options; its folder is the caller's.
+pub async fn start_options(options: Options) -> TestBroker {
+    serve_broker(Broker::open(options).unwrap()).await
+}
+
+pub async fn serve_broker(broker: Broker) -> TestBroker {
+    serve_in(broker, HttpOptions::default(), tempfile::tempdir().unwrap()).await
+}
+
 pub async fn start_with(http: HttpOptions) -> TestBroker {
     let dir = tempfile::tempdir().unwrap();
     let broker = Broker::open(options(dir.path())).unwrap();
+    serve_in(broker, http, dir).await
+}
+
+async fn serve_in(broker: Broker, http: HttpOptions, dir: tempfile::TempDir) -> TestBroker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/ngsi-ld/v1", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

@@ -1,0 +1,69 @@
+//! Contexts that the broker serves and keeps (NGSI-LD 5.13).
+
+use uuid::Uuid;
+
+use super::Broker;
+use crate::{
+    Error, ErrorKind,
+    context::{ContextInfo, ContextKind, is_core_url},
+    model::{Json, encode_hosted, encode_no_hosted},
+};
+
+impl Broker {
+    /// Adds a context (NGSI-LD 5.13.2) and gives its id.
+    pub(crate) async fn host_context(&self, body: Json) -> Result<Box<str>, Error> {
+        let inner = body.get("@context").ok_or_else(|| Error::bad("the body has no @context"))?;
+        let document = Json::Object([("@context".into(), inner.clone())].into());
+        // What cannot be used is not hosted.
+        self.inner.contexts.resolve(Some(inner)).await?;
+        self.write(|write| {
+            let id: Box<str> = Uuid::new_v4().to_string().into();
+            write.append(&encode_hosted(&id, ContextKind::Hosted, &document, write.now))?;
+            write.inner.contexts.hosted().insert(&id, ContextKind::Hosted, document, write.now);
+            Ok(id)
+        })
+        .await
+    }
+
+    /// All contexts there are (NGSI-LD 5.13.3).
+    pub(crate) fn context_infos(&self) -> Vec<ContextInfo> {
+        let contexts = &self.inner.contexts;
+        contexts.hosted().infos().into_iter().chain(contexts.cached()).collect()
+    }
+
+    /// The document of a context (NGSI-LD 5.13.4).
+    pub(crate) fn context_document(&self, id: &str) -> Option<Json> {
+        self.inner.contexts.hosted().document(id)
+    }
+
+    /// Deletes a context (NGSI-LD 5.13.5); with `reload`, a cached one is fetched anew instead.
+    pub(crate) async fn delete_context(&self, id: &str, reload: bool) -> Result<(), Error> {
+        let contexts = &self.inner.contexts;
+        let is_hosted = contexts.hosted().document(id).is_some();
+        if reload {
+            if is_hosted || !(contexts.has_cached(id) || is_core_url(id)) {
+                return Err(Error::bad(format!(
+                    "only a cached context can be loaded again, and {id} is none"
+                )));
+            }
+            return if is_core_url(id) { Ok(()) } else { contexts.reload(id).await };
+        }
+        if is_core_url(id) {
+            return Err(Error::bad("the core @context is part of the broker and cannot be deleted"));
+        }
+        if !is_hosted {
+            return if contexts.forget(id) { Ok(()) } else { Err(not_found(id)) };
+        }
+        self.write(|write| {
+            write.append(&encode_no_hosted(id))?;
+            write.inner.contexts.hosted().remove(id);
+            write.inner.contexts.forget_parsed();
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn not_found(id: &str) -> Error {
+    Error::new(ErrorKind::ResourceNotFound, format!("there is no context {id}"))
+}

@@ -1,0 +1,161 @@
+//! The temporal representations (NGSI-LD 4.5.6 to 4.5.9, 4.5.19).
+
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+
+use super::{Aggregation, TimeProperty};
+use crate::{
+    Context,
+    model::{Attribute, Compacted, Entity, Instance, Kind, Representation, View},
+};
+
+/// How the past of an attribute is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Style {
+    /// Every instance in full.
+    Instances,
+    /// Pairs of value and time (`temporalValues`).
+    Values(TimeProperty),
+    /// Values over periods (`aggregatedValues`).
+    Aggregated(Aggregation),
+}
+
+/// The past of an entity, that serializes as a style shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evolution<'a> {
+    pub(crate) entity: &'a Entity,
+    pub(crate) context: &'a Context,
+    pub(crate) view: &'a View,
+    pub(crate) style: &'a Style,
+    pub(crate) with_context: bool,
+}
+
+impl Serialize for Evolution<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { entity, context, view, style, with_context } = *self;
+        let show = &view.projection;
+        let mut map = serializer.serialize_map(None)?;
+        if show.member("id") {
+            map.serialize_entry("id", &entity.id)?;
+        }
+        if show.member("type") {
+            map.serialize_entry("type", &Compacted(&entity.types, context))?;
+        }
+        // Scopes with times are written like an attribute, below.
+        let timed = entity.attributes.iter().any(|attribute| context.compact(&attribute.name) == "scope");
+        if show.member("scope") && !timed && !entity.scopes.is_empty() {
+            map.serialize_entry("scope", &entity.scopes)?;
+        }
+        if view.sys_attrs {
+            map.serialize_entry("createdAt", &entity.created_at)?;
+            map.serialize_entry("modifiedAt", &entity.modified_at)?;
+        }
+        for instances in entity.attributes.chunk_by(|a, b| a.name == b.name) {
+            let shown: Vec<&Attribute> =
+                instances.iter().filter(|attribute| show.attribute(attribute)).collect();
+            if let Some(first) = shown.first() {
+                let past = Past { instances: &shown, context, view, style };
+                map.serialize_entry(&*context.compact(&first.name), &past)?;
+            }
+        }
+        if with_context {
+            map.serialize_entry("@context", &context.shown())?;
+        }
+        map.end()
+    }
+}
+
+/// The past of one attribute, never empty.
+struct Past<'a> {
+    instances: &'a [&'a Attribute],
+    context: &'a Context,
+    view: &'a View,
+    style: &'a Style,
+}
+
+impl Serialize for Past<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { instances, context, view, style } = *self;
+        if *style == Style::Instances {
+            return serializer.collect_seq(instances.iter().map(|attribute| Instance {
+                attribute,
+                context,
+                view,
+            }));
+        }
+        let mut datasets: Vec<Vec<&Attribute>> = Vec::new();
+        for instance in instances {
+            match datasets.iter_mut().find(|known| known[0].dataset_id() == instance.dataset_id()) {
+                Some(known) => known.push(instance),
+                None => datasets.push(vec![instance]),
+            }
+        }
+        let series = |instances| Series { instances, context, style };
+        match &datasets[..] {
+            [one] => series(one).serialize(serializer),
+            many => serializer.collect_seq(many.iter().map(|one| series(one))),
+        }
+    }
+}
+
+/// The past of one instance of an attribute, as values.
+struct Series<'a> {
+    instances: &'a [&'a Attribute],
+    context: &'a Context,
+    style: &'a Style,
+}
+
+impl Serialize for Series<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let first = self.instances[0];
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", first.kind.name())?;
+        if let Some(id) = first.dataset_id() {
+            map.serialize_entry("datasetId", id)?;
+        }
+        match self.style {
+            Style::Aggregated(aggregation) => {
+                for (method, values) in aggregation.apply(self.instances) {
+                    map.serialize_entry(method, &values)?;
+                }
+            }
+            Style::Values(property) => {
+                map.serialize_entry(
+                    values_member(first.kind),
+                    &Pairs(self.instances, self.context, *property),
+                )?;
+            }
+            Style::Instances => {}
+        }
+        map.end()
+    }
+}
+
+struct Pairs<'a>(&'a [&'a Attribute], &'a Context, TimeProperty);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let view = View { representation: Representation::Simplified, ..View::default() };
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for attribute in self.0 {
+            let value = Instance { attribute, context: self.1, view: &view };
+            list.serialize_element(&(value, self.2.of(attribute)))?;
+        }
+        list.end()
+    }
+}
+
+/// The member that holds the values of a kind (NGSI-LD 4.5.9).
+fn values_member(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Property | Kind::GeoProperty => "values",
+        Kind::Relationship => "objects",
+        Kind::LanguageProperty => "languageMaps",
+        Kind::VocabProperty => "vocabs",
+        Kind::JsonProperty => "jsons",
+        Kind::ListProperty => "valueLists",
+        Kind::ListRelationship => "objectLists",
+    }
+}

@@ -1,0 +1,143 @@
+//! Temporal queries (NGSI-LD 4.11): which part of the past is looked at.
+
+use crate::{
+    Error,
+    model::{Attribute, Entity, Json, Timestamp, shorten},
+};
+
+/// The name that scopes with times have.
+const SCOPE: &str = "https://uri.etsi.org/ngsi-ld/scope";
+
+/// A part of the past.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) span: Option<Span>,
+    pub(crate) property: TimeProperty,
+    /// Only so many of the newest instances of each attribute.
+    pub(crate) last: Option<usize>,
+}
+
+/// From when to when; the end is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
+}
+
+/// Which time of an instance counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum TimeProperty {
+    /// When the value was true in the world.
+    #[default]
+    ObservedAt,
+    /// When it was first written.
+    CreatedAt,
+    /// When it was last written.
+    ModifiedAt,
+    /// When it was deleted; what is here was not.
+    DeletedAt,
+}
+
+impl TimeProperty {
+    fn parse(text: &str) -> Result<Self, Error> {
+        match text {
+            "observedAt" => Ok(Self::ObservedAt),
+            "createdAt" => Ok(Self::CreatedAt),
+            "modifiedAt" => Ok(Self::ModifiedAt),
+            "deletedAt" => Ok(Self::DeletedAt),
+            other => Err(Error::bad(format!(
+                "timeproperty \"{}\" is not one of observedAt, createdAt, modifiedAt, deletedAt",
+                shorten(other)
+            ))),
+        }
+    }
+
+    /// This time of an instance.
+    pub(crate) fn of(self, attribute: &Attribute) -> Option<Timestamp> {
+        match self {
+            Self::ObservedAt => attribute.observed_at,
+            Self::CreatedAt => Some(attribute.created_at),
+            Self::ModifiedAt => Some(attribute.modified_at),
+            Self::DeletedAt => None,
+        }
+    }
+}
+
+impl Window {
+    /// Reads the parts of a temporal query as a request has them.
+    pub(crate) fn parse(
+        timerel: Option<&str>,
+        time_at: Option<&str>,
+        end_time_at: Option<&str>,
+        property: Option<&str>,
+        last: Option<usize>,
+    ) -> Result<Self, Error> {
+        let time = |text: &str, what: &str| {
+            Timestamp::parse(text).ok_or_else(|| {
+                Error::bad(format!("{what} must be a date and time such as 2026-11-22T05:45:30Z"))
+            })
+        };
+        if last == Some(0) {
+            return Err(Error::bad("lastN must be a number from 1 on"));
+        }
+        let property = property.map(TimeProperty::parse).transpose()?.unwrap_or_default();
+        let Some(timerel) = timerel else {
+            return match time_at.or(end_time_at) {
+                Some(_) => Err(Error::bad("timeAt needs timerel")),
+                None => Ok(Self { span: None, property, last }),
+            };
+        };
+        let at = time(time_at.ok_or_else(|| Error::bad("timerel needs timeAt"))?, "timeAt")?;
+        let span = match timerel {
+            "before" => Span { from: None, to: Some(at) },
+            "after" => Span { from: Some(at), to: None },
+            "between" => {
+                let end = end_time_at.ok_or_else(|| Error::bad("timerel between needs endTimeAt"))?;
+                Span { from: Some(at), to: Some(time(end, "endTimeAt")?) }
+            }
+            other => {
+                let other = shorten(other);
+                return Err(Error::bad(format!("timerel \"{other}\" is not one of before, after, between")));
+            }
+        };
+        Ok(Self { span: Some(span), property, last })
+    }
+
+    /// What the window shows of an entity.
+    pub(crate) fn of(&self, entity: &Entity) -> Entity {
+        let inside = |attribute: &&Attribute| match (self.span, self.property.of(attribute)) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(span), Some(at)) => {
+                span.from.is_none_or(|from| from <= at) && span.to.is_none_or(|to| at < to)
+            }
+        };
+        let mut attributes: Vec<Attribute> = entity.attributes.iter().filter(inside).cloned().collect();
+        let timed: Vec<&Attribute> = attributes.iter().filter(|one| &*one.name == SCOPE).collect();
+        let scopes = if timed.is_empty() {
+            entity.scopes.clone()
+        } else {
+            let texts = |one: &&Attribute| match &one.value {
+                Json::Array(items) => items.iter().filter_map(Json::as_str).map(Into::into).collect(),
+                one => one.as_str().map(Into::into).into_iter().collect::<Vec<Box<str>>>(),
+            };
+            timed.iter().flat_map(texts).collect()
+        };
+        if let Some(last) = self.last {
+            attributes = attributes
+                .chunk_by(|a, b| a.name == b.name)
+                .flat_map(|instances| &instances[instances.len().saturating_sub(last)..])
+                .cloned()
+                .collect();
+        }
+        Entity {
+            id: entity.id.clone(),
+            types: entity.types.clone(),
+            scopes,
+            created_at: entity.created_at,
+            modified_at: entity.modified_at,
+            attributes,
+            expires_at: entity.expires_at,
+        }
+    }
+}

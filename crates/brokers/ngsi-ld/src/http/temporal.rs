@@ -1,0 +1,220 @@
+//! `/temporal/entities` and what is below (NGSI-LD 6.18 to 6.24).
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing::{delete, get, patch, post},
+};
+use http::StatusCode;
+
+use super::{
+    ROOT, Route, Shared,
+    batch::queries,
+    entities::{entity_query, has_content},
+    params::Params,
+    reply,
+    request::{Accepted, Asked, Sent},
+};
+use crate::{
+    Context, Error, ErrorKind,
+    broker::Instances,
+    history::{Aggregation, Evolution, Style, Window, duration},
+    model::{Json, check_uri},
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/temporal/entities", get(query).post(create)),
+        ("/temporal/entities/{id}", get(retrieve).delete(remove)),
+        ("/temporal/entities/{id}/attrs", post(add)),
+        ("/temporal/entities/{id}/attrs/{attribute}", delete(remove_attribute)),
+        ("/temporal/entities/{id}/attrs/{attribute}/{instance}", patch(change).delete(remove_instance)),
+        ("/temporal/entityOperations/query", post(query_by_body)),
+    ]
+}
+
+async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
+    let context = sent.context(&door.broker).await?;
+    let (id, new) = door.broker.upsert_past(sent.body, &context).await?;
+    Ok(if new {
+        reply::created(&format!("{ROOT}/temporal/entities"), &id)
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    })
+}
+
+async fn add(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let context = sent.context(&door.broker).await?;
+    has_content(&sent.body)?;
+    door.broker.add_to_past(&id, sent.body, &context).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    door.broker.delete_past(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove_attribute(
+    State(door): Shared,
+    Path((id, attribute)): Path<(String, String)>,
+    asked: Asked,
+) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let name = asked.context.name(&attribute, "attribute name")?;
+    let dataset_id = asked.params.get("datasetId")?.map(|id| check_uri(id, "datasetId")).transpose()?;
+    let which = if asked.params.flag("deleteAll")? { Instances::All } else { Instances::Dataset(dataset_id) };
+    door.broker.delete_past_attribute(&id, &name, which).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn change(
+    State(door): Shared,
+    Path((id, attribute, instance)): Path<(String, String, String)>,
+    sent: Sent,
+) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let context = sent.context(&door.broker).await?;
+    let name = context.name(&attribute, "attribute name")?;
+    check_uri(&instance, "instanceId")?;
+    has_content(&sent.body)?;
+    door.broker.change_past_instance(&id, &name, &instance, sent.body, &context).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove_instance(
+    State(door): Shared,
+    Path((id, attribute, instance)): Path<(String, String, String)>,
+    asked: Asked,
+) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let name = asked.context.name(&attribute, "attribute name")?;
+    check_uri(&instance, "instanceId")?;
+    door.broker.delete_past_attribute(&id, &name, Instances::One(&instance)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The temporal query in the parameters (NGSI-LD 6.18.3.2).
+pub(super) fn window(params: &Params) -> Result<Window, Error> {
+    Window::parse(
+        params.get("timerel")?,
+        params.get("timeAt")?,
+        params.get("endTimeAt")?,
+        params.get("timeproperty")?,
+        params.number("lastN")?,
+    )
+}
+
+/// The temporal query in a body (NGSI-LD 5.2.21).
+fn window_of(json: &Json) -> Result<Window, Error> {
+    let text = |member: &str| match json.get(member) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(&**text)),
+        Some(other) => Err(Error::bad(format!("temporalQ: {member} must be a string, not {}", other.kind()))),
+    };
+    let last = match json.get("lastN") {
+        None => None,
+        Some(Json::Number(number)) => {
+            Some(number.as_u64().ok_or_else(|| Error::bad("temporalQ: lastN must be a number from 1 on"))?
+                as usize)
+        }
+        Some(other) => {
+            return Err(Error::bad(format!("temporalQ: lastN must be a number, not {}", other.kind())));
+        }
+    };
+    Window::parse(text("timerel")?, text("timeAt")?, text("endTimeAt")?, text("timeproperty")?, last)
+}
+
+/// How the past is to be written (NGSI-LD 6.3.12).
+fn style(params: &Params, window: &Window, body: Option<&Json>) -> Result<Style, Error> {
+    let formats = ["normalized", "simplified", "keyValues", "temporalValues", "aggregatedValues"];
+    if let Some(format) = params.get("format")?.filter(|format| !formats.contains(format)) {
+        let detail = format!("parameter format \"{format}\" is not one of {}", formats.join(", "));
+        return Err(Error::new(ErrorKind::InvalidRequest, detail));
+    }
+    let of = |word: &str| params.get("format").map(|format| format == Some(word) || params.option(word));
+    let values = of("temporalValues")? || of("simplified")? || of("keyValues")?;
+    let in_body = body.and_then(|body| body.get("aggrMethods"));
+    let aggregated = of("aggregatedValues")? || in_body.is_some();
+    if values && aggregated {
+        return Err(Error::bad("temporalValues and aggregatedValues exclude each other"));
+    }
+    if !aggregated {
+        return Ok(if values { Style::Values(window.property) } else { Style::Instances });
+    }
+    let methods: Vec<&str> = match in_body {
+        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
+        Some(Json::String(text)) => text.split(',').map(str::trim).collect(),
+        Some(other) => {
+            return Err(Error::bad(format!("aggrMethods must be names of methods, not {}", other.kind())));
+        }
+        None => params.list("aggrMethods")?,
+    };
+    let period = match body.and_then(|body| body.get("aggrPeriodDuration")) {
+        Some(Json::String(text)) => Some(&**text),
+        Some(_) => return Err(Error::bad("aggrPeriodDuration must be a string")),
+        None => params.get("aggrPeriodDuration")?,
+    };
+    let period = period.map(duration).transpose()?.unwrap_or(0);
+    let start = window.span.and_then(|span| span.from);
+    Aggregation::new(methods, period, start, window.property).map(Style::Aggregated)
+}
+
+async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let window = window(&asked.params)?;
+    let style = style(&asked.params, &window, None)?;
+    let view = asked.params.temporal_view(&asked.context)?;
+    let entity = door.broker.past(&id, &window)?;
+    let context = &*asked.context;
+    let has = |names: &Vec<crate::Name>| names.iter().any(|name| entity.has(name));
+    if !view.projection.attributes.as_ref().is_none_or(has) || !view.projection.shows(&entity) {
+        let detail = format!("the past of entity {id} has none of the attributes asked for");
+        return Err(Error::new(ErrorKind::ResourceNotFound, detail));
+    }
+    let with_context = asked.accepted.has_context();
+    let shown = Evolution { entity: &entity, context, view: &view, style: &style, with_context };
+    Ok(reply::body(StatusCode::OK, &shown, context, asked.accepted))
+}
+
+async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let Asked { params, context, accepted, path } = asked;
+    let query = entity_query(&params, &context, &door.options)?;
+    let window = window(&params)?;
+    let style = style(&params, &window, None)?;
+    let view = params.temporal_view(&context)?;
+    let query = query.with_projection(&view.projection);
+    let paging = params.paging(&door.options)?;
+    let page = door.broker.query_past(&[query], &window, paging.offset, paging.limit, paging.count)?;
+    let response = answer(&page.entities, &context, &view, &style, accepted);
+    Ok(reply::page(response, &path, &params, paging, page.more, page.total))
+}
+
+async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Error> {
+    let context = sent.context(&door.broker).await?;
+    let (queries, projection) = queries(&sent.body, &context)?;
+    let temporal = sent.body.get("temporalQ");
+    let window = temporal.map(window_of).transpose()?.unwrap_or_default();
+    let style = style(&sent.params, &window, temporal.or(sent.body.get("aggrParams")))?;
+    let mut view = sent.params.temporal_view(&context)?;
+    view.projection = projection;
+    let paging = sent.params.paging(&door.options)?;
+    let page = door.broker.query_past(&queries, &window, paging.offset, paging.limit, paging.count)?;
+    let response = answer(&page.entities, &context, &view, &style, sent.accepted);
+    Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
+}
+
+fn answer(
+    entities: &[std::sync::Arc<crate::Entity>],
+    context: &Context,
+    view: &crate::View,
+    style: &Style,
+    accepted: Accepted,
+) -> Response {
+    let with_context = accepted.has_context();
+    let shown: Vec<_> =
+        entities.iter().map(|entity| Evolution { entity, context, view, style, with_context }).collect();
+    reply::body(StatusCode::OK, &shown, context, accepted)
+}

@@ -1,0 +1,92 @@
+//! Context source registrations (NGSI-LD 5.2.9, 5.9, 5.10): who has which information. This broker is a registry of
+//! them; it does not ask them itself. Pure; the broker acts.
+
+mod definition;
+mod names;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub(crate) use definition::Registration;
+pub(crate) use names::{compacted, expanded};
+
+use crate::{
+    EntityQuery,
+    history::{TimeProperty, Window},
+    model::{Name, Timestamp},
+    query::TypeSelection,
+};
+
+/// All registrations, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Registrations(BTreeMap<Box<str>, Arc<Registration>>);
+
+/// Which registrations are asked for (NGSI-LD 5.10.2).
+#[derive(Debug, Default)]
+pub(crate) struct RegistrationQuery {
+    pub(crate) types: Option<TypeSelection>,
+    pub(crate) ids: Vec<Box<str>>,
+    pub(crate) attributes: Vec<Name>,
+    /// Criteria on the registration itself: its properties (`csf`), scope and location.
+    pub(crate) source: EntityQuery,
+    /// A time that the source must have information about; without one, sources of the present are asked for.
+    pub(crate) window: Option<Window>,
+}
+
+impl Registrations {
+    pub(crate) fn insert(&mut self, registration: Registration) {
+        self.0.insert(registration.id.clone(), Arc::new(registration));
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.0.remove(id);
+    }
+
+    /// The registration with this id, unless it has expired.
+    pub(crate) fn get(&self, id: &str, now: Timestamp) -> Option<&Arc<Registration>> {
+        self.0.get(id).filter(|registration| registration.is_live(now))
+    }
+
+    /// All registrations that have not expired, in the order of their ids.
+    pub(crate) fn iter(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Registration>> {
+        self.0.values().filter(move |registration| registration.is_live(now))
+    }
+}
+
+impl RegistrationQuery {
+    /// Which parts of a registration's information match; none when the registration does not.
+    pub(crate) fn matching(&self, registration: &Registration) -> Vec<usize> {
+        if !self.source.matches(&registration.source) || !self.in_time(registration) {
+            return Vec::new();
+        }
+        let information = registration.information.iter().enumerate();
+        let matching = information.filter(|(_, part)| {
+            let entities = part.entities.is_empty()
+                || part.entities.iter().any(|entity| {
+                    self.types.as_ref().is_none_or(|types| types.matches(&entity.types))
+                        && (self.ids.is_empty() || self.ids.iter().any(|id| entity.may_be(id)))
+                });
+            let attributes = part.names.is_empty()
+                || self.attributes.is_empty()
+                || self.attributes.iter().any(|name| part.names.contains(name));
+            entities && attributes
+        });
+        matching.map(|(at, _)| at).collect()
+    }
+
+    fn in_time(&self, registration: &Registration) -> bool {
+        let Some(window) = &self.window else {
+            return registration.observed.is_none() && registration.managed.is_none();
+        };
+        let interval = match window.property {
+            TimeProperty::ObservedAt => registration.observed,
+            _ => registration.managed,
+        };
+        match (interval, window.span) {
+            (Some((start, end)), Some(span)) => {
+                span.to.is_none_or(|to| start < to)
+                    && span.from.is_none_or(|from| end.is_none_or(|end| from <= end))
+            }
+            _ => false,
+        }
+    }
+}
