@@ -1,0 +1,31 @@
+//! A broker for conformance suites: `broker PORT DIR`. It may fetch contexts from this machine, which a broker on the
+//! public network must not, and it is as strict about queries as the standard (NGSI-LD 5.7.2.4).
+
+use std::{env, error::Error};
+
+use morgana_ngsi_ld::{Broker, Durability, HttpOptions, Options, serve};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(port), Some(dir)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: broker PORT DIR".into());
+    };
+    let mut options = Options { dir: dir.into(), durability: Durability::Interval, ..Options::default() };
+    options.history_instances = 1000;
+    options.contexts.fetch.allow_hosts = vec!["*".to_owned()];
+    let http = HttpOptions { lenient_queries: false, ..HttpOptions::default() };
+    let listener = TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
+    println!("ready on {}", listener.local_addr()?);
+    let stop = CancellationToken::new();
+    let on_signal = stop.clone();
+    tokio::spawn(async move {
+        // Without a handler for it, the signal itself ends the process.
+        let _ = tokio::signal::ctrl_c().await;
+        on_signal.cancel();
+    });
+    serve(Broker::open(options)?, http, listener, stop).await?;
+    Ok(())
+}
