@@ -71,11 +71,8 @@ async fn a_newcomer_walks_the_road_with_commands_alone() {
     assert!(curl.starts_with("curl ") && curl.contains(context["token"].as_str().unwrap()), "{curl}");
     let subscribe =
         home["connectWith"][0].as_str().unwrap().replace("mosquitto_sub", "mosquitto_sub -C 1 -W 30");
-    if has("mosquitto_sub") {
-        let output = tokio::process::Command::new("sh").args(["-c", &subscribe]).output().await.unwrap();
-        let message = String::from_utf8(output.stdout).unwrap();
-        assert!(message.starts_with("tenant1/relay/room/relay:room {"), "{subscribe}: {message}");
-    }
+    let message = shell(&subscribe).await;
+    assert!(message.starts_with("tenant1/relay/room/relay:room {"), "{subscribe}: {message}");
 
     let list = tenant.ok(&["list-vsilos"]).await;
     assert_eq!(list.lines().count(), 3, "{list}");
@@ -89,9 +86,10 @@ async fn a_newcomer_walks_the_road_with_commands_alone() {
     assert!(refused.contains("log in with `morgana login"), "{refused}");
 }
 
-/// Whether a program is on this machine: Mosquitto's clients are not a part of what is tested.
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--help").output().is_ok()
+/// What a line that is pasted into a shell prints.
+async fn shell(line: &str) -> String {
+    let output = tokio::process::Command::new("sh").args(["-c", line]).output().await;
+    String::from_utf8(output.expect("there is a shell").stdout).expect("it prints UTF-8")
 }
 
 #[tokio::test]
