@@ -55,7 +55,7 @@ messages_port=$(field status endpoints 1883/tcp <<<"$messages")
 messages_token=$(field token <<<"$messages")
 
 say "4. Live data, as the tenant's applications see it (five messages)"
-mosquitto_sub -h 127.0.0.1 -p "$messages_port" -u tenant1 -P "$messages_token" -t 'tenant1/#' -C 5 -v || true
+mosquitto_sub -h 127.0.0.1 -p "$messages_port" -u tenant1 -P "$messages_token" -t 'tenant1/#' -C 5 -W 30 -v
 
 say "The platform runs until Ctrl-C. In another terminal:"
 cat <<EOF

@@ -77,8 +77,8 @@ actions! {
     DeleteFlavour: Administrator,
     /// List the flavours.
     ListFlavours: Anyone,
-    /// Show all of a flavour.
-    InspectFlavour: Administrator,
+    /// Show a flavour; its parameters are shown to administrators alone.
+    InspectFlavour: Anyone,
     /// Start a ThingVisor.
     AddThingVisor: Administrator,
     /// Change a ThingVisor's parameters.
@@ -210,6 +210,7 @@ mod tests {
                 &ChangePassword,
                 &LogOut,
                 &ListFlavours,
+                &InspectFlavour,
                 &ListVThings,
                 &CreateVSilo,
                 &DestroyVSilo,

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use morgana_controller::{Caller, Controller, ListOptions};
+use morgana_controller::{Caller, Controller, Lease, ListOptions};
 use morgana_model::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,17 @@ impl FromRequestParts<Controller> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, controller: &Controller) -> Result<Self, Refusal> {
         Ok(Self(controller.authenticate(authorization(parts)).await?))
+    }
+}
+
+/// The caller of a request that is answered with a stream.
+pub(crate) struct Leased(pub(crate) Lease);
+
+impl FromRequestParts<Controller> for Leased {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, controller: &Controller) -> Result<Self, Refusal> {
+        Ok(Self(controller.lease(authorization(parts)).await?))
     }
 }
 

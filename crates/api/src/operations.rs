@@ -1,10 +1,13 @@
 //! What those who operate the platform ask: is it alive, is it ready, what does it count.
 
+use std::fmt::Write;
+use std::sync::Arc;
+
 use axum::extract::{FromRef, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use morgana_controller::Controller;
-use std::sync::Arc;
+use morgana_model::WorkloadName;
 
 use crate::problem::Answer;
 
@@ -45,10 +48,25 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<&'static str>
 
 /// Everything that is counted.
 pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
-    for (name, usage) in shared.controller.usage().await {
-        let workload = name.to_string();
-        metrics::gauge!(WORKLOAD_MEMORY, "workload" => workload.clone()).set(usage.rss_bytes as f64);
-        metrics::gauge!(WORKLOAD_CPU, "workload" => workload).set(usage.cpu_seconds);
+    let mut text = (shared.metrics)();
+    let usage = shared.controller.usage().await;
+    let memory = usage.iter().map(|(name, usage)| (name, usage.rss_bytes as f64));
+    family(&mut text, WORKLOAD_MEMORY, "gauge", memory);
+    let cpu = usage.iter().map(|(name, usage)| (name, usage.cpu_seconds));
+    family(&mut text, WORKLOAD_CPU, "counter", cpu);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// One value for each workload that there is now. The recorder of the process would remember those
+/// that are gone, for ever. Names of workloads need no escaping.
+fn family<'a>(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    values: impl Iterator<Item = (&'a WorkloadName, f64)>,
+) {
+    let _ = writeln!(text, "# TYPE {name} {kind}");
+    for (workload, value) in values {
+        let _ = writeln!(text, "{name}{{workload=\"{workload}\"}} {value}");
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (shared.metrics)()).into_response()
 }

@@ -24,7 +24,13 @@ impl From<Failure> for Refusal {
 impl Refusal {
     /// A failure of the HTTP layer itself, where the status says more than the code.
     pub(crate) fn with_status(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, failure: Failure::invalid(message) }
+        let code = match status {
+            StatusCode::NOT_FOUND => ErrorCode::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
+            StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::Internal,
+            _ => ErrorCode::InvalidInput,
+        };
+        Self { status, failure: Failure::new(code, message) }
     }
 
     pub(crate) fn status(&self) -> StatusCode {

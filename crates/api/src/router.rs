@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use morgana_controller::Controller;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -44,7 +45,25 @@ pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Ro
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(options.max_body_bytes))
         .layer(CatchPanicLayer::new())
+        .layer(map_response(in_our_form))
         .layer(CorsLayer::permissive())
+}
+
+/// What the layers around the handlers refuse, they refuse in plain text.
+async fn in_our_form(response: Response) -> Response {
+    let json = |value: &HeaderValue| value.as_bytes().windows(4).any(|part| part == b"json");
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(json) {
+        return response;
+    }
+    let text = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => "the request body is longer than this API takes",
+        StatusCode::SERVICE_UNAVAILABLE => "it took too long; look at the resource before you try again",
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            "an internal error occurred; the administrator finds the cause in the log"
+        }
+        _ => return response,
+    };
+    Refusal::with_status(response.status(), text).into_response()
 }
 
 /// Every endpoint of REST v1 and of the VirIoT-compatible API as method and path, so that a test

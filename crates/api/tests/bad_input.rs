@@ -133,8 +133,10 @@ async fn a_long_body_is_refused() {
     let platform = TestPlatform::start().await;
     let admin = platform.authorization("admin").await;
     for path in ["/v1/users", "/register", "/v1/login", "/login"] {
-        let (status, _, _) = ask(&api(&platform), "POST", path, Some(&admin), vec![b' '; 2 << 20]).await;
+        let (status, content_type, _) =
+            ask(&api(&platform), "POST", path, Some(&admin), vec![b' '; 2 << 20]).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert!(content_type.contains("json"), "{path}: {content_type}");
     }
 }
 

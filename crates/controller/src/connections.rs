@@ -39,7 +39,7 @@ impl ConnectionIndex {
         gone
     }
 
-    /// The silos that have some vThing of a ThingVisor.
+    /// The silos that have the vThing.
     pub(crate) fn silos_with(&self, v_thing: &VThingId) -> Vec<VSiloId> {
         let by_silo = self.by_silo.read();
         by_silo.iter().filter(|(_, has)| has.contains(v_thing)).map(|(silo, _)| silo.clone()).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use morgana_access::{Action, Caller, SigningKey};
 use morgana_model::{
@@ -10,9 +10,9 @@ use morgana_model::{
 };
 use morgana_node::NodeAgent;
 use morgana_store::{Store, Table};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
-use crate::reconcile::{EndingBook, ReconcilerReport};
+use crate::reconcile::{EndingBook, ReconcilerReport, Reconcilers};
 use crate::records::{RevokedToken, UserRecord};
 use crate::{Error, Options, Place, metrics};
 
@@ -30,7 +30,9 @@ struct Inner {
     ending: Arc<EndingBook>,
     password_checks: Arc<Semaphore>,
     logins_waiting: Arc<Semaphore>,
-    reports: Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>,
+    structure: RwLock<()>,
+    /// Set when they run.
+    reconcilers: OnceLock<Reconcilers>,
 }
 
 struct Tables {
@@ -51,7 +53,6 @@ impl Controller {
         store: Arc<dyn Store>,
         node: Arc<dyn NodeAgent>,
         ending: Arc<EndingBook>,
-        reports: Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>,
     ) -> Self {
         let tables = Tables {
             users: Table::new(Arc::clone(&store)),
@@ -74,7 +75,8 @@ impl Controller {
             ending,
             password_checks,
             logins_waiting,
-            reports,
+            structure: RwLock::new(()),
+            reconcilers: OnceLock::new(),
         };
         Self(Arc::new(inner))
     }
@@ -122,8 +124,23 @@ impl Controller {
         self.0.node.as_ref()
     }
 
-    pub(crate) fn ending(&self) -> &EndingBook {
-        &self.0.ending
+    /// Ends a workload that is ending without waiting for it to agree.
+    pub(crate) fn do_not_wait_for(&self, name: WorkloadName) {
+        self.0.ending.acknowledge(&name);
+        if let Some(reconcilers) = self.0.reconcilers.get() {
+            reconcilers.wake_workload(name);
+        }
+    }
+
+    /// Held while something is made that hangs on something else (a silo on its tenant and flavour,
+    /// a connection on its silo and vThing): what it hangs on stays meanwhile.
+    pub(crate) async fn while_building(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.structure.read().await
+    }
+
+    /// Held while something is removed that others may hang on: nothing is made meanwhile.
+    pub(crate) async fn while_removing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.structure.write().await
     }
 
     pub(crate) fn users(&self) -> &Table<UserRecord> {
@@ -163,7 +180,12 @@ impl Controller {
     }
 
     pub(crate) fn reconciler_reports(&self) -> Vec<ReconcilerReport> {
-        (self.0.reports)()
+        self.0.reconcilers.get().map(Reconcilers::reports).unwrap_or_default()
+    }
+
+    /// Tells the controller of its reconcilers, once.
+    pub(crate) fn set_reconcilers(&self, reconcilers: Reconcilers) {
+        let _ = self.0.reconcilers.set(reconcilers);
     }
 
     /// Whether the System DB answers.

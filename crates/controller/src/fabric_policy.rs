@@ -42,7 +42,12 @@ impl Policy for FabricPolicy {
         let password =
             login.password.and_then(|password| std::str::from_utf8(password).ok()).unwrap_or_default();
         let role = FabricRole::authenticate(&self.key, login.user_name.unwrap_or_default(), password);
-        role.map(|role| Identity::new(role.to_string())).ok_or(Refused::BadUserNameOrPassword)
+        let role = role.ok_or(Refused::BadUserNameOrPassword)?;
+        // A session belongs to who says its client id: nobody may say another's.
+        match login.client_id.parse::<FabricRole>() {
+            Ok(other) if other != role => Err(Refused::NotAuthorized),
+            _ => Ok(Identity::new(role.to_string())),
+        }
     }
 
     fn may_publish(&self, who: &Identity, topic: &str) -> bool {
@@ -76,6 +81,19 @@ mod tests {
         assert!(!policy.may_subscribe(&who, "vThing/tv/b/data_out"));
         index.set(&"t_s".parse().unwrap(), Default::default());
         assert!(!policy.may_subscribe(&who, "vThing/tv/a/data_out"));
+    }
+
+    #[test]
+    fn nobody_takes_the_session_of_another() {
+        let key = SigningKey::generate(&mut rand::rng());
+        let policy = FabricPolicy::new(key.clone(), Arc::default());
+        let password = FabricRole::VSilo("t_s".parse().unwrap()).password(&key);
+        for (client_id, expected) in
+            [("silo:t_s", true), ("anything", true), ("silo:t_x", false), ("controller", false)]
+        {
+            let login = Login { client_id, ..login("silo:t_s", password.expose()) };
+            assert_eq!(policy.authenticate(&login).is_ok(), expected, "{client_id}");
+        }
     }
 
     #[test]

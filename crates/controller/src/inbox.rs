@@ -16,13 +16,25 @@ use crate::error::chain;
 use crate::reconcile::{EndingBook, Runner, SiloConnections, Workloads};
 use crate::{ConnectionIndex, Controller, Error, metrics};
 
-/// What the controller listens to (viriot-wire.md section 3). `vThing/#` brings data, too; a
-/// filter that brings only `c_out` cannot be written, because vThing ids have slashes, so
-/// ThingVisors with local names of one level are listened to, which are all but the rarest.
-const SUBSCRIPTIONS: [&str; 4] = ["TV/+/c_out", "vThing/+/+/c_out", "vThing/+/+/+/c_out", "vSilo/+/c_out"];
+/// What the controller listens to (viriot-wire.md section 3). `vThing/#` would bring all data, too,
+/// and no filter says "ends in `c_out`": so there is one for each depth that a vThing id may have.
+fn subscriptions() -> Vec<String> {
+    let v_things =
+        (1..=VThingId::MAX_LOCAL_LEVELS).map(|levels| format!("vThing/+{}/c_out", "/+".repeat(levels)));
+    ["TV/+/c_out", "vSilo/+/c_out"].map(str::to_owned).into_iter().chain(v_things).collect()
+}
+
+/// How often a message that the System DB could not take is tried: it was acknowledged already, and
+/// will not come again by itself.
+const ATTEMPTS: u32 = 5;
+/// The time between two of them.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 /// How long a control message waits for the fabric. The reconciler tries again after it.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a vThing that is no more says instead of a silo.
+const ALL_SILOS: &str = "ALL";
 
 /// Publishes a control message.
 pub(crate) async fn tell(fabric: &Client, topic: &Topic, message: &ControlMessage) -> Result<(), Error> {
@@ -45,7 +57,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Subscribes to what the controller listens to.
     pub(crate) async fn subscribe(fabric: &Client) -> Result<(), Error> {
-        for filter in SUBSCRIPTIONS {
+        for filter in subscriptions() {
             let subscribed = fabric.subscribe(filter, Qos::AtLeastOnce).await;
             subscribed
                 .map_err(|source| Error::Fabric { doing: "subscribing to control messages", source })?;
@@ -79,14 +91,20 @@ impl Inbox {
                 return tracing::warn!(%topic, %error, "a control message could not be read and was passed over");
             }
         };
-        if let Err(error) = self.handle(&topic, message).await {
-            tracing::error!(%topic, error = %chain(&error), "a control message could not be carried out");
+        for attempt in 1..=ATTEMPTS {
+            match self.handle(&topic, &message).await {
+                Ok(()) => return,
+                Err(error) if attempt == ATTEMPTS => {
+                    tracing::error!(%topic, error = %chain(&error), "a control message could not be carried out");
+                }
+                Err(_) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+            }
         }
     }
 
-    /// A workload speaks for itself alone: the fabric's rules see to the topic, and here the
-    /// message must name what the topic names.
-    async fn handle(&self, topic: &Topic, message: ControlMessage) -> Result<(), Error> {
+    /// A workload speaks for itself alone: the fabric's rules see to the topic, and the topic, not
+    /// the message, says who that is.
+    async fn handle(&self, topic: &Topic, message: &ControlMessage) -> Result<(), Error> {
         match (topic, message) {
             (Topic::ThingVisorOut(visor), ControlMessage::CreateVThing { v_thing, .. })
                 if v_thing.id.thing_visor() == *visor =>
@@ -96,12 +114,18 @@ impl Inbox {
             }
             (Topic::ThingVisorOut(visor), ControlMessage::DestroyThingVisorAck { .. }) => {
                 metrics::control_message("destroyTVAck");
-                self.acknowledged(WorkloadName::ThingVisor(visor.clone()));
+                let found = self.controller.thing_visors().get(visor.as_str()).await?;
+                if found.is_some_and(|found| found.value.metadata.is_ending()) {
+                    self.acknowledged(WorkloadName::ThingVisor(visor.clone()));
+                }
                 Ok(())
             }
             (Topic::VSiloOut(silo), ControlMessage::DestroyVSiloAck { .. }) => {
                 metrics::control_message("destroyVSiloAck");
-                self.acknowledged(WorkloadName::VSilo(silo.clone()));
+                let found = self.controller.v_silos().get(silo.as_str()).await?;
+                if found.is_some_and(|found| found.value.metadata.is_ending()) {
+                    self.acknowledged(WorkloadName::VSilo(silo.clone()));
+                }
                 Ok(())
             }
             (Topic::VSiloOut(silo), ControlMessage::GetVThingsRequest { .. }) => {
@@ -110,7 +134,9 @@ impl Inbox {
                 self.silo_connections.wake(silo.clone());
                 Ok(())
             }
-            (Topic::VThingOut(v_thing), ControlMessage::DeleteVThing { .. }) => {
+            (Topic::VThingOut(v_thing), ControlMessage::DeleteVThing { v_silo, .. })
+                if v_silo == ALL_SILOS =>
+            {
                 metrics::control_message("deleteVThing");
                 self.delete_v_thing(v_thing).await
             }
@@ -128,21 +154,25 @@ impl Inbox {
     }
 
     /// Accepted while the ThingVisor still starts (viriot-wire.md, "Where Morgana differs", 1).
-    async fn create_v_thing(&self, visor: &ThingVisorId, announced: VThingAnnouncement) -> Result<(), Error> {
+    async fn create_v_thing(
+        &self,
+        visor: &ThingVisorId,
+        announced: &VThingAnnouncement,
+    ) -> Result<(), Error> {
         let known = self.controller.thing_visors().get(visor.as_str()).await?;
         if known.is_none_or(|known| known.value.metadata.is_ending()) {
             return Ok(());
         }
-        let spec =
-            VThingSpec { label: announced.label, description: announced.description, kind: announced.kind };
-        let before = self.controller.v_things().get(announced.id.as_str()).await?;
+        let VThingAnnouncement { label, id, description, kind } = announced.clone();
+        let spec = VThingSpec { label, description, kind };
+        let before = self.controller.v_things().get(id.as_str()).await?;
         let v_thing = match before {
             Some(before) if before.value.spec == spec => return Ok(()),
             Some(mut before) => {
                 before.value.metadata.generation += 1;
                 VThing { spec, ..before.value }
             }
-            None => VThing { id: announced.id, metadata: Metadata::new(Timestamp::now()), spec },
+            None => VThing { id, metadata: Metadata::new(Timestamp::now()), spec },
         };
         let mut transaction = Transaction::new();
         transaction.put(&v_thing, Expect::Any)?;

@@ -24,7 +24,7 @@ pub use connections::ConnectionIndex;
 pub use controller::Controller;
 pub use error::Error;
 pub use fabric_policy::FabricPolicy;
-pub use operations::{EventStream, Events, ListOptions, Node};
+pub use operations::{EventStream, Events, Lease, ListOptions, Node};
 pub use options::{Builtin, Options, Place};
 pub use reconcile::ReconcilerReport;
 pub use service::{Parts, Service};

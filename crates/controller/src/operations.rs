@@ -16,6 +16,7 @@ use morgana_store::{Document, ListQuery, Table, Versioned};
 
 pub use events::{EventStream, Events};
 pub use insight::Node;
+pub use sessions::Lease;
 
 use crate::Error;
 

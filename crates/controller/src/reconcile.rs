@@ -4,12 +4,14 @@ mod decide;
 mod ending;
 mod housekeeping;
 mod queue;
+mod reconcilers;
 mod runner;
 mod silo_connections;
 mod workloads;
 
 pub(crate) use ending::EndingBook;
 pub(crate) use housekeeping::Housekeeping;
+pub(crate) use reconcilers::Reconcilers;
 pub use runner::ReconcilerReport;
 pub(crate) use runner::Runner;
 pub(crate) use silo_connections::SiloConnections;

@@ -1,7 +1,7 @@
 //! Starts the controller, keeps its reconcilers running, and stops them.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use morgana_access::SigningKey;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::inbox::Inbox;
-use crate::reconcile::{EndingBook, Housekeeping, ReconcilerReport, Runner, SiloConnections, Workloads};
+use crate::reconcile::{EndingBook, Housekeeping, Reconcilers, Runner, SiloConnections, Workloads};
 use crate::records::UserRecord;
 use crate::{ConnectionIndex, Controller, Error, Options, Place};
 
@@ -52,8 +52,6 @@ pub struct Service {
     tasks: TaskTracker,
 }
 
-type Reports = Box<dyn Fn() -> Vec<ReconcilerReport> + Send + Sync>;
-
 impl Service {
     /// Starts the controller: first start makes the administrator and the flavours of the binary,
     /// every start reads what is desired and begins to carry it out.
@@ -64,8 +62,6 @@ impl Service {
         let Parts { store, key, index, fabric_server, fabric, fabric_address, node, first_password } = parts;
         let (fabric, events) = fabric;
         let ending = Arc::new(EndingBook::default());
-        let reports: Arc<OnceLock<Reports>> = Arc::default();
-        let all_reports = Arc::clone(&reports);
         let controller = Controller::new(
             options.clone(),
             place,
@@ -73,7 +69,6 @@ impl Service {
             Arc::clone(&store),
             Arc::clone(&node),
             Arc::clone(&ending),
-            Box::new(move || all_reports.get().map(|reports| reports()).unwrap_or_default()),
         );
         first_start(&controller, first_password).await?;
         forget_phases(&controller).await?;
@@ -82,6 +77,7 @@ impl Service {
             controller: controller.clone(),
             node: Arc::clone(&node),
             fabric: fabric.clone(),
+            fabric_server: Arc::clone(&fabric_server),
             fabric_address,
             key,
             ending: Arc::clone(&ending),
@@ -95,9 +91,7 @@ impl Service {
             told: Mutex::default(),
         });
         let housekeeping = Runner::new(Housekeeping::new(controller.clone()));
-        let reporting = (Arc::clone(&workloads), Arc::clone(&silo_connections), Arc::clone(&housekeeping));
-        let _ = reports
-            .set(Box::new(move || vec![reporting.0.report(), reporting.1.report(), reporting.2.report()]));
+        controller.set_reconcilers(Reconcilers::new(&workloads, &silo_connections, &housekeeping));
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Everything that changes is heard from here on; the timers' first round reads the rest.

@@ -132,9 +132,13 @@ id!(
     /// slashes (viriot-wire.md section 2.2).
     VThingId,
     "vThing id",
-    "it is <thingVisorID>/<localName>, the local name of letters, digits and '-', '_', '.', ':', '/'",
+    "it is <thingVisorID>/<localName>, the local name of letters, digits and '-', '_', '.', ':', in up to four parts with '/' between",
     |text| text.len() <= MAX_VTHING_ID
-        && text.split_once('/').is_some_and(|(visor, local)| is_subdomain(visor) && local.split('/').all(is_local_segment))
+        && text.split_once('/').is_some_and(|(visor, local)| {
+            is_subdomain(visor)
+                && local.split('/').count() <= VThingId::MAX_LOCAL_LEVELS
+                && local.split('/').all(is_local_segment)
+        })
 );
 id!(
     /// A flavour of vSilos.
@@ -180,6 +184,9 @@ impl VSiloId {
 }
 
 impl VThingId {
+    /// How many parts a local name may have; whoever listens to vThings needs a filter for each.
+    pub const MAX_LOCAL_LEVELS: usize = 4;
+
     /// The vThing of a ThingVisor with a local name.
     ///
     /// # Errors

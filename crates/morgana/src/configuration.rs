@@ -16,8 +16,19 @@ use crate::logging::DEFAULT_FILTER;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "morgana.toml";
+/// The source of what nobody set.
+pub(crate) const DEFAULT: &str = "default";
 /// What the names of environment variables start with.
 const PREFIX: &str = "MORGANA_";
+
+/// Keys of parts that follow from keys of the whole; setting them would be in vain.
+pub(crate) const DERIVED: [(&str, &str); 5] = [
+    ("fabric.listen", "'listen' and 'mqtt_port'"),
+    ("fabric.data_dir", "the fabric, which keeps nothing on disk"),
+    ("fabric.shared_subscriptions", "the fabric, which grants none"),
+    ("node.data_dir", "'data'"),
+    ("node.listen", "'listen'"),
+];
 
 /// Everything about `morgana up` that can be set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,6 +83,14 @@ impl Configuration {
     pub(crate) fn read(arguments: &UpArguments) -> Result<Self, Failure> {
         let sources = sources(arguments)?;
         let mut read: Self = sources.extract().map_err(|error| wrong_value(&error, &sources))?;
+        for (key, from) in DERIVED {
+            let source = sources.find_metadata(key).map(source_name).unwrap_or_default();
+            if !source.is_empty() && source != DEFAULT {
+                return Err(Failure::plain(format!(
+                    "{source}: '{key}' cannot be set: it follows from {from}"
+                )));
+            }
+        }
         read.node.data_dir = read.data.clone();
         read.node.listen = read.listen;
         read.fabric.listen = SocketAddr::new(read.listen, read.mqtt_port);
@@ -86,7 +105,7 @@ impl Configuration {
 
 /// The values of all sources, each with where it comes from.
 pub(crate) fn sources(arguments: &UpArguments) -> Result<Figment, Failure> {
-    let defaults = Layer { name: "default", values: as_dict(&Configuration::defaults()?)? };
+    let defaults = Layer { name: DEFAULT, values: as_dict(&Configuration::defaults()?)? };
     let known: Vec<String> = defaults.values.keys().cloned().collect();
     let command_line = Layer { name: "command line", values: as_dict(arguments)? };
     // The prefix is shared with variables that are no configuration (MORGANA_ADMIN_PASSWORD,
@@ -214,6 +233,12 @@ mod tests {
     fn an_unknown_key_is_told_with_the_known_ones() {
         let error = with_file("prot = 1").unwrap_err().to_string();
         assert!(error.contains("prot") && error.contains("mqtt_port"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_follows_from_another_cannot_be_set() {
+        let error = with_file("[node]\ndata_dir = \"/x\"").unwrap_err().to_string();
+        assert!(error.contains("node.data_dir") && error.contains("'data'"), "{error}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::arguments::{Arguments, Role};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    if let Some(status) = workload::as_started_by_a_node(std::env::args().skip(1)) {
+        return status;
+    }
     let outcome = match Arguments::parse().role {
         Role::Up(arguments) => up::run(&arguments),
         Role::Config(arguments) => show_configuration::run(&arguments),

@@ -3,7 +3,7 @@
 use figment::value::Value;
 
 use crate::arguments::UpArguments;
-use crate::configuration::{Configuration, source_name, sources};
+use crate::configuration::{Configuration, DEFAULT, DERIVED, source_name, sources};
 use crate::failure::Failure;
 
 /// Prints every key with its value and its source, in the order of TOML sections.
@@ -24,7 +24,12 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
             println!("\n[{in_section}]");
             section = in_section.to_owned();
         }
-        let source = figment.find_metadata(&key).map(source_name).unwrap_or_else(|| "default".to_owned());
+        let derived = DERIVED
+            .iter()
+            .find(|(derived, _)| *derived == key)
+            .map(|(_, from)| format!("follows from {from}"));
+        let set = || figment.find_metadata(&key).map(source_name).unwrap_or_else(|| DEFAULT.to_owned());
+        let source = derived.unwrap_or_else(set);
         println!("{:width$}  # {source}", format!("{name} = {value}"));
     }
     Ok(())

@@ -15,7 +15,7 @@ use morgana_model::Secret;
 use morgana_node::{Node, NodeAgent};
 use morgana_store::{SqliteOptions, SqliteStore, Store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,13 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new("cannot start", error))?;
     let outcome = runtime.block_on(async {
-        let platform = Platform::start(configuration).await?;
-        platform.wait_for_a_signal().await?;
+        let mut signals = Signals::listen()?;
+        let mut platform = tokio::select! {
+            started = Platform::start(configuration) => started?,
+            // Nothing was promised yet; the node's workloads end with this process.
+            () = signals.next() => return Ok(()),
+        };
+        platform.run_until(signals.next()).await?;
         if tokio::time::timeout(SHUTDOWN_DEADLINE, platform.stop()).await.is_err() {
             tracing::warn!("not everything came to its end in time; it is ended now");
         }
@@ -97,7 +102,7 @@ impl Platform {
         let fabric = Arc::new(fabric);
         let fabric_address = SocketAddr::new(reachable(fabric.local_addr().ip()), fabric.local_addr().port());
         let role = FabricRole::Controller;
-        let client_options = ClientOptions::new(fabric_address.to_string(), "morgana-controller")
+        let client_options = ClientOptions::new(fabric_address.to_string(), role.to_string())
             .with_credentials(role.to_string(), role.password(&key));
         let (fabric_client, fabric_events) = Client::connect(client_options);
         let node = Node::start(configuration.node.clone())
@@ -147,16 +152,16 @@ impl Platform {
         Ok(Self { store, fabric, fabric_client, node, service, stop_serving, serving })
     }
 
-    async fn wait_for_a_signal(&self) -> Result<(), Failure> {
-        let failed = |error| Failure::new("cannot listen for signals", error);
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "stopping");
-        Ok(())
+    /// Serves until told to stop.
+    async fn run_until(&mut self, told_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::select! {
+            () = told_to_stop => Ok(()),
+            ended = &mut self.serving => match ended {
+                Ok(Ok(())) => Err(Failure::plain("the REST API ended by itself")),
+                Ok(Err(error)) => Err(Failure::new("the REST API ended by itself", error)),
+                Err(error) => Err(Failure::new("the REST API ended by itself", error)),
+            },
+        }
     }
 
     /// Stops in the order of dependence: no new requests, no new decisions, then the workloads
@@ -169,11 +174,35 @@ impl Platform {
         self.service.stop().await;
         self.node.shutdown().await;
         self.fabric_client.close().await;
-        if let Some(fabric) = Arc::into_inner(self.fabric) {
-            fabric.stop().await;
+        match Arc::into_inner(self.fabric) {
+            Some(fabric) => fabric.stop().await,
+            None => tracing::warn!("somebody still holds the fabric's server; it ends with the process"),
         }
         self.store.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// What tells the platform to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let failed = |error| Failure::new("cannot listen for signals", error);
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping");
     }
 }
 

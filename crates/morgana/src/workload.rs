@@ -6,6 +6,18 @@ use morgana_workload::{EXIT_CONFIGURATION, Environment};
 
 use crate::logging;
 
+/// Runs the workload that a node asks for, where the arguments are exactly that: `silo <kind>` or
+/// `thingvisor <kind>`. Anything else is for the command line, whose parser knows a hundred options
+/// that would stay in the memory of every silo.
+pub(crate) fn as_started_by_a_node(mut arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
+    match (arguments.next()?.as_str(), arguments.next()?, arguments.next()) {
+        (_, kind, _) if kind.starts_with('-') => None,
+        ("thingvisor", kind, None) => Some(thing_visor(&kind)),
+        ("silo", kind, None) => Some(silo(&kind)),
+        _ => None,
+    }
+}
+
 /// Runs a ThingVisor.
 pub(crate) fn thing_visor(kind: &str) -> ExitCode {
     run(|environment| {

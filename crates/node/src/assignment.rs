@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use morgana_model::{Endpoints, ImageName, WorkloadName};
 use morgana_workload::{FabricAccess, Role};
 
@@ -8,6 +9,9 @@ pub struct Assignment {
     pub name: WorkloadName,
     /// Grows when anything below changes in a way that asks for a restart.
     pub generation: u64,
+    /// When what it runs for came to be. A folder of another birth under the same name is not its own,
+    /// and is deleted before it starts.
+    pub born: Timestamp,
     /// What to run.
     pub image: ImageName,
     /// What it is, with its parameters.

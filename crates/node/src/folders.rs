@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use morgana_model::{WorkloadKind, WorkloadName};
 
 use crate::Error;
@@ -33,8 +34,18 @@ impl Folders {
         self.root.join("log")
     }
 
-    pub(crate) fn create(&self) -> Result<(), Error> {
-        create(&self.data())
+    /// Makes the folder for a workload of this birth. What another one of the same name left, because
+    /// it could not be deleted or the machine went down first, is deleted now: a silo of a name that
+    /// is used again inherits nothing.
+    pub(crate) fn create(&self, born: Timestamp) -> Result<(), Error> {
+        let mark = self.root.join("born");
+        let born = born.to_string();
+        if self.root.exists() && !fs::read_to_string(&mark).is_ok_and(|found| found == born) {
+            tracing::warn!(folder = %self.root.display(), "deleting what another workload of this name left");
+            fs::remove_dir_all(&self.root).map_err(Error::file("delete the folder", &self.root))?;
+        }
+        create(&self.data())?;
+        fs::write(&mark, born).map_err(Error::file("write", mark.clone()))
     }
 
     /// Deletes all of it. A workload may have many files, so this runs where it may block.

@@ -178,7 +178,7 @@ impl Workload {
         let wanted = if fresh_ports { Endpoints::new() } else { self.endpoints.clone() };
         let taken = self.shared.ports.take(&self.name, &assignment.doors, &wanted);
         self.endpoints = taken.map_err(|error| error.to_string())?;
-        self.folders.create().map_err(in_full)?;
+        self.folders.create(assignment.born).map_err(in_full)?;
         let log = self.log().map_err(in_full)?;
         Ok(Launching { assignment, endpoints: self.endpoints.clone(), data: self.folders.data(), log })
     }

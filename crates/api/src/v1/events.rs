@@ -10,7 +10,7 @@ use morgana_controller::{Controller, Events};
 use morgana_model::Problem;
 use serde::Deserialize;
 
-use crate::extract::{Asked, Authenticated};
+use crate::extract::{Asked, Leased};
 use crate::problem::Answer;
 
 /// Where the stream begins.
@@ -32,7 +32,7 @@ pub(super) struct EventQuery {
 ))]
 pub(super) async fn events(
     State(controller): State<Controller>,
-    Authenticated(caller): Authenticated,
+    Leased(lease): Leased,
     Asked(query): Asked<EventQuery>,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>> {
@@ -41,7 +41,7 @@ pub(super) async fn events(
     } else {
         Events::FromNow
     };
-    let events = controller.events(&caller, from).await?;
+    let events = controller.events(lease, from).await?;
     let events = events.filter_map(|event| async move {
         let data = serde_json::to_string(&event).ok()?;
         Some(Ok(Event::default().id(event.revision.to_string()).data(data)))

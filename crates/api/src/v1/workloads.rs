@@ -11,7 +11,7 @@ use morgana_controller::Controller;
 use morgana_model::{Failure, LogLines, Problem, WorkloadName};
 use serde::Deserialize;
 
-use crate::extract::{Asked, Authenticated, id};
+use crate::extract::{Asked, Leased, id};
 use crate::problem::Answer;
 
 /// The most lines that one request gives.
@@ -45,7 +45,7 @@ pub(super) struct LogQuery {
 ))]
 pub(super) async fn logs(
     State(controller): State<Controller>,
-    Authenticated(caller): Authenticated,
+    Leased(lease): Leased,
     Path((kind, workload)): Path<(String, String)>,
     Asked(query): Asked<LogQuery>,
 ) -> Answer<Response> {
@@ -55,9 +55,9 @@ pub(super) async fn logs(
         return Err(Failure::invalid(format!("lines is {lines}: it must be {MAX_LINES} at most")).into());
     }
     if !query.follow {
-        return Ok(Json(controller.logs(&caller, &name, lines).await?).into_response());
+        return Ok(Json(controller.logs(lease.caller(), &name, lines).await?).into_response());
     }
-    let lines = controller.follow_logs(&caller, &name, lines).await?;
+    let lines = controller.follow_logs(lease, &name, lines).await?;
     // An event's data may hold no line break of its own; a log line has none but maybe a lone CR.
     let events = lines.map(|line| Ok::<_, Infallible>(Event::default().data(line.replace('\r', " "))));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())

@@ -20,6 +20,7 @@ impl Controller {
     pub async fn add_v_thing(&self, caller: &Caller, spec: ConnectionSpec) -> Result<Connection, Failure> {
         self.operation("addVThing", async {
             self.authorize(caller, Action::ConnectVThing, Some(&spec.v_silo.tenant()))?;
+            let _what_it_needs_stays = self.while_building().await;
             let silo = existing(self.v_silos(), "vSilo", spec.v_silo.as_str()).await?;
             existing(self.v_things(), "vThing", spec.v_thing.as_str()).await?;
             let visor =
@@ -34,7 +35,7 @@ impl Controller {
             let connection = Connection { metadata: Metadata::new(Timestamp::now()), spec };
             let mut transaction = Transaction::new();
             transaction.insert(&connection)?;
-            // None of the three may go, or begin to end, while the connection is made.
+            // Another controller on the same database is not held up by our lock.
             transaction.check::<VSilo>(connection.spec.v_silo.as_str(), Expect::Present);
             transaction.check::<VThing>(connection.spec.v_thing.as_str(), Expect::Present);
             transaction.check::<ThingVisor>(visor.value.id.as_str(), Expect::Present);

@@ -12,6 +12,7 @@ use morgana_store::{Document, Kind, Notice, Table, Touched, Watch};
 use serde::Serialize;
 
 use super::flavours::flavour_shown_to;
+use super::sessions::Lease;
 use super::vsilos::silo_shown_to;
 use crate::records::UserRecord;
 use crate::{Controller, Error};
@@ -31,33 +32,27 @@ pub enum Events {
 
 struct Reader {
     controller: Controller,
-    caller: Caller,
+    lease: Lease,
     watch: Watch,
     ready: VecDeque<Event>,
     touched: VecDeque<(u64, Touched)>,
 }
 
 impl Controller {
-    /// Streams the changes of what the caller may see.
+    /// Streams the changes of what the caller may see, for as long as it may.
     ///
     /// # Errors
     /// When the caller may not, or the System DB cannot be read.
-    pub async fn events(&self, caller: &Caller, from: Events) -> Result<EventStream, Failure> {
+    pub async fn events(&self, lease: Lease, from: Events) -> Result<EventStream, Failure> {
         self.operation("events", async {
-            self.authorize(caller, Action::WatchEvents, None)?;
+            self.authorize(lease.caller(), Action::WatchEvents, None)?;
             // The watch begins before the snapshot is read, so that nothing falls between them.
             let watch = self.store().watch();
             let mut ready = VecDeque::new();
             if from == Events::WithSnapshot {
-                self.snapshot(caller, &mut ready).await?;
+                self.snapshot(lease.caller(), &mut ready).await?;
             }
-            let reader = Reader {
-                controller: self.clone(),
-                caller: caller.clone(),
-                watch,
-                ready,
-                touched: VecDeque::new(),
-            };
+            let reader = Reader { controller: self.clone(), lease, watch, ready, touched: VecDeque::new() };
             let events: EventStream =
                 Box::pin(stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) }));
             Ok(events)
@@ -100,7 +95,7 @@ impl Reader {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+                return self.lease.holds().await.then_some(event);
             }
             if let Some((revision, touched)) = self.touched.pop_front() {
                 let found = self.look_up(revision, touched).await;
@@ -118,14 +113,13 @@ impl Reader {
     }
 
     async fn look_up(&self, revision: u64, touched: Touched) -> Option<Event> {
-        let administrator = self.caller.role == Role::Administrator;
+        let caller = self.lease.caller();
+        let administrator = caller.role == Role::Administrator;
         let Touched { kind, key, deleted } = touched;
         let visible = match kind {
             Kind::Flavour | Kind::VThing => true,
             Kind::User | Kind::ThingVisor => administrator,
-            Kind::VSilo | Kind::Connection => {
-                administrator || tenant_of(&key).as_ref() == Some(&self.caller.user)
-            }
+            Kind::VSilo | Kind::Connection => administrator || tenant_of(&key).as_ref() == Some(&caller.user),
             _ => false,
         };
         if !visible {
@@ -134,7 +128,7 @@ impl Reader {
         let c = &self.controller;
         match kind {
             Kind::Flavour => {
-                let shown = |flavour: Flavour| flavour_shown_to(&self.caller, flavour);
+                let shown = |flavour: Flavour| flavour_shown_to(caller, flavour);
                 changed_as(c.flavours(), revision, "flavour", key, deleted, shown).await
             }
             Kind::VThing => changed::<VThing>(c.v_things(), revision, "vthing", key, deleted).await,
@@ -145,7 +139,7 @@ impl Reader {
                 changed::<Connection>(c.connections(), revision, "connection", key, deleted).await
             }
             Kind::VSilo => {
-                let shown = |silo: VSilo| silo_shown_to(&self.caller, silo);
+                let shown = |silo: VSilo| silo_shown_to(caller, silo);
                 changed_as(c.v_silos(), revision, "vsilo", key, deleted, shown).await
             }
             Kind::User => {

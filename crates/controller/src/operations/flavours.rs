@@ -43,6 +43,7 @@ impl Controller {
     pub async fn delete_flavour(&self, caller: &Caller, id: &FlavourId) -> Result<(), Failure> {
         self.operation("deleteFlavour", async {
             self.authorize(caller, Action::DeleteFlavour, None)?;
+            let _nothing_is_made = self.while_removing().await;
             let found = existing(self.flavours(), "flavour", id.as_str()).await?;
             let silos = self.v_silos().all("").await?;
             if let Some(user) = silos.iter().find(|silo| silo.value.spec.flavour == *id) {
@@ -79,14 +80,14 @@ impl Controller {
         .await
     }
 
-    /// One flavour.
+    /// One flavour; its parameters are shown to administrators alone.
     ///
     /// # Errors
     /// When it does not exist.
     pub async fn inspect_flavour(&self, caller: &Caller, id: &FlavourId) -> Result<Flavour, Failure> {
         self.operation("inspectFlavour", async {
             self.authorize(caller, Action::InspectFlavour, None)?;
-            Ok(existing(self.flavours(), "flavour", id.as_str()).await?.value)
+            Ok(flavour_shown_to(caller, existing(self.flavours(), "flavour", id.as_str()).await?.value))
         })
         .await
     }

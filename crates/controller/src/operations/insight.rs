@@ -1,12 +1,19 @@
 //! Looking into the platform: logs, nodes, reconcilers.
 
-use futures_util::stream::BoxStream;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use morgana_access::{Action, Caller};
 use morgana_model::{ErrorCode, Failure, LogLines, NodeId, WorkloadName, ZoneId};
 use serde::Serialize;
 
 use super::existing;
+use super::sessions::Lease;
 use crate::{Controller, Error, ReconcilerReport};
+
+/// How often a reader of a log is looked at again.
+const LEASE_CHECK: Duration = Duration::from_secs(1);
 
 /// A machine of the platform.
 #[derive(Debug, Clone, Serialize)]
@@ -53,13 +60,14 @@ impl Controller {
     /// As [`Controller::logs`].
     pub async fn follow_logs(
         &self,
-        caller: &Caller,
+        lease: Lease,
         name: &WorkloadName,
         lines: usize,
     ) -> Result<BoxStream<'static, String>, Failure> {
         self.operation("logs", async {
-            self.check_log_access(caller, name).await?;
-            self.node().log_follow(name, lines).await.map_err(reading_log)
+            self.check_log_access(lease.caller(), name).await?;
+            let lines = self.node().log_follow(name, lines).await.map_err(reading_log)?;
+            Ok(while_it_holds(lines, lease))
         })
         .await
     }
@@ -111,6 +119,22 @@ impl Controller {
         })
         .await
     }
+}
+
+/// The lines until the reader's right has ended, which is looked at once a second.
+fn while_it_holds(lines: BoxStream<'static, String>, lease: Lease) -> BoxStream<'static, String> {
+    let reader = (lines, lease, Instant::now());
+    stream::unfold(reader, |(mut lines, lease, mut looked)| async move {
+        let line = lines.next().await?;
+        if looked.elapsed() >= LEASE_CHECK {
+            looked = Instant::now();
+            if !lease.holds().await {
+                return None;
+            }
+        }
+        Some((line, (lines, lease, looked)))
+    })
+    .boxed()
 }
 
 fn reading_log(error: morgana_node::Error) -> Error {

@@ -17,6 +17,28 @@ use crate::{Controller, Error};
 /// How long a login waits for its turn to have its password checked.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A caller whose right may end while it is being answered: its token expires or is logged out, its
+/// user goes or changes its role.
+#[derive(Clone)]
+pub struct Lease {
+    controller: Controller,
+    caller: Caller,
+    claims: Claims,
+}
+
+impl Lease {
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether its right is still what it was.
+    pub async fn holds(&self) -> bool {
+        Timestamp::now() < self.claims.expires_at
+            && self.controller.bearer_of(&self.claims).await.is_ok_and(|caller| caller == self.caller)
+    }
+}
+
 impl Controller {
     /// Gives a token to who knows the password.
     ///
@@ -68,22 +90,35 @@ impl Controller {
         self.caller_of(authorization).await.map(|(caller, _)| caller).map_err(Failure::from)
     }
 
-    /// The role is read anew each time: it is the System DB's word that counts, not the token's.
+    /// Tells who calls, for an answer that lasts longer than a request.
+    ///
+    /// # Errors
+    /// As [`Controller::authenticate`].
+    pub async fn lease(&self, authorization: Option<&str>) -> Result<Lease, Failure> {
+        let (caller, claims) = self.caller_of(authorization).await?;
+        Ok(Lease { controller: self.clone(), caller, claims })
+    }
+
     async fn caller_of(&self, authorization: Option<&str>) -> Result<(Caller, Claims), Error> {
-        let unauthenticated = |text: String| Error::from(Failure::new(ErrorCode::Unauthenticated, text));
         let verified = verify_token(self.key(), authorization, Timestamp::now());
         let claims = verified.map_err(|error| unauthenticated(error.to_string()))?;
+        let caller = self.bearer_of(&claims).await?;
+        Ok((caller, claims))
+    }
+
+    /// The role is read anew each time: it is the System DB's word that counts, not the token's.
+    async fn bearer_of(&self, claims: &Claims) -> Result<Caller, Error> {
         if self.revoked_tokens().get(&claims.id.to_string()).await?.is_some() {
-            return Err(unauthenticated("the token has been revoked; log in again".to_owned()));
+            return Err(unauthenticated("the token has been revoked; log in again"));
         }
         let record = self.users().get(claims.user.as_str()).await?;
         match record.map(|record| record.value.user) {
             // A user registered again under the same id does not inherit the tokens of the one
             // before. Tokens know seconds only.
             Some(user) if user.metadata.created_at < claims.issued_at + SignedDuration::from_secs(1) => {
-                Ok((Caller { user: user.id, role: user.spec.role }, claims))
+                Ok(Caller { user: user.id, role: user.spec.role })
             }
-            _ => Err(unauthenticated("the user of the token does not exist any more".to_owned())),
+            _ => Err(unauthenticated("the user of the token does not exist any more")),
         }
     }
 
@@ -110,4 +145,8 @@ impl Controller {
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.password_checks().acquire_owned()).await;
         Ok(turn.map_err(|_| busy())?.map_err(|_| busy())?)
     }
+}
+
+fn unauthenticated(text: impl Into<String>) -> Error {
+    Failure::new(ErrorCode::Unauthenticated, text).into()
 }

@@ -59,16 +59,16 @@ impl Controller {
     ) -> Result<ThingVisor, Failure> {
         self.operation("deleteThingVisor", async {
             self.authorize(caller, Action::DeleteThingVisor, None)?;
-            let name = WorkloadName::ThingVisor(id.clone());
-            if force {
-                self.ending().acknowledge(&name);
-            }
             let now = Timestamp::now();
             let asked = self.thing_visors().update(id.as_str(), |visor| {
                 visor.metadata.deletion_requested_at.get_or_insert(now);
                 visor.status.phase = Phase::Stopping;
             });
-            match asked.await? {
+            let asked = asked.await?;
+            if force && asked.is_some() {
+                self.do_not_wait_for(WorkloadName::ThingVisor(id.clone()));
+            }
+            match asked {
                 Some(found) => Ok(found.value),
                 None => Err(Failure::not_found(format_args!("ThingVisor '{id}'")).into()),
             }

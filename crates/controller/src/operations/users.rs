@@ -43,6 +43,7 @@ impl Controller {
     pub async fn unregister(&self, caller: &Caller, id: &TenantId) -> Result<(), Failure> {
         self.operation("unregister", async {
             self.authorize(caller, Action::UnregisterUser, None)?;
+            let _nothing_is_made = self.while_removing().await;
             let found = existing(self.users(), "user", id.as_str()).await?;
             let silos = self.v_silos().list(ListQuery::prefix(format!("{id}_")).limit(1)).await?;
             if let Some(silo) = silos.first() {

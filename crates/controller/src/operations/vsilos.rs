@@ -22,6 +22,7 @@ impl Controller {
             self.authorize(caller, Action::CreateVSilo, Some(&new.spec.tenant))?;
             self.check_zone(new.spec.zone.as_ref())?;
             let id = VSiloId::new(&new.spec.tenant, &new.spec.name);
+            let _what_it_needs_stays = self.while_building().await;
             if self.v_silos().get(id.as_str()).await?.is_some() {
                 return Err(name_in_use(&id).into());
             }
@@ -66,15 +67,16 @@ impl Controller {
     pub async fn destroy_v_silo(&self, caller: &Caller, id: &VSiloId, force: bool) -> Result<VSilo, Failure> {
         self.operation("siloDestroy", async {
             self.authorize(caller, Action::DestroyVSilo, Some(&id.tenant()))?;
-            if force {
-                self.ending().acknowledge(&WorkloadName::VSilo(id.clone()));
-            }
             let now = Timestamp::now();
             let asked = self.v_silos().update(id.as_str(), |silo| {
                 silo.metadata.deletion_requested_at.get_or_insert(now);
                 silo.status.phase = Phase::Stopping;
             });
-            match asked.await? {
+            let asked = asked.await?;
+            if force && asked.is_some() {
+                self.do_not_wait_for(WorkloadName::VSilo(id.clone()));
+            }
+            match asked {
                 Some(found) => Ok(silo_shown_to(caller, found.value)),
                 None => Err(Failure::not_found(format_args!("vSilo '{id}'")).into()),
             }

@@ -69,8 +69,8 @@ fn keep_up(desired: &Desired, report: Option<&Report>) -> Vec<Step> {
         Some(report) if report.generation == desired.generation && report.state != State::Gone => {
             vec![Step::Show(phase(&report.state))]
         }
-        _ if desired.phase == Phase::Pending => vec![Step::Assign],
-        _ => vec![Step::Show(Phase::Pending), Step::Assign],
+        _ if desired.phase == Phase::Running => vec![Step::Show(Phase::Pending), Step::Assign],
+        _ => vec![Step::Assign],
     }
 }
 

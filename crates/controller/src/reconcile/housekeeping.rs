@@ -5,14 +5,14 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use morgana_model::{Connection, ConnectionSpec, VThing, VThingId};
-use morgana_store::{Expect, Transaction, connection_key};
+use morgana_model::{ConnectionSpec, VSiloId, VThingId};
+use morgana_store::{Expect, connection_key};
 
 use super::runner::{Outcome, Reconciler};
 use crate::{Controller, Error};
 
-/// Removes logged-out tokens that would have expired by now, and connections to vThings that are
-/// gone: one may be made in the moment in which its vThing goes.
+/// Removes logged-out tokens that would have expired by now, and connections of which an
+/// end is gone: another controller may make one in the moment in which its silo or vThing goes.
 pub(crate) struct Housekeeping {
     controller: Controller,
 }
@@ -21,14 +21,14 @@ pub(crate) struct Housekeeping {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Remnant {
     Token(String),
-    Connection { key: String, v_thing: VThingId },
+    Connection(ConnectionSpec),
 }
 
 impl fmt::Display for Remnant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(id) => write!(f, "token {id}"),
-            Self::Connection { key, .. } => write!(f, "connection {key}"),
+            Self::Connection(spec) => write!(f, "connection {} {}", spec.v_silo, spec.v_thing),
         }
     }
 }
@@ -48,16 +48,28 @@ impl Housekeeping {
     }
 
     async fn dangling_connections(&self) -> Result<impl Iterator<Item = Remnant>, Error> {
-        // Connections first: a vThing that comes in between makes nothing dangle.
+        // Connections first: what comes in between makes nothing dangle.
         let connections = self.controller.connections().all("").await?;
         let v_things = self.controller.v_things().all("").await?;
-        let there: HashSet<VThingId> = v_things.into_iter().map(|found| found.value.id).collect();
+        let v_things: HashSet<VThingId> = v_things.into_iter().map(|found| found.value.id).collect();
+        let v_silos = self.controller.v_silos().all("").await?;
+        let v_silos: HashSet<VSiloId> = v_silos.into_iter().map(|found| found.value.id).collect();
         let specs = connections.into_iter().map(|found| found.value.spec);
-        Ok(specs.filter(move |spec| !there.contains(&spec.v_thing)).map(|spec| {
-            let key = connection_key(&spec);
-            let ConnectionSpec { v_thing, .. } = spec;
-            Remnant::Connection { key, v_thing }
-        }))
+        let dangles =
+            move |spec: &ConnectionSpec| !v_things.contains(&spec.v_thing) || !v_silos.contains(&spec.v_silo);
+        Ok(specs.filter(dangles).map(Remnant::Connection))
+    }
+
+    /// Removes the connection unless both its ends are there by now.
+    async fn disconnect(&self, spec: &ConnectionSpec) -> Result<bool, Error> {
+        let _nothing_is_made = self.controller.while_removing().await;
+        let v_thing = self.controller.v_things().get(spec.v_thing.as_str()).await?;
+        let v_silo = self.controller.v_silos().get(spec.v_silo.as_str()).await?;
+        if v_thing.is_some() && v_silo.is_some() {
+            return Ok(false);
+        }
+        self.controller.connections().delete(&connection_key(spec), Expect::Any).await?;
+        Ok(true)
     }
 }
 
@@ -77,11 +89,10 @@ impl Reconciler for Housekeeping {
             Remnant::Token(id) => {
                 self.controller.revoked_tokens().delete(id, Expect::Any).await?;
             }
-            Remnant::Connection { key, v_thing } => {
-                let mut transaction = Transaction::new();
-                transaction.delete::<Connection>(key.as_str(), Expect::Any);
-                transaction.check::<VThing>(v_thing.as_str(), Expect::Absent);
-                transaction.commit(self.controller.store()).await?;
+            Remnant::Connection(spec) => {
+                if !self.disconnect(spec).await? {
+                    return Ok(Outcome { did: Vec::new(), again_in: None });
+                }
             }
         }
         Ok(Outcome { did: vec!["forgot"], again_in: None })

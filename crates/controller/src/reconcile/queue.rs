@@ -1,10 +1,11 @@
 //! The queue between what wakes a reconciler and the reconciler itself.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Keys that wait to be reconciled. A key waits at most once however often it was woken, and is
 /// worked on by one at a time; woken while it is worked on, it waits again. So the queue is never
@@ -18,15 +19,15 @@ pub(crate) struct Queue<K> {
 #[derive(Debug)]
 struct State<K> {
     waiting: BTreeSet<K>,
+    /// Keys that wake by themselves. One that is taken before has no such time any more.
+    later: HashMap<K, Instant>,
     taken: HashSet<K>,
 }
 
 impl<K: Ord + Hash + Clone> Queue<K> {
     pub(crate) fn new() -> Self {
-        Self {
-            state: Mutex::new(State { waiting: BTreeSet::new(), taken: HashSet::new() }),
-            woken: Notify::new(),
-        }
+        let state = State { waiting: BTreeSet::new(), later: HashMap::new(), taken: HashSet::new() };
+        Self { state: Mutex::new(state), woken: Notify::new() }
     }
 
     /// Asks for a key to be reconciled.
@@ -35,22 +36,36 @@ impl<K: Ord + Hash + Clone> Queue<K> {
         self.woken.notify_one();
     }
 
+    /// Asks for a key to be reconciled at a time, or earlier where it was asked for earlier.
+    pub(crate) fn wake_at(&self, key: K, at: Instant) {
+        let mut state = self.state.lock();
+        let asked = state.later.entry(key).or_insert(at);
+        *asked = (*asked).min(at);
+        drop(state);
+        self.woken.notify_one();
+    }
+
     /// Waits for a key that nobody works on, and takes it.
     pub(crate) async fn take(&self) -> K {
         loop {
-            if let Some(key) = self.try_take() {
-                return key;
+            let next = {
+                let mut state = self.state.lock();
+                if let Some(key) = state.take(Instant::now()) {
+                    return key;
+                }
+                state.later.values().min().copied()
+            };
+            let next_due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.woken.notified() => {}
+                () = next_due => {}
             }
-            self.woken.notified().await;
         }
-    }
-
-    fn try_take(&self) -> Option<K> {
-        let mut state = self.state.lock();
-        let key = state.waiting.iter().find(|key| !state.taken.contains(*key))?.clone();
-        state.waiting.remove(&key);
-        state.taken.insert(key.clone());
-        Some(key)
     }
 
     /// Puts a taken key down again.
@@ -60,9 +75,31 @@ impl<K: Ord + Hash + Clone> Queue<K> {
     }
 }
 
+impl<K: Ord + Hash + Clone> State<K> {
+    fn take(&mut self, now: Instant) -> Option<K> {
+        let due: Vec<K> =
+            self.later.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            self.later.remove(&key);
+            self.waiting.insert(key);
+        }
+        let key = self.waiting.iter().find(|key| !self.taken.contains(*key))?.clone();
+        self.waiting.remove(&key);
+        self.later.remove(&key);
+        self.taken.insert(key.clone());
+        Some(key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn try_take(queue: &Queue<&'static str>) -> Option<&'static str> {
+        queue.state.lock().take(Instant::now())
+    }
 
     #[tokio::test]
     async fn a_key_woken_twice_is_taken_once() {
@@ -70,7 +107,7 @@ mod tests {
         queue.wake("a");
         queue.wake("a");
         assert_eq!(queue.take().await, "a");
-        assert_eq!(queue.try_take(), None);
+        assert_eq!(try_take(&queue), None);
     }
 
     #[tokio::test]
@@ -79,8 +116,32 @@ mod tests {
         queue.wake("a");
         let key = queue.take().await;
         queue.wake("a");
-        assert_eq!(queue.try_take(), None, "nobody else works on it meanwhile");
+        assert_eq!(try_take(&queue), None, "nobody else works on it meanwhile");
         queue.done(&key);
         assert_eq!(queue.take().await, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_wakes_later_comes_once_and_at_its_earliest_time() {
+        let queue = Queue::new();
+        let start = Instant::now();
+        for seconds in [3, 1, 2] {
+            queue.wake_at("a", start + Duration::from_secs(seconds));
+        }
+        assert_eq!(queue.take().await, "a");
+        assert_eq!(start.elapsed().as_secs(), 1);
+        queue.done(&"a");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(try_take(&queue), None);
+    }
+
+    #[tokio::test]
+    async fn a_key_taken_earlier_has_no_later_any_more() {
+        let queue = Queue::new();
+        queue.wake_at("a", Instant::now());
+        queue.wake("a");
+        let key = queue.take().await;
+        queue.done(&key);
+        assert_eq!(try_take(&queue), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Runs a reconciler: woken by hints and by a timer, a few keys at a time.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,12 +62,16 @@ pub struct ReconcilerReport {
     pub last_failure: Option<String>,
 }
 
-/// How long to wait after a pass that failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait after a pass that failed; twice as long after each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// How long at most.
+const LAST_RETRY: Duration = Duration::from_secs(60);
 
 pub(crate) struct Runner<R: Reconciler> {
     reconciler: R,
     queue: Queue<R::Key>,
+    /// How often each key failed in a row.
+    failures: Mutex<HashMap<R::Key, u32>>,
     report: Mutex<ReconcilerReport>,
 }
 
@@ -79,7 +85,12 @@ impl<R: Reconciler> Runner<R> {
             last_action: None,
             last_failure: None,
         };
-        Arc::new(Self { reconciler, queue: Queue::new(), report: Mutex::new(report) })
+        Arc::new(Self {
+            reconciler,
+            queue: Queue::new(),
+            failures: Mutex::default(),
+            report: Mutex::new(report),
+        })
     }
 
     pub(crate) fn reconciler(&self) -> &R {
@@ -131,25 +142,30 @@ impl<R: Reconciler> Runner<R> {
         passes.wait().await;
     }
 
-    async fn pass(self: Arc<Self>, key: R::Key) {
+    async fn pass(&self, key: R::Key) {
         let started = Instant::now();
         let result = self.reconciler.reconcile(&key).await;
         metrics::reconciled(R::NAME, result.is_ok(), started.elapsed());
         self.note(&key, &result);
         let again_in = match result {
-            Ok(outcome) => outcome.again_in,
-            Err(_) => Some(RETRY),
+            Ok(outcome) => {
+                self.failures.lock().remove(&key);
+                outcome.again_in
+            }
+            Err(_) => Some(self.pause_after_failure(&key)),
         };
-        self.queue.done(&key);
         if let Some(after) = again_in {
-            let runner = Arc::downgrade(&self);
-            tokio::spawn(async move {
-                tokio::time::sleep(after).await;
-                if let Some(runner) = runner.upgrade() {
-                    runner.wake(key);
-                }
-            });
+            self.queue.wake_at(key.clone(), time::Instant::now() + after);
         }
+        self.queue.done(&key);
+    }
+
+    fn pause_after_failure(&self, key: &R::Key) -> Duration {
+        let mut failures = self.failures.lock();
+        let count = failures.entry(key.clone()).or_insert(0);
+        let pause = FIRST_RETRY.saturating_mul(1 << (*count).min(6)).min(LAST_RETRY);
+        *count += 1;
+        pause
     }
 
     fn note(&self, key: &R::Key, result: &Result<Outcome, Error>) {

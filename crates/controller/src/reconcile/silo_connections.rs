@@ -49,36 +49,26 @@ impl Reconciler for SiloConnections {
     async fn reconcile(&self, silo: &VSiloId) -> Result<Outcome, Error> {
         let mut outcome = Outcome { did: Vec::new(), again_in: None };
         let has: BTreeSet<VThingId> = self.controller.v_things_in(silo).await?.into_iter().collect();
-        // The right first, then the message that makes the silo use it.
+        // The right first, then the message that makes the silo use it. What fails below is tried
+        // again; a right that was not taken back would not be noticed again.
         let gone = self.index.set(silo, has.clone());
-        if let Some((incarnation, before)) = self.running(silo) {
-            match before {
-                None => {
-                    self.tell_all(silo, &has).await?;
-                    outcome.did.push("told it the whole list of its vThings");
-                }
-                Some(before) => {
-                    for v_thing in has.difference(&before) {
-                        self.tell_added(silo, v_thing).await?;
-                        outcome.did.push("told it of a new vThing");
-                    }
-                    for v_thing in before.difference(&has) {
-                        let message = ControlMessage::DeleteVThing {
-                            v_silo: silo.to_string(),
-                            v_thing: v_thing.clone(),
-                        };
-                        tell(&self.fabric, &Topic::VSiloIn(silo.clone()), &message).await?;
-                        outcome.did.push("told it of a vThing that is gone");
-                    }
-                }
-            }
-            let told = Told { incarnation, v_things: has, asked_for_all: false };
-            self.told.lock().insert(silo.clone(), told);
-        }
         if !gone.is_empty() {
             self.fabric_server.recheck_user(&FabricRole::VSilo(silo.clone()).to_string()).await;
             outcome.did.push("took back its right to a vThing");
         }
+        let Some(known) = self.known_to(silo) else { return Ok(outcome) };
+        match self.tell(silo, &has, &known).await {
+            Ok(did) => outcome.did.extend(did),
+            Err(error) => {
+                if known.asked_for_all {
+                    self.asked_for_all(silo);
+                }
+                return Err(error);
+            }
+        }
+        let mut told = self.told.lock();
+        let entry = told.entry(silo.clone()).or_default();
+        (entry.incarnation, entry.v_things) = (known.incarnation, has);
         Ok(outcome)
     }
 }
@@ -89,16 +79,17 @@ impl SiloConnections {
         self.told.lock().entry(silo.clone()).or_default().asked_for_all = true;
     }
 
-    /// The incarnation of a running silo, and what it was told; `None` where it knows nothing.
-    fn running(&self, silo: &VSiloId) -> Option<(u64, Option<BTreeSet<VThingId>>)> {
+    /// What a silo that runs knows. Its request for the whole list is taken up by this.
+    fn known_to(&self, silo: &VSiloId) -> Option<Told> {
         let report = self.node.report(&WorkloadName::VSilo(silo.clone()));
         let mut told = self.told.lock();
         match report {
             Some(report) if report.state == State::Ready => {
-                let known = told
-                    .get(silo)
-                    .filter(|told| told.incarnation == report.incarnation && !told.asked_for_all);
-                Some((report.incarnation, known.map(|told| told.v_things.clone())))
+                let entry = told.entry(silo.clone()).or_default();
+                let same = entry.incarnation == report.incarnation;
+                let v_things = if same { entry.v_things.clone() } else { BTreeSet::new() };
+                let asked_for_all = std::mem::take(&mut entry.asked_for_all);
+                Some(Told { incarnation: report.incarnation, v_things, asked_for_all })
             }
             Some(_) => None,
             None => {
@@ -108,26 +99,39 @@ impl SiloConnections {
         }
     }
 
-    /// The whole list at once for Morgana's silos, and one by one for those that know only
-    /// VirIoT's `addVThing`; whoever understands both loses nothing by it.
-    async fn tell_all(&self, silo: &VSiloId, has: &BTreeSet<VThingId>) -> Result<(), Error> {
-        let mut v_things = Vec::with_capacity(has.len());
-        for id in has {
-            v_things.push(VThingReference { id: id.clone(), kind: self.kind_of(id).await? });
+    /// A silo that asks is told the whole list at once. Another is told what came and went, one by
+    /// one, in VirIoT's words; after a start that is all it has.
+    async fn tell(
+        &self,
+        silo: &VSiloId,
+        has: &BTreeSet<VThingId>,
+        known: &Told,
+    ) -> Result<Vec<&'static str>, Error> {
+        let topic = Topic::VSiloIn(silo.clone());
+        if known.asked_for_all {
+            let mut v_things = Vec::with_capacity(has.len());
+            for id in has {
+                v_things.push(VThingReference { id: id.clone(), kind: self.kind_of(id).await? });
+            }
+            let message = ControlMessage::SetVThings { v_silo: silo.clone(), v_things };
+            tell(&self.fabric, &topic, &message).await?;
+            // It asks every half minute; only what is new to it is worth a line.
+            let news = *has != known.v_things;
+            return Ok(news.then_some("told it the whole list of its vThings").into_iter().collect());
         }
-        let message = ControlMessage::SetVThings { v_silo: silo.clone(), v_things };
-        tell(&self.fabric, &Topic::VSiloIn(silo.clone()), &message).await?;
-        for v_thing in has {
-            self.tell_added(silo, v_thing).await?;
+        let mut did = Vec::new();
+        for v_thing in has.difference(&known.v_things) {
+            let v_thing_type = self.kind_of(v_thing).await?;
+            let (v_silo, v_thing) = (silo.clone(), v_thing.clone());
+            tell(&self.fabric, &topic, &ControlMessage::AddVThing { v_silo, v_thing, v_thing_type }).await?;
+            did.push("told it of a vThing");
         }
-        Ok(())
-    }
-
-    async fn tell_added(&self, silo: &VSiloId, v_thing: &VThingId) -> Result<(), Error> {
-        let v_thing_type = self.kind_of(v_thing).await?;
-        let message =
-            ControlMessage::AddVThing { v_silo: silo.clone(), v_thing: v_thing.clone(), v_thing_type };
-        tell(&self.fabric, &Topic::VSiloIn(silo.clone()), &message).await
+        for v_thing in known.v_things.difference(has) {
+            let (v_silo, v_thing) = (silo.to_string(), v_thing.clone());
+            tell(&self.fabric, &topic, &ControlMessage::DeleteVThing { v_silo, v_thing }).await?;
+            did.push("told it of a vThing that is gone");
+        }
+        Ok(did)
     }
 
     async fn kind_of(&self, v_thing: &VThingId) -> Result<String, Error> {

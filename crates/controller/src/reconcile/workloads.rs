@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use morgana_access::{FabricRole, SigningKey};
-use morgana_fabric::Client;
+use morgana_fabric::{Client, Server};
 use morgana_model::{
     Access, Connection, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor, Topic, VSilo,
     VThing, WorkloadKind, WorkloadName,
@@ -26,6 +26,7 @@ pub(crate) struct Workloads {
     pub(crate) controller: Controller,
     pub(crate) node: Arc<dyn NodeAgent>,
     pub(crate) fabric: Client,
+    pub(crate) fabric_server: Arc<Server>,
     /// Where workloads reach the fabric.
     pub(crate) fabric_address: (IpAddr, u16),
     pub(crate) key: SigningKey,
@@ -116,7 +117,15 @@ impl Workloads {
         match step {
             Step::Assign => {
                 if let Some(resource) = resource {
-                    let assignment = self.assignment(name, resource).await?;
+                    let assignment = match self.assignment(name, resource).await {
+                        Ok(assignment) => assignment,
+                        // What users did wrong does not get better by trying; they are shown it.
+                        Err(Error::Failure(Failure { message: reason, .. })) => {
+                            let shown = self.show(name, Phase::Failed { reason }, None).await?;
+                            return Ok(shown.then_some("showed why it cannot be started"));
+                        }
+                        Err(error) => return Err(error),
+                    };
                     self.node
                         .assign(assignment)
                         .await
@@ -138,8 +147,10 @@ impl Workloads {
                 Ok(Some("removed from its node"))
             }
             Step::Forget => {
+                let _nothing_is_made = self.controller.while_removing().await;
                 self.forget(name).await?;
                 self.ending.forget(name);
+                self.fabric_server.forget_user(&fabric_role(name).to_string()).await;
                 Ok(Some("forgot"))
             }
             Step::LookAgain(_) => Ok(None),
@@ -147,12 +158,11 @@ impl Workloads {
     }
 
     async fn assignment(&self, name: &WorkloadName, resource: &Resource) -> Result<Assignment, Error> {
-        let (role, image, endpoints, fabric_role) = match resource {
+        let (role, image, endpoints) = match resource {
             Resource::ThingVisor(visor) => (
                 Role::ThingVisor { id: visor.id.clone(), params: visor.spec.params.clone() },
                 visor.spec.image_name.clone(),
                 visor.status.endpoints.clone(),
-                FabricRole::ThingVisor(visor.id.clone()),
             ),
             Resource::VSilo(silo) => {
                 let flavour = self.controller.flavour_of(silo).await?;
@@ -164,11 +174,11 @@ impl Workloads {
                     Role::VSilo { id: silo.id.clone(), params: flavour.spec.params, token },
                     flavour.spec.image_name,
                     silo.status.endpoints.clone(),
-                    FabricRole::VSilo(silo.id.clone()),
                 )
             }
         };
         let (host, port) = self.fabric_address;
+        let fabric_role = fabric_role(name);
         let fabric = FabricAccess {
             host,
             port,
@@ -176,8 +186,8 @@ impl Workloads {
             password: fabric_role.password(&self.key),
         };
         let doors = self.doors(name.kind(), &image);
-        let generation = resource.metadata().generation;
-        Ok(Assignment { name: name.clone(), generation, image, role, fabric, doors, endpoints })
+        let (generation, born) = (resource.metadata().generation, resource.metadata().created_at);
+        Ok(Assignment { name: name.clone(), generation, born, image, role, fabric, doors, endpoints })
     }
 
     fn doors(&self, kind: WorkloadKind, image: &ImageName) -> Vec<u16> {
@@ -260,5 +270,13 @@ impl Workloads {
         }
         transaction.commit(self.controller.store()).await?;
         Ok(())
+    }
+}
+
+/// Whose credential the workload has.
+fn fabric_role(name: &WorkloadName) -> FabricRole {
+    match name {
+        WorkloadName::ThingVisor(id) => FabricRole::ThingVisor(id.clone()),
+        WorkloadName::VSilo(id) => FabricRole::VSilo(id.clone()),
     }
 }

@@ -114,6 +114,7 @@ fn some_ports() -> std::ops::RangeInclusive<u16> {
 pub(crate) fn assignment(id: &str, params: Value) -> Assignment {
     let id: morgana_model::ThingVisorId = id.parse().unwrap();
     Assignment {
+        born: jiff::Timestamp::UNIX_EPOCH,
         name: WorkloadName::ThingVisor(id.clone()),
         generation: 1,
         image: "builtin:acts_as_a_workload".parse().unwrap(),
