@@ -8,6 +8,7 @@ mod entity;
 mod expiry;
 mod geojson;
 mod geometry;
+mod join;
 mod json;
 mod name;
 mod read;
@@ -29,6 +30,7 @@ pub(crate) use codec::{
 pub use entity::{Entity, Fragment};
 pub(crate) use expiry::{live, next_expiry};
 pub(crate) use geojson::{Feature, FeatureCollection};
+pub(crate) use join::{Join, flat, inline};
 pub use json::Json;
 pub use name::Name;
 pub(crate) use read::{Form, Reader};

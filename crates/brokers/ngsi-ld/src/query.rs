@@ -3,9 +3,11 @@
 mod eval;
 mod geo;
 mod lexer;
+mod order;
 mod parser;
 mod selection;
 
 pub(crate) use geo::{GeoParts, GeoQuery, coordinates};
+pub(crate) use order::Order;
 pub(crate) use parser::Query;
 pub(crate) use selection::{ScopeQuery, TypeSelection, id_pattern, scope_query};

@@ -48,6 +48,9 @@ async fn a_purge_deletes_entities_or_attributes_of_them() {
         it.create(json!({"id": format!("urn:e:{number}"), "type": "T", "a": number, "b": 0})).await;
     }
     expect_error(it.delete("/entities"), 400, "BadRequestData", "at least one").await;
+    it.create(json!({"id": "urn:e:9", "type": "Other"})).await;
+    expect(it.delete("/entities?type=Other"), 204).await;
+    expect(it.get("/entities/urn:e:9"), 404).await;
     expect(it.delete("/entities?type=T&q=a==1"), 204).await;
     expect(it.delete("/entities?type=T&q=a==2&drop=b"), 204).await;
     expect(it.delete("/entities?type=T&q=a==3&keep=b"), 204).await;

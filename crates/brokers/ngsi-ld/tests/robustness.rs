@@ -94,8 +94,7 @@ async fn what_is_not_there_yet_says_so_by_name() {
         ("/temporal/entities/urn:x:1", "history_instances"),
         ("/csourceSubscriptions", "csourceSubscriptions"),
         ("/info/sourceIdentity", "sourceIdentity"),
-        ("/entities?type=T&join=flat", "join"),
-        ("/entities?type=T&orderBy=a", "orderBy"),
+        ("/entities?type=T&collation=de", "collation"),
         ("/entities?q=a{B}.c==1", "linked"),
     ] {
         expect_error(it.get(path), 501, "OperationNotSupported", words).await;

@@ -8,7 +8,7 @@ use super::Broker;
 use crate::{
     Context, Error,
     model::{Entity, Name, Projection, Timestamp, check_name, live},
-    query::{GeoQuery, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
+    query::{GeoQuery, Order, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
 };
 
 /// How many entities are looked at while the store is locked for reading: writers wait no longer than that.
@@ -142,6 +142,21 @@ impl Broker {
         self.query_any(std::slice::from_ref(query), offset, limit, count)
     }
 
+    /// Like [`Self::query`], in another order. All that match have to be looked at.
+    pub(crate) fn query_ordered(
+        &self,
+        query: &EntityQuery,
+        order: &Order,
+        offset: usize,
+        limit: usize,
+    ) -> Page {
+        let mut entities = self.query(query, 0, usize::MAX, false).entities;
+        entities.sort_by(|a, b| order.compare(a, b));
+        let total = entities.len();
+        let entities: Vec<_> = entities.into_iter().skip(offset).take(limit).collect();
+        Page { more: offset + entities.len() < total, entities, total: Some(total) }
+    }
+
     /// The entities that match one of several queries; see [`Self::query`].
     pub(crate) fn query_any(
         &self,
@@ -182,7 +197,8 @@ impl Broker {
                 queries.iter().map(|query| query.types.as_ref().map(TypeSelection::cover)).collect();
             let cover: Option<Vec<&Name>> = covers.map(|covers| covers.into_iter().flatten().collect());
             let exact = matches!(queries, [query] if query.index_is_exact());
-            let step = if exact { SCAN_STEP.min(offset + limit + 1) } else { SCAN_STEP };
+            let step =
+                if exact { SCAN_STEP.min(offset.saturating_add(limit).saturating_add(1)) } else { SCAN_STEP };
             let mut from = Some(0);
             'pages: while let Some(start) = from {
                 let (found, next) = self.inner.store.read().scan(cover.as_deref(), start, step);

@@ -1,5 +1,7 @@
 //! `/entities` and `/entities/{id}` (NGSI-LD 6.4, 6.5).
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
@@ -11,12 +13,12 @@ use super::{
     Door, HttpOptions, ROOT, Route, Shared,
     params::Params,
     reply,
-    request::{Asked, Sent},
+    request::{Accepted, Asked, Sent},
 };
 use crate::{
     Context, EntityQuery, Error, ErrorKind,
     broker::Purge,
-    model::{Json, Name, check_uri},
+    model::{Entity, Join, Json, Name, View, check_uri, flat, inline},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -53,9 +55,51 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let view = params.view(&context)?;
     let query = query.with_projection(&view.projection);
     let paging = params.paging(&door.options)?;
-    let page = door.broker.query(&query, paging.offset, paging.limit, paging.count);
-    let response = reply::entities(&page.entities, &context, &view, accepted, &params)?;
-    Ok(reply::page(response, &path, &params, paging, page.more, page.total))
+    let page = match params.order(&context)? {
+        Some(order) => door.broker.query_ordered(&query, &order, paging.offset, paging.limit),
+        None => door.broker.query(&query, paging.offset, paging.limit, paging.count),
+    };
+    let response = match params.join()? {
+        None => reply::entities(&page.entities, &context, &view, accepted, &params)?,
+        Some(join) => {
+            let joined = joined(&door, &page.entities, &context, &view, join, accepted);
+            reply::body(StatusCode::OK, &joined, &context, accepted)
+        }
+    };
+    let total = page.total.filter(|_| paging.count);
+    Ok(reply::page(response, &path, &params, paging, page.more, total))
+}
+
+/// Entities with those that they point to (NGSI-LD 4.5.23).
+fn joined(
+    door: &Door,
+    entities: &[Arc<Entity>],
+    context: &Context,
+    view: &View,
+    (join, levels): (Join, usize),
+    accepted: Accepted,
+) -> Vec<Json> {
+    let find = |id: &str| door.broker.get(id);
+    let mut shown: Vec<Json> = match join {
+        Join::Inline => entities
+            .iter()
+            .map(|entity| inline(entity, context, view, levels, &mut Vec::new(), &find))
+            .collect(),
+        Join::Flat => flat(entities, levels, &find)
+            .iter()
+            .map(|entity| inline(entity, context, view, 0, &mut Vec::new(), &find))
+            .collect(),
+    };
+    if accepted.has_context() {
+        for entity in &mut shown {
+            if let Json::Object(members) = entity {
+                let mut all = Vec::from(std::mem::take(members));
+                all.push(("@context".into(), context.shown()));
+                *members = all.into();
+            }
+        }
+    }
+    shown
 }
 
 /// The criteria in a query's parameters (NGSI-LD 6.4.3.2).
@@ -115,7 +159,15 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
         let detail = format!("entity {id} has none of the members asked for");
         return Err(Error::new(ErrorKind::ResourceNotFound, detail));
     }
-    reply::entity(&entity, &asked.context, &view, asked.accepted, &asked.params)
+    let context = &*asked.context;
+    let Some((join, levels)) = asked.params.join()? else {
+        return reply::entity(&entity, context, &view, asked.accepted, &asked.params);
+    };
+    let mut joined = joined(&door, &[entity], context, &view, (join, levels), asked.accepted);
+    if joined.len() == 1 {
+        return Ok(reply::body(StatusCode::OK, &joined.remove(0), context, asked.accepted));
+    }
+    Ok(reply::body(StatusCode::OK, &joined, context, asked.accepted))
 }
 
 async fn remove(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {

@@ -1,16 +1,13 @@
 use super::{HttpOptions, known, request::Accepted};
 use crate::{
     AppendMode, Context, Error, ErrorKind,
-    model::{Form, Members, Name, Projection, Representation, View},
-    query::{GeoParts, GeoQuery, coordinates},
+    model::{Form, Join, Members, Name, Projection, Representation, View},
+    query::{GeoParts, GeoQuery, Order, coordinates},
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 11] = [
-    ("join", "linked entity retrieval (parameter join)"),
-    ("joinLevel", "linked entity retrieval (parameter joinLevel)"),
+const NOT_YET: [(&str, &str); 8] = [
     ("containedBy", "linked entity retrieval (parameter containedBy)"),
-    ("orderBy", "ordering of results (parameter orderBy)"),
     ("collation", "ordering of results (parameter collation)"),
     ("entityMap", "entity maps (parameter entityMap)"),
     ("expandValues", "expansion of values (parameter expandValues)"),
@@ -19,6 +16,9 @@ const NOT_YET: [(&str, &str); 11] = [
     ("onlyIds", "lists of ids (parameter onlyIds)"),
     ("observedAt", "one observedAt for all attributes (parameter observedAt)"),
 ];
+
+/// How deep linked entities are followed at most: each level may multiply the answer.
+const MAX_JOIN_LEVEL: usize = 8;
 
 /// The parameters of a request's URL.
 #[derive(Debug, Clone, Default)]
@@ -156,6 +156,27 @@ impl Params {
             return Err(Error::bad("geometryProperty belongs to answers in application/geo+json"));
         }
         context.name(term.unwrap_or("location"), "geometryProperty")
+    }
+
+    /// How linked entities are asked for, and how deep (NGSI-LD 4.5.23).
+    pub(super) fn join(&self) -> Result<Option<(Join, usize)>, Error> {
+        let level = self.number("joinLevel")?;
+        if level == Some(0) {
+            return Err(Error::bad("parameter joinLevel must be a number from 1 on"));
+        }
+        let levels = level.unwrap_or(1).min(MAX_JOIN_LEVEL);
+        match self.get("join")? {
+            None if level.is_some() => Err(Error::bad("parameter joinLevel needs join")),
+            None | Some("@none") => Ok(None),
+            Some("inline") => Ok(Some((Join::Inline, levels))),
+            Some("flat") => Ok(Some((Join::Flat, levels))),
+            Some(other) => Err(Error::bad(format!("parameter join must be inline or flat, not \"{other}\""))),
+        }
+    }
+
+    /// By what results are ordered (NGSI-LD 4.23).
+    pub(super) fn order(&self, context: &Context) -> Result<Option<Order>, Error> {
+        self.get("orderBy")?.map(|text| Order::parse(text, context)).transpose()
     }
 
     /// The geo-query in the parameters (NGSI-LD 6.4.3.2), if there is one.

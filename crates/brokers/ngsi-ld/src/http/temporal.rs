@@ -187,6 +187,17 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let view = params.temporal_view(&context)?;
     let query = query.with_projection(&view.projection);
     let paging = params.paging(&door.options)?;
+    // Only ids order the past (NGSI-LD 5.7.4.4).
+    match params.order(&context)?.map(|order| order.by_id()) {
+        None | Some(Some(false)) => {}
+        Some(Some(true)) => {
+            return Err(Error::unsupported("ordering evolutions backwards (orderBy=id;desc)"));
+        }
+        Some(None) => return Err(Error::bad("orderBy: temporal evolutions can only be ordered by id")),
+    }
+    if params.join()?.is_some() {
+        return Err(Error::bad("join does not go with temporal evolutions"));
+    }
     let page = door.broker.query_past(&[query], &window, paging.offset, paging.limit, paging.count)?;
     let response = answer(&page.entities, &context, &view, &style, accepted);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
