@@ -226,7 +226,7 @@ fn check_places(old: &Entity, new: &Entity) -> Result<(), Error> {
              if you want to add additional informative locations.",
         ));
     }
-    let known = old.attribute(&location.name).filter(|known| known.is_location());
+    let known = old.attribute(&location.name);
     if known.is_some_and(|known| known.is_same(location)) {
         return Ok(());
     }
@@ -234,7 +234,8 @@ fn check_places(old: &Entity, new: &Entity) -> Result<(), Error> {
         if location.kind.as_ref() == "geo:json" {
             return Error::bad(reason);
         }
-        let of = if known.is_some() { " for existing attribute" } else { "" };
+        // An attribute that becomes a place has words of its own.
+        let of = if known.is_some_and(|known| !known.is_location()) { " for existing attribute" } else { "" };
         Error::bad(format!("error parsing location attribute{of}: {reason}"))
     })
 }

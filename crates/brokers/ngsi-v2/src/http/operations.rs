@@ -33,6 +33,7 @@ pub(super) async fn query(call: &Call<'_>) -> Handled {
         q: body.expression.q,
         mq: body.expression.mq,
         geo: body.expression.geo,
+        having: body.having,
         order: call.params.order()?,
         offset,
         limit,

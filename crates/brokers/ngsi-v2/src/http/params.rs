@@ -136,6 +136,11 @@ impl Params {
     /// When a parameter is malformed, or two do not go together.
     pub(super) fn query(&self, options: &HttpOptions, paths: ServicePaths) -> Result<Query, Error> {
         let (offset, limit) = self.page(options)?;
+        for name in ["q", "mq"] {
+            if self.get(name).is_some_and(|text| text.contains(['(', ')', '"'])) {
+                return Err(Error::bad(format!("invalid character found in URI param /{name}/")));
+            }
+        }
         let geo = GeoText {
             georel: self.get("georel"),
             geometry: self.get("geometry"),
@@ -147,6 +152,7 @@ impl Params {
             q: self.get("q").map(Filter::parse_q).transpose()?,
             mq: self.get("mq").map(Filter::parse_mq).transpose()?,
             geo: geo.parse(GeoWords::URL)?,
+            having: Names::default(),
             order: self.order()?,
             offset,
             limit,

@@ -39,6 +39,16 @@ pub struct Update {
     pub entities: Vec<EntityInput>,
 }
 
+impl Update {
+    /// Reads the body of `POST /v2/op/update`; with `key_values`, of its form with `options=keyValues`.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(body: &Json, key_values: bool) -> Result<Self, Error> {
+        parse_update(body, key_values)
+    }
+}
+
 /// Reads the body of `POST /v2/op/update`.
 ///
 /// # Errors

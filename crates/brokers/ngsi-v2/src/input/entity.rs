@@ -18,6 +18,16 @@ pub struct EntityInput {
     pub attributes: Vec<AttributeInput>,
 }
 
+impl EntityInput {
+    /// Reads an entity with its id; with `key_values`, in the simplified form.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(body: &Json, key_values: bool) -> Result<Self, Error> {
+        parse_entity(body, IdRule::Body, key_values)
+    }
+}
+
 /// Where a request has the entity's id and type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdRule<'a> {

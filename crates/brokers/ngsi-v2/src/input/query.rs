@@ -12,6 +12,8 @@ pub(crate) struct QueryBody {
     pub(crate) expression: Expression,
     pub(crate) attrs: Option<Names>,
     pub(crate) metadata: Option<Names>,
+    /// Attributes of which an entity must have one.
+    pub(crate) having: Names,
 }
 
 /// Conditions on an entity's content, in a query's or a subscription's body.
@@ -38,9 +40,10 @@ pub(crate) fn parse_query_body(body: &Json) -> Result<QueryBody, Error> {
             "entities" => query.selectors = parse_selectors(content)?,
             "expression" => query.expression = parse_expression(content)?,
             "attrs" => query.attrs = Some(parse_names("attrs", content)?),
-            // An old name.
+            // The way of NGSIv1: to show these, of entities that have one of them.
             "attributes" => {
                 let names = parse_names("attributes", content)?;
+                query.having.clone_from(&names);
                 query.attrs.get_or_insert(names);
             }
             "metadata" => query.metadata = Some(parse_names("metadata", content)?),

@@ -17,8 +17,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Filter {
     statements: Vec<Statement>,
-    /// As it was written.
-    text: Box<str>,
+    /// Whether what is missing must be missed in an attribute that is there.
+    strict: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -77,23 +77,17 @@ impl Filter {
                 item => Statement::parse(item, &path),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { statements, text: text.into() })
+        Ok(Self { statements, strict: false })
     }
 
-    /// The filter as it was written.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The filter as subscriptions use it: a metadata element is only missing in an attribute that is there.
+    pub(crate) fn for_subscription(self) -> Self {
+        Self { strict: true, ..self }
     }
 
     /// Whether `entity` meets all statements.
     pub fn matches(&self, entity: &Entity) -> bool {
-        self.statements.iter().all(|statement| statement.matches(entity))
-    }
-}
-
-impl Test {
-    fn is_missing(&self) -> bool {
-        matches!(self, Self::Missing)
+        self.statements.iter().all(|statement| statement.matches(entity, self.strict))
     }
 }
 
@@ -131,9 +125,10 @@ impl Statement {
         Ok(Self { path, test })
     }
 
-    fn matches(&self, entity: &Entity) -> bool {
-        let target = self.path.find(entity);
-        let Some(target) = target else { return self.test.is_missing() && self.path.may_be_missing(entity) };
+    fn matches(&self, entity: &Entity, strict: bool) -> bool {
+        let Some(target) = self.path.find(entity) else {
+            return matches!(self.test, Test::Missing) && (!strict || self.path.may_be_missing(entity));
+        };
         match &self.test {
             Test::Exists => true,
             Test::Missing => false,

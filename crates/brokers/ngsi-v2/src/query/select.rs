@@ -8,6 +8,7 @@ use super::{Filter, GeoQuery, Order};
 use crate::{
     Error,
     model::{Entity, ServicePaths},
+    render::Names,
     store::Store,
 };
 
@@ -79,6 +80,8 @@ pub struct Query {
     pub mq: Option<Filter>,
     /// Where on the Earth.
     pub geo: Option<GeoQuery>,
+    /// Attributes of which an entity must have one, if there are any.
+    pub(crate) having: Names,
     /// In which order.
     pub order: Order,
     /// How many are left out at the beginning.
@@ -105,6 +108,7 @@ impl Query {
     fn matches(&self, entity: &Entity) -> bool {
         (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
             && self.paths.cover(&entity.path)
+            && (self.having.is_empty() || self.having.iter().any(|name| entity.attribute(name).is_some()))
             && matches_all(entity, self.q.as_ref(), self.mq.as_ref(), self.geo.as_ref())
     }
 

@@ -155,7 +155,7 @@ fn patched(entity: &Entity, patch: &Json, macros: &Macros<'_>) -> Entity {
             // An id or type that comes to nothing stays what it was.
             "id" | "type" => {
                 let text = content.as_str().unwrap_or_default();
-                if macros.json(content) != Json::Null {
+                if !macros.is_nothing(text) {
                     let place = if &**name == "id" { &mut patched.id } else { &mut patched.kind };
                     *place = macros.text(text).into();
                 }
@@ -183,6 +183,9 @@ fn patched(entity: &Entity, patch: &Json, macros: &Macros<'_>) -> Entity {
 
 fn add_headers(headers: &mut HeaderMap, custom: &Custom, macros: &Macros<'_>) {
     for (name, value) in &custom.headers {
+        if macros.is_nothing(value) {
+            continue;
+        }
         let name = HeaderName::from_bytes(decode(&macros.text(name)).to_ascii_lowercase().as_bytes());
         let value = decode(&macros.text(value));
         match name {
@@ -202,7 +205,7 @@ fn add_headers(headers: &mut HeaderMap, custom: &Custom, macros: &Macros<'_>) {
 fn url(template: &str, custom: &Custom, macros: &Macros<'_>) -> String {
     let mut url = encode(&macros.text(template));
     // In the order of their names, as Orion sends them.
-    let mut qs: Vec<_> = custom.qs.iter().collect();
+    let mut qs: Vec<_> = custom.qs.iter().filter(|(_, value)| !macros.is_nothing(value)).collect();
     qs.sort();
     for (index, (name, value)) in qs.into_iter().enumerate() {
         url.push(if index == 0 && !url.contains('?') { '?' } else { '&' });

@@ -12,7 +12,7 @@ use crate::{
     Error,
     input::{Expression, parse_attribute, parse_expression},
     model::{Field, Json, ServicePath, Time, check_identifier, has_forbidden, has_forbidden_json},
-    query::{EntitySelector, parse_pattern},
+    query::{EntitySelector, Filter, parse_pattern},
     render::Names,
 };
 
@@ -212,7 +212,11 @@ fn parse_condition(members: &[(Box<str>, Json)]) -> Result<Condition, Error> {
     for (name, content) in members {
         match &**name {
             "attrs" => condition.attrs = parse_names(content, "attrs")?,
-            "expression" => condition.expression = parse_expression(content)?,
+            "expression" => {
+                let expression = parse_expression(content)?;
+                let mq = expression.mq.map(Filter::for_subscription);
+                condition.expression = Expression { mq, ..expression };
+            }
             "alterationTypes" => {
                 let items =
                     content.as_array().ok_or_else(|| Error::bad("alterationTypes is not an array"))?;

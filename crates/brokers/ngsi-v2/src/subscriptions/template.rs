@@ -42,6 +42,11 @@ impl Macros<'_> {
         out
     }
 
+    /// Whether a text is one macro that stands for nothing.
+    pub(super) fn is_nothing(&self, template: &str) -> bool {
+        matches!(next_macro(template), Some(("", name, "")) if self.value(name) == Json::Null)
+    }
+
     /// A value with the macros in its texts replaced. A text that is nothing but one macro becomes the macro's value.
     pub(super) fn json(&self, template: &Json) -> Json {
         match template {
