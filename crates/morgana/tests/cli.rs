@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use morgana_testbed::{Platform, SimulatedThing};
+use morgana_testbed::{Platform, SimulatedThing, eventually};
 use serde_json::json;
 
 const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
@@ -69,6 +69,11 @@ async fn a_newcomer_walks_the_road_with_commands_alone() {
     let context = tenant.json(&["inspect-vsilo", "-v", "tenant1_context"]).await;
     let curl = context["connectWith"][0].as_str().unwrap();
     assert!(curl.starts_with("curl ") && curl.contains(context["token"].as_str().unwrap()), "{curl}");
+    let entities = eventually("the room is in the NGSI-LD silo", async || match shell(curl).await {
+        none if none == "[]" => Err(none),
+        some => Ok(some),
+    });
+    assert!(entities.await.contains("urn:ngsi-ld:relay:room"), "{curl}");
     let subscribe =
         home["connectWith"][0].as_str().unwrap().replace("mosquitto_sub", "mosquitto_sub -C 1 -W 30");
     let message = shell(&subscribe).await;

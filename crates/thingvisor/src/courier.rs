@@ -29,8 +29,10 @@ impl Courier {
         let (jobs, mut waiting) = mpsc::channel(JOBS);
         tokio::spawn(async move {
             while let Some(job) = waiting.recv().await {
-                if let Err(error) = carry(&client, job).await {
-                    tracing::warn!(%error, "the fabric did not do what was asked");
+                match carry(&client, job).await {
+                    // Closed on purpose: what ends the ThingVisor says why.
+                    Ok(()) | Err(ClientError::Closed) => {}
+                    Err(error) => tracing::warn!(%error, "the fabric did not do what was asked"),
                 }
             }
         });
