@@ -78,7 +78,7 @@ impl RegistrationQuery {
             return registration.observed.is_none() && registration.managed.is_none();
         };
         let interval = match window.property {
-            TimeProperty::ObservedAt => registration.observed,
+            TimeProperty::Observed => registration.observed,
             _ => registration.managed,
         };
         match (interval, window.span) {

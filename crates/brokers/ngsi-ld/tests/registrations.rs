@@ -13,7 +13,9 @@ fn source(number: u32, more: Value) -> Value {
             {"entities": [{"type": "Bus"}]},
         ],
     });
-    source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    for (name, value) in more.as_object().into_iter().flatten() {
+        source[name] = value.clone();
+    }
     source
 }
 

@@ -109,8 +109,8 @@ impl HostedContexts {
     }
 
     pub(crate) fn infos(&self) -> Vec<ContextInfo> {
-        let info = |(id, hosted): (&Box<str>, &Hosted)| ContextInfo {
-            id: id.clone(),
+        let info = |(id, hosted): (&_, &Hosted)| ContextInfo {
+            id: Box::clone(id),
             kind: hosted.kind,
             created_at: hosted.created_at,
             hits: hosted.usage.hits(),
@@ -122,7 +122,7 @@ impl HostedContexts {
     /// What the disk keeps of each context.
     pub(crate) fn stored(&self) -> Vec<(Box<str>, ContextKind, Json, Timestamp)> {
         let stored =
-            |(id, one): (&Box<str>, &Hosted)| (id.clone(), one.kind, one.document.clone(), one.created_at);
+            |(id, one): (&_, &Hosted)| (Box::clone(id), one.kind, one.document.clone(), one.created_at);
         self.0.read().iter().map(stored).collect()
     }
 }

@@ -215,8 +215,8 @@ impl Contexts {
 
     /// The contexts that were fetched and are kept.
     pub(crate) fn cached(&self) -> Vec<ContextInfo> {
-        let info = |(url, known): (&Box<str>, &Fetched)| ContextInfo {
-            id: url.clone(),
+        let info = |(url, known): (&_, &Fetched)| ContextInfo {
+            id: Box::clone(url),
             kind: ContextKind::Cached,
             created_at: known.created_at,
             hits: known.usage.hits(),

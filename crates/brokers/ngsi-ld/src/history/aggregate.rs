@@ -19,6 +19,9 @@ pub(crate) struct Aggregation {
     property: TimeProperty,
 }
 
+/// A value for each period, with the period's start and end.
+type Periods = Vec<(Json, Timestamp, Timestamp)>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
     TotalCount,
@@ -74,10 +77,7 @@ impl Aggregation {
     }
 
     /// For each method, its value in each period that has one, with the period's start and end.
-    pub(super) fn apply(
-        &self,
-        instances: &[&Attribute],
-    ) -> Vec<(&'static str, Vec<(Json, Timestamp, Timestamp)>)> {
+    pub(super) fn apply(&self, instances: &[&Attribute]) -> Vec<(&'static str, Periods)> {
         let mut timed: Vec<(Timestamp, &Json)> =
             instances.iter().filter_map(|one| Some((self.property.of(one)?, &one.value))).collect();
         timed.sort_by_key(|(at, _)| *at);

@@ -29,22 +29,22 @@ pub(crate) struct Span {
 pub(crate) enum TimeProperty {
     /// When the value was true in the world.
     #[default]
-    ObservedAt,
+    Observed,
     /// When it was first written.
-    CreatedAt,
+    Created,
     /// When it was last written.
-    ModifiedAt,
+    Modified,
     /// When it was deleted; what is here was not.
-    DeletedAt,
+    Deleted,
 }
 
 impl TimeProperty {
     fn parse(text: &str) -> Result<Self, Error> {
         match text {
-            "observedAt" => Ok(Self::ObservedAt),
-            "createdAt" => Ok(Self::CreatedAt),
-            "modifiedAt" => Ok(Self::ModifiedAt),
-            "deletedAt" => Ok(Self::DeletedAt),
+            "observedAt" => Ok(Self::Observed),
+            "createdAt" => Ok(Self::Created),
+            "modifiedAt" => Ok(Self::Modified),
+            "deletedAt" => Ok(Self::Deleted),
             other => Err(Error::bad(format!(
                 "timeproperty \"{}\" is not one of observedAt, createdAt, modifiedAt, deletedAt",
                 shorten(other)
@@ -55,10 +55,10 @@ impl TimeProperty {
     /// This time of an instance.
     pub(crate) fn of(self, attribute: &Attribute) -> Option<Timestamp> {
         match self {
-            Self::ObservedAt => attribute.observed_at,
-            Self::CreatedAt => Some(attribute.created_at),
-            Self::ModifiedAt => Some(attribute.modified_at),
-            Self::DeletedAt => None,
+            Self::Observed => attribute.observed_at,
+            Self::Created => Some(attribute.created_at),
+            Self::Modified => Some(attribute.modified_at),
+            Self::Deleted => None,
         }
     }
 }
