@@ -1,6 +1,7 @@
 //! The CSE: tree, journal, notifications, and the operations on them.
 
 mod ae;
+mod ask;
 mod create;
 mod delete;
 mod discovery;
@@ -132,7 +133,8 @@ impl Cse {
         let limits = Limits {
             max_expiration_seconds: options.max_expiration_seconds,
             expiration_check_seconds: options.expiration_check_seconds,
-            request_expiration_ms: i64::try_from(options.request_expiration_seconds * 1000).unwrap_or(i64::MAX),
+            request_expiration_ms: i64::try_from(options.request_expiration_seconds * 1000)
+                .unwrap_or(i64::MAX),
         };
         let inner = Inner {
             identity,
@@ -293,8 +295,9 @@ impl Inner {
             ("oet", &request.operation_time),
         ] {
             let Some(text) = value else { continue };
-            let time = Time::parse_from(text, now)
-                .ok_or_else(|| Failure::bad(format!("{name}: {text} is not a timestamp or a number of milliseconds")))?;
+            let time = Time::parse_from(text, now).ok_or_else(|| {
+                Failure::bad(format!("{name}: {text} is not a timestamp or a number of milliseconds"))
+            })?;
             if name != "oet" && time <= now {
                 return Err(Failure::new(Status::RequestTimeout, format!("{name}: {text} is over")));
             }

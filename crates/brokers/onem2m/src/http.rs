@@ -78,7 +78,10 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
         Ok(body) => body.to_bytes(),
         Err(_) => {
             let most = door.options.body_max_bytes;
-            return write::failure(&parts, &Failure::bad(format!("pc: a request body may have at most {most} bytes")));
+            return write::failure(
+                &parts,
+                &Failure::bad(format!("pc: a request body may have at most {most} bytes")),
+            );
         }
     };
     let mut request = match read::request(&parts, &body) {

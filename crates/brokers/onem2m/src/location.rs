@@ -19,7 +19,8 @@ impl Geometry {
         }
         let kind = object.get("typ").and_then(Value::as_u64).ok_or("its member typ must be a number")?;
         let text = object.get("crd").and_then(Value::as_str).ok_or("its member crd must be a string")?;
-        let coordinates: Value = serde_json::from_str(text).map_err(|_| "its member crd must be JSON in a string")?;
+        let coordinates: Value =
+            serde_json::from_str(text).map_err(|_| "its member crd must be JSON in a string")?;
         Self::from_parts(kind, &coordinates)
     }
 
@@ -36,7 +37,11 @@ impl Geometry {
             3 => positions.len() >= 4 && positions.first() == positions.last(),
             _ => !positions.is_empty(),
         };
-        if enough { Ok(Self { kind, positions }) } else { Err("it has too few positions for its type, or is not closed") }
+        if enough {
+            Ok(Self { kind, positions })
+        } else {
+            Err("it has too few positions for its type, or is not closed")
+        }
     }
 
     /// Whether all of `other` is within this polygon, or at this place.

@@ -64,7 +64,9 @@ pub async fn serve_mqtt(cse: Cse, options: MqttOptions, stop: CancellationToken)
     let identity = &cse.inner.identity;
     let topic_id = if options.topic_id.is_empty() { identity.cse.clone() } else { options.topic_id.clone() };
     let (client, mut events) = Client::connect(options.client.clone());
-    cse.inner.courier.use_mqtt(Box::new(MqttPublisher { client: client.clone(), topic_id: topic_id.clone() }));
+    cse.inner
+        .courier
+        .use_mqtt(Box::new(MqttPublisher { client: client.clone(), topic_id: topic_id.clone() }));
     let mut names = vec![identity.cse.clone(), identity.name.clone(), topic_id];
     names.sort();
     names.dedup();

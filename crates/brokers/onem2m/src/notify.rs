@@ -9,8 +9,8 @@ mod publish;
 mod reach;
 mod subscribers;
 
-pub(crate) use courier::{Courier, Parcel, Publisher};
 pub(crate) use content::reference;
+pub(crate) use courier::{Courier, Parcel, Publisher};
 pub(crate) use event::{Event, EventKind};
 pub(crate) use publish::publish;
 pub(crate) use reach::{Destination, destinations};

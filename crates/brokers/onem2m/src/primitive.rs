@@ -5,8 +5,8 @@ mod json;
 mod request;
 mod response;
 
-pub(crate) use filter::{FilterOperation, Spatial};
 pub use filter::Filter;
+pub(crate) use filter::{FilterOperation, Spatial};
 pub(crate) use json::response_to_json;
 pub use json::{request_from_json, response_from_json};
 pub(crate) use request::DISCOVER;

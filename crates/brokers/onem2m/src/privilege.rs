@@ -71,7 +71,9 @@ impl Judge<'_> {
         }
         if resource.ty == ty::PCH {
             // Only the AE that polls (TS-0001 9.6.21).
-            return resource.parent.is_some_and(|parent| self.tree.at(parent).ae_id() == Some(wish.originator));
+            return resource
+                .parent
+                .is_some_and(|parent| self.tree.at(parent).ae_id() == Some(wish.originator));
         }
         if !types::definition(resource.ty).is_some_and(types::TypeDef::has_acpi) {
             return resource.parent.is_some_and(|parent| self.allows(parent, wish));
@@ -94,10 +96,17 @@ impl Judge<'_> {
         if self.is_administrator(wish.originator) {
             return None;
         }
-        let policies = resource.attributes.texts("acpi").filter_map(|address| self.identity.find(self.tree, address));
+        let policies =
+            resource.attributes.texts("acpi").filter_map(|address| self.identity.find(self.tree, address));
         let mut visible = Vec::new();
         for policy in policies {
-            let rules = self.tree.at(policy).attributes.get("pv").and_then(|set| set.get("acr")).and_then(Value::as_array);
+            let rules = self
+                .tree
+                .at(policy)
+                .attributes
+                .get("pv")
+                .and_then(|set| set.get("acr"))
+                .and_then(Value::as_array);
             for rule in rules.into_iter().flatten() {
                 let any = Wish { attributes: Some(Vec::new()), ..wish.clone() };
                 if self.rule_grants(rule, resource, &any) {
@@ -119,7 +128,8 @@ impl Judge<'_> {
         resource.attributes.get("acpi")?;
         Some(resource.attributes.texts("acpi").any(|address| {
             let policy = self.identity.find(self.tree, address).map(|slot| self.tree.at(slot));
-            policy.is_some_and(|policy| policy.ty == ty::ACP && self.grants(policy, privileges, resource, wish))
+            policy
+                .is_some_and(|policy| policy.ty == ty::ACP && self.grants(policy, privileges, resource, wish))
         }))
     }
 
@@ -147,17 +157,21 @@ impl Judge<'_> {
 
     /// Whether one rule of a policy grants the wish.
     fn grants(&self, policy: &Resource, privileges: &str, target: &Resource, wish: &Wish<'_>) -> bool {
-        let rules = policy.attributes.get(privileges).and_then(|set| set.get("acr")).and_then(Value::as_array);
+        let rules =
+            policy.attributes.get(privileges).and_then(|set| set.get("acr")).and_then(Value::as_array);
         rules.into_iter().flatten().any(|rule| self.rule_grants(rule, target, wish))
     }
 
     fn rule_grants(&self, rule: &Value, target: &Resource, wish: &Wish<'_>) -> bool {
         let operations = rule.get("acop").map_or(0, operations);
         operations & wish.operation == wish.operation
-            && list(rule, "acor").any(|entry| entry.as_str().is_some_and(|entry| self.is_meant(entry, wish.originator)))
+            && list(rule, "acor")
+                .any(|entry| entry.as_str().is_some_and(|entry| self.is_meant(entry, wish.originator)))
             && (rule.get("acaf").and_then(Value::as_bool) != Some(true) || wish.authenticated)
             && rule.get("acco").is_none_or(|_| list(rule, "acco").any(|context| fits(context, wish)))
-            && rule.get("acod").is_none_or(|_| list(rule, "acod").any(|object| is_about(object, target, wish)))
+            && rule
+                .get("acod")
+                .is_none_or(|_| list(rule, "acod").any(|object| is_about(object, target, wish)))
             && rule.get("aca").is_none_or(|_| covers_attributes(rule, target, self.tree, wish))
     }
 
@@ -200,7 +214,8 @@ fn fits(context: &Value, wish: &Wish<'_>) -> bool {
     });
     let from_there = context.get("acip").is_none_or(|addresses| {
         let known = |family| list(addresses, family).filter_map(Value::as_str);
-        wish.remote.is_some_and(|remote| known("ipv4").chain(known("ipv6")).any(|text| is_address(text, remote)))
+        wish.remote
+            .is_some_and(|remote| known("ipv4").chain(known("ipv6")).any(|text| is_address(text, remote)))
     });
     // Where the originator is, the CSE does not know: a rule for a region grants nothing.
     in_time && from_there && context.get("aclr").is_none()
@@ -224,10 +239,11 @@ fn is_address(text: &str, remote: IpAddr) -> bool {
 
 /// accessControlObjectDetails: the type of the target, and the types that may be created below it.
 fn is_about(object: &Value, target: &Resource, wish: &Wish<'_>) -> bool {
-    let type_fits = object.get("ty").and_then(Value::as_u64).is_none_or(|wanted| wanted == u64::from(target.ty));
-    let child_fits = wish.creates.is_none_or(|created| {
-        list(object, "chty").any(|wanted| wanted.as_u64() == Some(u64::from(created)))
-    });
+    let type_fits =
+        object.get("ty").and_then(Value::as_u64).is_none_or(|wanted| wanted == u64::from(target.ty));
+    let child_fits = wish
+        .creates
+        .is_none_or(|created| list(object, "chty").any(|wanted| wanted.as_u64() == Some(u64::from(created))));
     type_fits && child_fits
 }
 

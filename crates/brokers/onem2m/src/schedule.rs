@@ -79,7 +79,8 @@ mod tests {
         for good in ["* * * * * * *", "10 * * * * * *", "0-30,45 */5 8-18 1 1-12 1-5 2026"] {
             assert!(Schedule::parse(good).is_some(), "{good}");
         }
-        for wrong in ["", "* * * * *", "60 * * * * * *", "* * * 0 * * *", "a * * * * * *", "* * * * * * * *"] {
+        for wrong in ["", "* * * * *", "60 * * * * * *", "* * * 0 * * *", "a * * * * * *", "* * * * * * * *"]
+        {
             assert!(Schedule::parse(wrong).is_none(), "{wrong}");
         }
     }

@@ -23,6 +23,7 @@ impl Time {
     /// Reads `YYYYMMDDThhmmss` with an optional fraction after a comma or a point.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = match text.split_once([',', '.']) {
+            Some((_, "")) => return None,
             Some((whole, fraction)) => (whole, fraction),
             None => (text, ""),
         };
@@ -53,7 +54,8 @@ impl Time {
                 return None;
             }
             for place in 0..6 {
-                micros = micros * 10 + i64::from(fraction.as_bytes().get(place).map_or(0, |digit| digit - b'0'));
+                micros =
+                    micros * 10 + i64::from(fraction.as_bytes().get(place).map_or(0, |digit| digit - b'0'));
             }
         }
         Some(Self(seconds * 1_000_000 + micros))
@@ -143,7 +145,9 @@ mod tests {
         assert_eq!(time.to_string(), "20261122T064838,123456");
         assert_eq!(Time::parse("20261122T064838").unwrap().to_string(), "20261122T064838,000000");
         assert_eq!(Time::parse("88881231T235959").unwrap().to_string(), "88881231T235959,000000");
-        for wrong in ["", "2026", "20261322T064838", "20261122 064838", "20261122T064838,", "20261122T064838,x"] {
+        for wrong in
+            ["", "2026", "20261322T064838", "20261122 064838", "20261122T064838,", "20261122T064838,x"]
+        {
             assert_eq!(Time::parse(wrong), None, "{wrong}");
         }
     }

@@ -126,7 +126,8 @@ impl Tree {
         self.slots[slot as usize] = Some(resource);
         let (slots, hasher) = (&self.slots, &self.hasher);
         let of = |slot: &Slot| slots[*slot as usize].as_ref();
-        self.ids.insert_unique(id_hash, slot, |slot| hasher.hash_one(of(slot).map_or("", |found| &*found.ri)));
+        self.ids
+            .insert_unique(id_hash, slot, |slot| hasher.hash_one(of(slot).map_or("", |found| &*found.ri)));
         self.names.insert_unique(name_hash, slot, |slot| {
             let mut state = hasher.build_hasher();
             if let Some(found) = of(slot) {

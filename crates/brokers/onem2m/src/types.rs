@@ -60,8 +60,8 @@ static ALL: [&TypeDef; 15] = [
 
 /// Resource types of the standard that this CSE does not have; a request for one is answered NOT_IMPLEMENTED.
 const KNOWN_ELSEWHERE: [u32; 34] = [
-    6, 7, 8, 10, 11, 12, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 31, 32, 33, 34, 35, 38, 39, 47, 48, 49, 50, 51, 52,
-    53, 54, 60, 63, 65,
+    6, 7, 8, 10, 11, 12, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 31, 32, 33, 34, 35, 38, 39, 47, 48, 49, 50,
+    51, 52, 53, 54, 60, 63, 65,
 ];
 
 /// What is known of a resource type.

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Transaction, create::{Draft, base_36}};
+use super::{
+    Transaction,
+    create::{Draft, base_36},
+};
 use crate::{
     primitive::Request,
     status::{Failure, Status},

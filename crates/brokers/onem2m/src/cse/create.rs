@@ -51,7 +51,9 @@ impl Cse {
                 let debug = format!("ty {number}: this CSE does not have resources of this type");
                 return Err(Failure::new(Status::NotImplemented, debug));
             }
-            Lookup::Unknown => return Err(Failure::bad(format!("ty {number}: there is no such resource type"))),
+            Lookup::Unknown => {
+                return Err(Failure::bad(format!("ty {number}: there is no such resource type")));
+            }
         };
         let (root, content) = representation(request.content.as_ref())?;
         let root = named_root(definition, root)?;
@@ -83,12 +85,17 @@ impl Transaction<'_> {
         let parent = target.slot;
         let definition = draft.definition;
         if definition.ty == ty::REQ || definition.ty == ty::FCI || definition.ty == ty::CB {
-            return Err(Failure::not_allowed(format!("ty {}: only the CSE creates such resources", definition.ty)));
+            return Err(Failure::not_allowed(format!(
+                "ty {}: only the CSE creates such resources",
+                definition.ty
+            )));
         }
         let parent_type = self.tree.at(parent).ty;
-        let fits = types::definition(parent_type).is_some_and(|known| known.children.contains(&definition.ty));
+        let fits =
+            types::definition(parent_type).is_some_and(|known| known.children.contains(&definition.ty));
         if !fits {
-            let debug = format!("ty {}: it cannot be created below a resource of type {parent_type}", definition.ty);
+            let debug =
+                format!("ty {}: it cannot be created below a resource of type {parent_type}", definition.ty);
             return Err(Failure::new(Status::InvalidChildResourceType, debug));
         }
         if definition.ty == ty::AE {
@@ -101,7 +108,8 @@ impl Transaction<'_> {
         }
         definition.check_create(&draft.root, &draft.content)?;
         if let Some(name) = draft.content.get("rn").and_then(Value::as_str) {
-            let taken = self.tree.child(parent, name).is_some() || is_virtual_name(definition, parent_type, name);
+            let taken =
+                self.tree.child(parent, name).is_some() || is_virtual_name(definition, parent_type, name);
             if taken {
                 let debug = format!("rn {name}: {} has a child of this name", self.tree.structured(parent));
                 return Err(Failure::new(Status::Conflict, debug));
@@ -112,7 +120,7 @@ impl Transaction<'_> {
         }
         match definition.ty {
             ty::CIN | ty::TSI => self.check_instance(parent, draft)?,
-            ty::SUB => self.check_subscription(request, parent, &draft.content, None)?,
+            ty::SUB => self.check_subscription(request, parent, &draft.content)?,
             ty::FCNT => Self::check_flex(draft)?,
             ty::MGMT_OBJ => Self::check_mgmt(draft)?,
             ty::PCH => self.check_polling_channel(request, parent)?,
@@ -250,7 +258,9 @@ fn named_root(definition: &'static TypeDef, root: &str) -> Result<Cow<'static, s
 /// Names that virtual resources have.
 fn is_virtual_name(child: &TypeDef, parent_type: u32, name: &str) -> bool {
     match parent_type {
-        ty::CNT | ty::TS | ty::FCNT => matches!(name, "la" | "ol") && (is_instance(child.ty) || child.ty != 0),
+        ty::CNT | ty::TS | ty::FCNT => {
+            matches!(name, "la" | "ol") && (is_instance(child.ty) || child.ty != 0)
+        }
         ty::GRP => name == "fopt",
         _ => false,
     }

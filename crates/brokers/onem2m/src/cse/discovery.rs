@@ -34,7 +34,9 @@ impl Inner {
             }
             let allowed = everything
                 || match last_instance {
-                    Some((parent, verdict)) if is_instance(resource.ty) && parent == resource.parent => verdict,
+                    Some((parent, verdict)) if is_instance(resource.ty) && parent == resource.parent => {
+                        verdict
+                    }
                     _ => {
                         let verdict = judge.allows(slot, wish);
                         if is_instance(resource.ty) {
@@ -89,7 +91,8 @@ pub(crate) fn matches(tree: &Tree, resource: &Resource, filter: &Filter) -> bool
             verdicts.add(fits);
         }
     };
-    let after = |time: Option<crate::time::Time>, test: &dyn Fn(crate::time::Time) -> bool| time.is_some_and(test);
+    let after =
+        |time: Option<crate::time::Time>, test: &dyn Fn(crate::time::Time) -> bool| time.is_some_and(test);
     let f = filter;
     judge(f.created_before.is_some(), after(f.created_before, &|time| resource.created < time));
     judge(f.created_after.is_some(), after(f.created_after, &|time| resource.created > time));
@@ -121,17 +124,27 @@ pub(crate) fn matches(tree: &Tree, resource: &Resource, filter: &Filter) -> bool
     judge(!f.parent_types.is_empty(), parent().is_some_and(|parent| f.parent_types.contains(&parent.ty)));
     judge(!f.parent_labels.is_empty(), parent().is_some_and(|parent| has_label(parent, &f.parent_labels)));
     judge(!f.parent_attributes.is_empty(), {
-        let fits = |above: &Resource| f.parent_attributes.iter().all(|(name, wanted)| has_value(tree, above, name, wanted));
+        let fits = |above: &Resource| {
+            f.parent_attributes.iter().all(|(name, wanted)| has_value(tree, above, name, wanted))
+        };
         parent().is_some_and(fits)
     });
     let child = |test: &dyn Fn(&Resource) -> bool| {
         let mut all = resource.family.iter().flat_map(|family| family.all());
         all.any(|child| tree.get(child).is_some_and(test))
     };
-    judge(!f.child_types.is_empty(), !f.child_types.is_empty() && child(&|below| f.child_types.contains(&below.ty)));
-    judge(!f.child_labels.is_empty(), !f.child_labels.is_empty() && child(&|below| has_label(below, &f.child_labels)));
+    judge(
+        !f.child_types.is_empty(),
+        !f.child_types.is_empty() && child(&|below| f.child_types.contains(&below.ty)),
+    );
+    judge(
+        !f.child_labels.is_empty(),
+        !f.child_labels.is_empty() && child(&|below| has_label(below, &f.child_labels)),
+    );
     judge(!f.child_attributes.is_empty(), {
-        let fits = |below: &Resource| f.child_attributes.iter().all(|(name, wanted)| has_value(tree, below, name, wanted));
+        let fits = |below: &Resource| {
+            f.child_attributes.iter().all(|(name, wanted)| has_value(tree, below, name, wanted))
+        };
         !f.child_attributes.is_empty() && child(&fits)
     });
     if let (Some(wanted), Some(spatial)) = (&f.geometry, f.spatial) {

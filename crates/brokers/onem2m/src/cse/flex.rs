@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Transaction, create::{Draft, base_36}, instances::content_size};
+use super::{
+    Transaction,
+    create::{Draft, base_36},
+    instances::content_size,
+};
 use crate::{
     primitive::Request,
     status::Failure,
@@ -32,9 +36,9 @@ impl Transaction<'_> {
         check_limits(content, enabled)?;
         let size = self.tree.at(slot).size;
         match content.get("mbs").and_then(Value::as_u64) {
-            Some(most) if most < size => {
-                Err(Failure::bad(format!("mbs: the container itself has {size} bytes, and would keep {most}")))
-            }
+            Some(most) if most < size => Err(Failure::bad(format!(
+                "mbs: the container itself has {size} bytes, and would keep {most}"
+            ))),
             _ => Ok(()),
         }
     }
@@ -127,7 +131,9 @@ impl Transaction<'_> {
 fn check_limits(content: &Map<String, Value>, enabled: bool) -> Result<(), Failure> {
     let given = |name: &&str| content.get(*name).is_some_and(|value| !value.is_null());
     match ["mni", "mbs", "mia"].into_iter().find(given) {
-        Some(name) if !enabled => Err(Failure::bad(format!("{name}: it needs flexContainer instances (fcied)"))),
+        Some(name) if !enabled => {
+            Err(Failure::bad(format!("{name}: it needs flexContainer instances (fcied)")))
+        }
         _ => Ok(()),
     }
 }

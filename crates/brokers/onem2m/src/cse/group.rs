@@ -57,7 +57,12 @@ impl Cse {
 
 impl super::Inner {
     /// Whether the originator may use the members: by `macp`, or else by the group's own policies.
-    fn demand_of_members(&self, tree: &crate::tree::Tree, group: Slot, request: &Request) -> Result<(), Failure> {
+    fn demand_of_members(
+        &self,
+        tree: &crate::tree::Tree,
+        group: Slot,
+        request: &Request,
+    ) -> Result<(), Failure> {
         let mut wish = Wish::of(request, &self.identity, request.operation.privilege(), Time::now());
         wish.creates = request.ty;
         let policies = tree.at(group).attributes.get("macp").cloned();
@@ -78,7 +83,11 @@ impl super::Inner {
 
 impl Transaction<'_> {
     /// Looks at the members of a new group and counts them.
-    pub(super) fn complete_group(&mut self, request: &Request, resource: &mut Resource) -> Result<(), Failure> {
+    pub(super) fn complete_group(
+        &mut self,
+        request: &Request,
+        resource: &mut Resource,
+    ) -> Result<(), Failure> {
         let wish = Wish::of(request, &self.inner.identity, Operation::Retrieve.privilege(), self.now);
         if resource.attributes.get("mt").is_none() {
             resource.attributes.set("mt", Value::from(0));
@@ -93,7 +102,11 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    pub(super) fn check_group_update(&mut self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
+    pub(super) fn check_group_update(
+        &mut self,
+        slot: Slot,
+        content: &Map<String, Value>,
+    ) -> Result<(), Failure> {
         let mut changed = self.tree.at(slot).clone();
         for (name, value) in content {
             changed.attributes.set(name.clone(), value.clone());

@@ -66,9 +66,8 @@ impl Transaction<'_> {
         let node = ae.attributes.text("nl").and_then(|link| self.inner.identity.find(&self.tree, link));
         let entity = ae.ae_id().unwrap_or_default().to_owned();
         match node {
-            Some(node) => {
-                self.change_list(node, "hael", |entries| entries.retain(|known| known.as_str() != Some(&entity)))
-            }
+            Some(node) => self
+                .change_list(node, "hael", |entries| entries.retain(|known| known.as_str() != Some(&entity))),
             None => Ok(()),
         }
     }
@@ -107,7 +106,9 @@ impl Transaction<'_> {
             if !gone.is_empty() {
                 tracing::debug!(policy = %policy.ri, "a policy that is gone is taken out of acpi");
                 self.change_list(slot, "acpi", |entries| {
-                    entries.retain(|known| !known.as_str().is_some_and(|known| gone.iter().any(|gone| gone == known)));
+                    entries.retain(|known| {
+                        !known.as_str().is_some_and(|known| gone.iter().any(|gone| gone == known))
+                    });
                 })?;
             }
         }
@@ -128,12 +129,16 @@ impl Transaction<'_> {
                 .attributes
                 .texts("mid")
                 .filter(|address| missing(address))
-                .filter(|address| self.inner.identity.find(&self.tree, address.trim_end_matches("/fopt")).is_none())
+                .filter(|address| {
+                    self.inner.identity.find(&self.tree, address.trim_end_matches("/fopt")).is_none()
+                })
                 .map(str::to_owned)
                 .collect();
             if !lost.is_empty() {
                 if let Some(Value::Array(mut members)) = self.tree.at(group).attributes.get("mid").cloned() {
-                    members.retain(|known| !known.as_str().is_some_and(|known| lost.iter().any(|lost| lost == known)));
+                    members.retain(|known| {
+                        !known.as_str().is_some_and(|known| lost.iter().any(|lost| lost == known))
+                    });
                     self.tree.at_mut(group).attributes.set("mid", Value::Array(members));
                 }
                 self.refresh_group(group);
@@ -144,7 +149,12 @@ impl Transaction<'_> {
     }
 
     /// Changes a list of a resource; an empty one is taken away.
-    fn change_list(&mut self, slot: Slot, name: &'static str, change: impl FnOnce(&mut Vec<Value>)) -> Result<(), Failure> {
+    fn change_list(
+        &mut self,
+        slot: Slot,
+        name: &'static str,
+        change: impl FnOnce(&mut Vec<Value>),
+    ) -> Result<(), Failure> {
         let attributes = &mut self.tree.at_mut(slot).attributes;
         let mut entries = match attributes.remove(name) {
             Some(Value::Array(entries)) => entries,

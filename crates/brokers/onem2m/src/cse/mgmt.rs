@@ -39,7 +39,11 @@ impl Transaction<'_> {
             3..=5 => has("wpap") && !has("wepk") && !has("unm") && !has("pwd"),
             _ => has("unm") && has("pwd") && !has("wepk") && !has("wpap"),
         };
-        if fits { Ok(()) } else { Err(Failure::bad("wcrds: its members do not fit its encryption type (enct)")) }
+        if fits {
+            Ok(())
+        } else {
+            Err(Failure::bad("wcrds: its members do not fit its encryption type (enct)"))
+        }
     }
 
     /// Triggers go back to false or show what was done.

@@ -22,17 +22,22 @@ impl Cse {
     pub(super) async fn accept(&self, request: &Request) -> Result<Outcome, Failure> {
         let permit = std::sync::Arc::clone(&self.inner.background).try_acquire_owned().map_err(|_| {
             let most = self.inner.options.background_requests;
-            Failure::new(Status::InternalServerError, format!("{most} requests are under way; ask again later"))
+            Failure::new(
+                Status::InternalServerError,
+                format!("{most} requests are under way; ask again later"),
+            )
         })?;
-        let (ri, address) = self.write(|transaction| {
-            let resource = request_resource(transaction.inner.next_sequence(), request, transaction.now, |wanted| {
-                transaction.expiration(wanted)
-            });
-            let ri = resource.ri.to_string();
-            let slot = transaction.insert(resource)?;
-            Ok((ri, transaction.tree.structured(slot)))
-        })
-        .await?;
+        let (ri, address) = self
+            .write(|transaction| {
+                let resource =
+                    request_resource(transaction.inner.next_sequence(), request, transaction.now, |wanted| {
+                        transaction.expiration(wanted)
+                    });
+                let ri = resource.ri.to_string();
+                let slot = transaction.insert(resource)?;
+                Ok((ri, transaction.tree.structured(slot)))
+            })
+            .await?;
         let cse = self.clone();
         let carried = request.clone();
         let reference = address.clone();
@@ -64,7 +69,11 @@ impl Cse {
                 resource.modified = now;
                 resource.state_tag += 1;
                 transaction.keep(slot)?;
-                transaction.tell(&crate::notify::Event::updated(slot, request, &["rs".to_owned(), "ors".to_owned()]))
+                transaction.tell(&crate::notify::Event::updated(
+                    slot,
+                    request,
+                    &["rs".to_owned(), "ors".to_owned()],
+                ))
             })
             .await;
         if let Err(failure) = kept {
@@ -77,8 +86,11 @@ impl Cse {
 
     /// Notifies the result: to the URIs of the request, or else to the originator itself (TS-0001 8.2.2.3).
     async fn send_result(&self, request: &Request, response: &Response) {
-        let targets =
-            if request.notify.is_empty() { vec![request.originator().to_owned()] } else { request.notify.clone() };
+        let targets = if request.notify.is_empty() {
+            vec![request.originator().to_owned()]
+        } else {
+            request.notify.clone()
+        };
         let from = self.inner.identity.cse_id();
         let content = response_to_json(response, Some(request.originator()), &from, true);
         for target in targets {

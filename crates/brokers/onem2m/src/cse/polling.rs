@@ -33,8 +33,10 @@ impl Cse {
     pub(super) async fn poll(&self, request: &Request, channel: Slot) -> Result<Outcome, Failure> {
         let (owner, aggregates) = {
             let tree = self.inner.tree.read();
-            let parent = tree.get(channel).and_then(|channel| channel.parent).and_then(|parent| tree.get(parent));
-            let aggregates = tree.get(channel).and_then(|channel| channel.attributes.flag("rqag")) == Some(true);
+            let parent =
+                tree.get(channel).and_then(|channel| channel.parent).and_then(|parent| tree.get(parent));
+            let aggregates =
+                tree.get(channel).and_then(|channel| channel.attributes.flag("rqag")) == Some(true);
             (parent.and_then(|ae| ae.ae_id()).map(str::to_owned), aggregates)
         };
         let owner = owner.ok_or_else(|| Failure::not_found(&request.to))?;
@@ -46,12 +48,16 @@ impl Cse {
             Operation::Retrieve => {
                 let now = Time::now();
                 let until = request.request_expires.as_deref().and_then(|text| Time::parse_from(text, now));
-                let until = until.unwrap_or_else(|| now.plus_millis(self.inner.limits().request_expiration_ms));
+                let until =
+                    until.unwrap_or_else(|| now.plus_millis(self.inner.limits().request_expiration_ms));
                 let wait = millis((until.0 - now.0) / 1000);
                 match tokio::time::timeout(wait, self.inner.courier.next_polled(&owner, aggregates)).await {
                     Ok(Some(primitive)) => Ok(Outcome::new(Status::Ok, Some(primitive))),
                     Ok(None) => Err(Failure::not_found(&request.to)),
-                    Err(_) => Err(Failure::new(Status::RequestTimeout, "nothing came on the polling channel in time")),
+                    Err(_) => Err(Failure::new(
+                        Status::RequestTimeout,
+                        "nothing came on the polling channel in time",
+                    )),
                 }
             }
             Operation::Notify => {

@@ -18,7 +18,9 @@ impl Transaction<'_> {
     /// when `visible` says which.
     pub(super) fn created(&self, request: &Request, slot: Slot, visible: Option<&[String]>) -> Outcome {
         let mut outcome = self.created_in_full(request, slot);
-        if let (Some(visible), Some(content)) = (visible, outcome.content.as_mut().and_then(Value::as_object_mut)) {
+        if let (Some(visible), Some(content)) =
+            (visible, outcome.content.as_mut().and_then(Value::as_object_mut))
+        {
             for shown in content.values_mut().filter_map(Value::as_object_mut) {
                 shown.retain(|name, _| visible.iter().any(|visible| visible == name));
             }
@@ -57,7 +59,8 @@ impl Transaction<'_> {
 
     /// What the CSE made different from the content of the request.
     fn modified(&self, resource: &Resource, request: &Request) -> Value {
-        let given = request.content.as_ref().and_then(Value::as_object).and_then(|content| content.values().next());
+        let given =
+            request.content.as_ref().and_then(Value::as_object).and_then(|content| content.values().next());
         let creates = request.operation == crate::primitive::Operation::Create;
         let mut map = resource.to_map(&self.tree);
         map.retain(|name, value| match given.and_then(|given| given.get(name)) {
@@ -92,7 +95,13 @@ impl Inner {
     }
 
     /// The content of a RETRIEVE or DELETE response about a resource and what is below it.
-    pub(super) fn show_with_children(&self, tree: &Tree, slot: Slot, request: &Request, wish: &Wish<'_>) -> Option<Value> {
+    pub(super) fn show_with_children(
+        &self,
+        tree: &Tree,
+        slot: Slot,
+        request: &Request,
+        wish: &Wish<'_>,
+    ) -> Option<Value> {
         let resource = tree.at(slot);
         match request.wants() {
             ResultContent::Nothing => None,
@@ -154,13 +163,7 @@ impl Inner {
         self.fill(tree, top, &below, map);
     }
 
-    fn fill(
-        &self,
-        tree: &Tree,
-        slot: Slot,
-        below: &HashMap<Slot, Vec<Slot>>,
-        map: &mut Map<String, Value>,
-    ) {
+    fn fill(&self, tree: &Tree, slot: Slot, below: &HashMap<Slot, Vec<Slot>>, map: &mut Map<String, Value>) {
         for child in below.get(&slot).into_iter().flatten() {
             let resource = tree.at(*child);
             let mut shown = self.attributes(tree, resource);

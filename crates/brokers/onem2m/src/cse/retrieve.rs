@@ -90,7 +90,8 @@ impl Cse {
             return Err(Failure::bad("rcn 7: the resource is not an announced one"));
         }
         if !request.attributes.is_empty() {
-            return partial(tree, resource, request, &inner.attributes(tree, resource)).map(|outcome| (slot, outcome));
+            return partial(tree, resource, request, &inner.attributes(tree, resource))
+                .map(|outcome| (slot, outcome));
         }
         wish.attributes = None;
         let content = inner.show_with_children(tree, slot, request, &wish);
@@ -120,7 +121,8 @@ impl super::Inner {
     pub(super) fn target(&self, tree: &Tree, request: &Request) -> Result<Slot, Failure> {
         let target = self.identity.resolve(tree, &request.to)?;
         let instances = || tree.at(target.slot).family.as_deref().map(|family| &family.instances);
-        let none = || Failure::new(Status::NotFound, format!("{} has no instance", tree.structured(target.slot)));
+        let none =
+            || Failure::new(Status::NotFound, format!("{} has no instance", tree.structured(target.slot)));
         match target.part {
             None => Ok(target.slot),
             Some(Virtual::Latest) => instances().and_then(|all| all.back().copied()).ok_or_else(none),

@@ -20,17 +20,24 @@ impl Transaction<'_> {
     pub(super) fn check_series(content: &Map<String, Value>) -> Result<(), Failure> {
         let number = |name: &str| content.get(name).and_then(Value::as_u64);
         if content.get("mdd").and_then(Value::as_bool) == Some(true) && number("mdt").is_none() {
-            return Err(Failure::bad("mdd: missing data can be detected only with a time to wait for it (mdt)"));
+            return Err(Failure::bad(
+                "mdd: missing data can be detected only with a time to wait for it (mdt)",
+            ));
         }
         check_detection(number("pei"), number("mdt"), number("peid"))
     }
 
-    pub(super) fn check_series_update(&self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
+    pub(super) fn check_series_update(
+        &self,
+        slot: Slot,
+        content: &Map<String, Value>,
+    ) -> Result<(), Failure> {
         let attributes = &self.tree.at(slot).attributes;
         let running = attributes.flag("mdd") == Some(true);
         for name in ["mdt", "mdn", "pei", "peid"] {
             if (running || content.contains_key("mdd")) && content.contains_key(name) {
-                let debug = format!("{name}: it cannot change while missing data is detected, nor together with mdd");
+                let debug =
+                    format!("{name}: it cannot change while missing data is detected, nor together with mdd");
                 return Err(Failure::bad(debug));
             }
         }
@@ -39,7 +46,9 @@ impl Transaction<'_> {
             None => attributes.number(name),
         };
         if content.get("mdd").and_then(Value::as_bool) == Some(true) && number("mdt").is_none() {
-            return Err(Failure::bad("mdd: missing data can be detected only with a time to wait for it (mdt)"));
+            return Err(Failure::bad(
+                "mdd: missing data can be detected only with a time to wait for it (mdt)",
+            ));
         }
         check_detection(number("pei"), number("mdt"), number("peid"))
     }
@@ -139,7 +148,8 @@ impl Cse {
     /// A series whose clock ran before a restart starts again with its next sample.
     pub(super) fn revive_series(&self) {
         let tree = self.inner.tree.read();
-        let detecting = tree.of_type(ty::TS).filter(|slot| tree.at(*slot).attributes.flag("mdd") == Some(true)).count();
+        let detecting =
+            tree.of_type(ty::TS).filter(|slot| tree.at(*slot).attributes.flag("mdd") == Some(true)).count();
         if detecting > 0 {
             tracing::info!(series = detecting, "missing data is detected again from the next sample on");
         }
@@ -178,7 +188,8 @@ async fn watch(cse: std::sync::Weak<super::Inner>, clock: Clock) {
     let step = i64::try_from(clock.interval).unwrap_or(i64::MAX);
     let mut expected = clock.first.plus_millis(step);
     loop {
-        let deadline = expected.plus_millis(i64::try_from(clock.window.max(clock.timeout)).unwrap_or(i64::MAX));
+        let deadline =
+            expected.plus_millis(i64::try_from(clock.window.max(clock.timeout)).unwrap_or(i64::MAX));
         let wait = (deadline.0 - Time::now().0).max(0).unsigned_abs();
         tokio::time::sleep(Duration::from_micros(wait)).await;
         let Some(inner) = cse.upgrade() else { return };

@@ -1,35 +1,27 @@
 //! Subscriptions: what they may say, whether their targets want to hear from them, and their end (TS-0001 10.2.10,
 //! TS-0004 7.4.8).
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
-use super::{Cse, Inner, Transaction, create::Draft};
+use super::{Inner, Transaction};
 use crate::{
-    notify::{Destination, destinations},
-    primitive::{Outcome, Request},
+    primitive::Request,
     privilege::Wish,
     status::{Failure, Status},
-    time::Time,
     tree::{Resource, Slot, Tree},
     types::{self, ty},
 };
-
-/// How long a verification or a question before an update may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Milliseconds that a batch waits at most when it only has a number.
 const BATCH_MILLIS: u64 = 60_000;
 
 impl Transaction<'_> {
-    /// Whether a new subscription makes sense. `originator` may have to be able to retrieve what it is about.
+    /// Whether a new subscription makes sense, and its originator may retrieve what it is about.
     pub(super) fn check_subscription(
         &self,
         request: &Request,
         parent: Slot,
         content: &Map<String, Value>,
-        _existing: Option<Slot>,
     ) -> Result<(), Failure> {
         let wish = Wish::of(request, &self.inner.identity, 2, self.now);
         if !self.inner.judge(&self.tree).allows(parent, &Wish { attributes: Some(Vec::new()), ..wish }) {
@@ -58,10 +50,15 @@ impl Transaction<'_> {
         }
         let was = subscription.attributes.get("enc").and_then(|enc| enc.get("net"));
         let blocks = |net: Option<&Value>| {
-            net.and_then(Value::as_array).is_some_and(|net| net.iter().any(|number| number.as_u64() == Some(7)))
+            net.and_then(Value::as_array)
+                .is_some_and(|net| net.iter().any(|number| number.as_u64() == Some(7)))
         };
-        if content.contains_key("enc") && blocks(was) != blocks(become_.get("enc").and_then(|enc| enc.get("net"))) {
-            return Err(Failure::bad("enc.net: a subscription cannot become or cease to be one for blocking updates"));
+        if content.contains_key("enc")
+            && blocks(was) != blocks(become_.get("enc").and_then(|enc| enc.get("net")))
+        {
+            return Err(Failure::bad(
+                "enc.net: a subscription cannot become or cease to be one for blocking updates",
+            ));
         }
         if content.get("enc").is_some_and(|enc| blocks(enc.get("net"))) {
             return Err(Failure::bad("enc.net: a subscription for blocking updates cannot be changed"));
@@ -146,7 +143,8 @@ impl Transaction<'_> {
             self.inner.flush(&self.tree, subscription);
             if let Some(target) = subscription.attributes.text("su") {
                 let structured = self.inner.options.structured_references;
-                let sur = crate::notify::reference(&self.tree, &self.inner.identity, subscription, structured);
+                let sur =
+                    crate::notify::reference(&self.tree, &self.inner.identity, subscription, structured);
                 let mut end = json!({ "sud": true, "sur": sur });
                 if let (Some(creator), Some(end)) = (subscription.attributes.get("cr"), end.as_object_mut()) {
                     end.insert("cr".to_owned(), creator.clone());
@@ -165,7 +163,12 @@ impl Transaction<'_> {
 }
 
 /// What goes together in a subscription (TS-0004 7.4.8.2.1).
-fn check_criteria(tree: &Tree, parent: Slot, content: &Map<String, Value>, release: &str) -> Result<(), Failure> {
+fn check_criteria(
+    tree: &Tree,
+    parent: Slot,
+    content: &Map<String, Value>,
+    release: &str,
+) -> Result<(), Failure> {
     let criteria = content.get("enc");
     let member = |name: &str| criteria.and_then(|criteria| criteria.get(name));
     let events: Vec<u64> =
@@ -184,7 +187,9 @@ fn check_criteria(tree: &Tree, parent: Slot, content: &Map<String, Value>, relea
         let allowed = types::definition(parent_type)
             .is_some_and(|known| known.children.iter().any(|child| u64::from(*child) == wanted));
         if !allowed {
-            return Err(Failure::bad(format!("enc.chty: a resource of type {parent_type} has no children of type {wanted}")));
+            return Err(Failure::bad(format!(
+                "enc.chty: a resource of type {parent_type} has no children of type {wanted}"
+            )));
         }
     }
     let missing = member("md").is_some();
@@ -198,7 +203,9 @@ fn check_criteria(tree: &Tree, parent: Slot, content: &Map<String, Value>, relea
     let kind = content.get("nct").and_then(Value::as_u64);
     if has(7) {
         if events.len() > 1 || targets != 1 {
-            return Err(Failure::bad("enc.net: a blocking update (7) is the only event and has one target (nu)"));
+            return Err(Failure::bad(
+                "enc.net: a blocking update (7) is the only event and has one target (nu)",
+            ));
         }
         const NOT_WITH: [&str; 7] = ["bn", "rl", "psn", "pn", "nsp", "ln", "exc"];
         if let Some(name) = NOT_WITH.into_iter().find(|name| content.contains_key(*name)) {
@@ -207,7 +214,9 @@ fn check_criteria(tree: &Tree, parent: Slot, content: &Map<String, Value>, relea
         const WITH: [&str; 2] = ["net", "atr"];
         let members = criteria.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         if let Some(name) = members.into_iter().find(|name| !WITH.contains(&name.as_str())) {
-            return Err(Failure::bad(format!("enc.{name}: it does not go with blocking updates (enc.net 7)")));
+            return Err(Failure::bad(format!(
+                "enc.{name}: it does not go with blocking updates (enc.net 7)"
+            )));
         }
         if kind.is_some_and(|kind| kind != 2) {
             return Err(Failure::bad("nct: a blocking update is notified with the modified attributes (2)"));
@@ -250,191 +259,4 @@ impl Inner {
         let counted: Vec<Value> = subscription.attributes.texts("nu").enumerate().filter_map(of).collect();
         (!counted.is_empty()).then(|| Value::from(counted))
     }
-}
-
-impl Cse {
-    /// Asks the targets of a new subscription whether they want to hear from it (TS-0001 10.2.10.2).
-    pub(super) async fn verify_new_subscription(&self, request: &Request, draft: &Draft) -> Result<(), Failure> {
-        let (questions, sur) = {
-            // The checks of a transaction, which is then not made.
-            let transaction = Transaction::begin(self);
-            let parent = transaction.check_create(request, draft)?;
-            let structured = self.inner.options.structured_references;
-            let sur = if structured {
-                let name = draft.content.get("rn").and_then(Value::as_str).unwrap_or(&draft.ri);
-                format!("{}/{name}", transaction.tree.structured(parent))
-            } else {
-                self.inner.identity.sp_relative(&draft.ri)
-            };
-            (self.targets_to_ask(&transaction.tree, request, &draft.content)?, sur)
-        };
-        self.ask_targets(questions, sur, draft.creator.clone()).await
-    }
-
-    /// Asks the targets that an update adds.
-    pub(super) async fn verify_changed_subscription(&self, request: &Request) -> Result<(), Failure> {
-        let Some(content) = request.content.as_ref().and_then(|content| content.get("m2m:sub")) else { return Ok(()) };
-        let Some(content) = content.as_object().filter(|content| content.contains_key("nu")) else { return Ok(()) };
-        let (questions, sur) = {
-            let transaction = Transaction::begin(self);
-            let (slot, _) = transaction.check_update(request)?;
-            let subscription = transaction.tree.at(slot);
-            let structured = self.inner.options.structured_references;
-            let sur = crate::notify::reference(&transaction.tree, &self.inner.identity, subscription, structured);
-            let known: Vec<&str> = subscription.attributes.texts("nu").collect();
-            let mut questions = self.targets_to_ask(&transaction.tree, request, content)?;
-            questions.retain(|(target, _)| !known.contains(&target.as_str()));
-            (questions, sur)
-        };
-        self.ask_targets(questions, sur, request.originator().to_owned()).await
-    }
-
-    /// The targets to ask. Who subscribes for itself knows already; an AE that cannot be reached is not asked.
-    fn targets_to_ask(
-        &self,
-        tree: &Tree,
-        request: &Request,
-        content: &Map<String, Value>,
-    ) -> Result<Vec<(String, Destination)>, Failure> {
-        let identity = &self.inner.identity;
-        let originator = identity.short_entity(request.originator());
-        let mut questions = Vec::new();
-        for target in content.get("nu").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            let found = destinations(tree, identity, &self.inner.courier, target).map_err(unverified)?;
-            let itself = identity.short_entity(target) == originator
-                || identity.find(tree, target).is_some_and(|slot| tree.at(slot).ae_id() == Some(originator));
-            // A Mobius client on MQTT does not know verification.
-            let mobius = request.release.is_none() && target.starts_with("mqtt");
-            if itself || mobius || !self.inner.options.verify_subscriptions {
-                continue;
-            }
-            let Some(destination) = found.into_iter().next() else {
-                return Err(unverified(format!("{target} cannot be reached")));
-            };
-            if destination.uri.scheme_str() != Some("local") {
-                questions.push((target.to_owned(), destination));
-            }
-        }
-        Ok(questions)
-    }
-
-    async fn ask_targets(
-        &self,
-        questions: Vec<(String, Destination)>,
-        sur: String,
-        creator: String,
-    ) -> Result<(), Failure> {
-        for (target, destination) in questions {
-            let content = json!({ "m2m:sgn": { "vrq": true, "sur": sur, "cr": creator } });
-            let parcel = self.inner.parcel(&target, destination.release, destination.cbor, content);
-            let answer = self.inner.courier.call(&destination.uri, parcel, PATIENCE).await;
-            let answer = answer.map_err(|why| unverified(format!("{target}: {why}")))?;
-            match answer.status {
-                status if status.is_success() => {}
-                Status::SubscriptionCreatorHasNoPrivilege | Status::OriginatorHasNoPrivilege => {
-                    let debug = format!("{target} does not want notifications for {creator}");
-                    return Err(Failure::new(Status::SubscriptionCreatorHasNoPrivilege, debug));
-                }
-                Status::SubscriptionHostHasNoPrivilege | Status::ReceiverHasNoPrivilege => {
-                    let debug = format!("{target} does not want notifications from this CSE");
-                    return Err(Failure::new(Status::SubscriptionHostHasNoPrivilege, debug));
-                }
-                status => return Err(unverified(format!("{target} answered {}", status.code()))),
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks who wants to be asked before an update (notificationEventType 7, TS-0004 7.5.1.2.17).
-    pub(super) async fn ask_before_update(&self, request: &Request) -> Result<(), Failure> {
-        let questions = {
-            let tree = self.inner.tree.read();
-            let Ok(target) = self.inner.identity.resolve(&tree, &request.to) else { return Ok(()) };
-            let subscriptions = tree.subscriptions(target.slot);
-            if subscriptions.is_empty() {
-                return Ok(());
-            }
-            let content = request.content.as_ref().and_then(Value::as_object).and_then(|content| content.values().next());
-            let names: Vec<&str> =
-                content.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str).collect();
-            let mut questions = Vec::new();
-            for slot in subscriptions {
-                let subscription = tree.at(*slot);
-                let criteria = subscription.attributes.get("enc");
-                let list = |name: &str| criteria.and_then(|criteria| criteria.get(name)).and_then(Value::as_array);
-                let blocks = list("net").is_some_and(|net| net.iter().any(|event| event.as_u64() == Some(7)));
-                let concerns = list("atr").is_none_or(|watched| {
-                    watched.iter().any(|watched| watched.as_str().is_some_and(|watched| names.contains(&watched)))
-                });
-                if !blocks || !concerns {
-                    continue;
-                }
-                let structured = self.inner.options.structured_references;
-                let sur = crate::notify::reference(&tree, &self.inner.identity, subscription, structured);
-                let question = json!({ "m2m:sgn": { "sur": sur, "nev": { "net": 7, "rep": request.content } } });
-                for target in subscription.attributes.texts("nu") {
-                    questions.push((target.to_owned(), question.clone()));
-                }
-            }
-            if !questions.is_empty() {
-                drop(tree);
-                // Nobody is asked about an update that is refused anyway.
-                Transaction::begin(self).check_update(request)?;
-            }
-            questions
-        };
-        for (target, question) in questions {
-            let outcome = self.call(&target, question, None).await?;
-            if !outcome.status.is_success() {
-                let debug = format!("{target} does not let the update happen");
-                return Err(Failure::new(Status::OperationDeniedByRemoteEntity, debug));
-            }
-        }
-        Ok(())
-    }
-
-    /// NOTIFY: takes the content to the entity that is the target (TS-0004 7.5.1.2).
-    pub(super) async fn notify(&self, request: &Request) -> Result<Outcome, Failure> {
-        let target = {
-            let tree = self.inner.tree.read();
-            let slot = self.inner.target(&tree, request)?;
-            let resource = tree.at(slot);
-            if resource.ty != ty::AE {
-                return Err(Failure::bad(format!("{} is not an entity that can be notified", request.to)));
-            }
-            let wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), Time::now());
-            self.inner.demand(&tree, slot, &wish)?;
-            resource.ae_id().unwrap_or_default().to_owned()
-        };
-        let content = request.content.clone().ok_or_else(|| Failure::bad("pc: a notification must have a content"))?;
-        self.call(&target, content, Some(request)).await
-    }
-
-    /// Sends a notification to a target and gives its answer.
-    pub(super) async fn call(
-        &self,
-        target: &str,
-        content: Value,
-        behalf: Option<&Request>,
-    ) -> Result<Outcome, Failure> {
-        let found = destinations(&self.inner.tree.read(), &self.inner.identity, &self.inner.courier, target);
-        let unreachable = |why: String| Failure::new(Status::TargetNotReachable, format!("{target}: {why}"));
-        let found = found.map_err(unreachable)?;
-        let mut last = "it cannot be reached".to_owned();
-        for destination in found {
-            let mut parcel = self.inner.parcel(target, destination.release, destination.cbor, content.clone());
-            if let Some(request) = behalf {
-                parcel.from = request.originator().to_owned();
-            }
-            match self.inner.courier.call(&destination.uri, parcel, PATIENCE).await {
-                Ok(answer) => return Ok(Outcome::new(answer.status, answer.content)),
-                Err(why) => last = why,
-            }
-        }
-        Err(unreachable(last))
-    }
-}
-
-fn unverified(why: String) -> Failure {
-    Failure::new(Status::SubscriptionVerificationInitiationFailed, format!("nu: {why}"))
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Cse, Transaction, create::{normalise_operations, representation}};
+use super::{
+    Cse, Transaction,
+    create::{normalise_operations, representation},
+};
 use crate::{
     notify::Event,
     primitive::{Outcome, Request},
@@ -26,7 +29,7 @@ impl Transaction<'_> {
     fn update(&mut self, request: &Request) -> Result<Outcome, Failure> {
         let (slot, content) = self.check_update(request)?;
         let content = content.clone();
-        self.before_update(slot, &content)?;
+        self.before_update(slot, &content, request)?;
         let old_node = self.tree.at(slot).attributes.text("nl").map(str::to_owned);
         let was_hidden = self.tree.at(slot).attributes.flag("disr") == Some(true);
         let mut names: Vec<String> = content.keys().cloned().collect();
@@ -41,7 +44,10 @@ impl Transaction<'_> {
     }
 
     /// Whether the update could be done. Gives the target and the new attributes.
-    pub(super) fn check_update<'r>(&self, request: &'r Request) -> Result<(Slot, &'r Map<String, Value>), Failure> {
+    pub(super) fn check_update<'r>(
+        &self,
+        request: &'r Request,
+    ) -> Result<(Slot, &'r Map<String, Value>), Failure> {
         let target = self.inner.identity.resolve(&self.tree, &request.to)?;
         if target.part.is_some() {
             return Err(Failure::not_allowed(format!("{} cannot be updated", request.to)));
@@ -63,7 +69,9 @@ impl Transaction<'_> {
         wish.attributes = Some(content.keys().map(String::as_str).collect());
         if content.contains_key("acpi") {
             if content.len() > 1 {
-                return Err(Failure::bad("acpi: it must be the only attribute of an update (TS-0004 7.4.5.2.3)"));
+                return Err(Failure::bad(
+                    "acpi: it must be the only attribute of an update (TS-0004 7.4.5.2.3)",
+                ));
             }
             if !self.inner.judge(&self.tree).allows_policies(slot, &wish) {
                 let debug = format!("{} may not change the policies of {}", wish.originator, request.to);
@@ -82,15 +90,20 @@ impl Transaction<'_> {
     }
 
     /// What a type asks of an update before it is done.
-    fn before_update(&mut self, slot: Slot, content: &Map<String, Value>) -> Result<(), Failure> {
-        let release = None;
+    fn before_update(
+        &mut self,
+        slot: Slot,
+        content: &Map<String, Value>,
+        request: &Request,
+    ) -> Result<(), Failure> {
         match self.tree.at(slot).ty {
-            ty::SUB => self.check_subscription_update(slot, content, release),
+            ty::SUB => self.check_subscription_update(slot, content, request.release.as_deref()),
             ty::GRP => self.check_group_update(slot, content),
             ty::MGMT_OBJ => {
                 // Against what it would become: an interval is refused while there is a schedule.
                 let mut changed = self.tree.at(slot).attributes.to_map();
-                changed.retain(|name, _| matches!(name.as_str(), "rpil" | "rpsc" | "meil" | "mesc" | "wcrds"));
+                changed
+                    .retain(|name, _| matches!(name.as_str(), "rpil" | "rpsc" | "meil" | "mesc" | "wcrds"));
                 changed.extend(content.iter().map(|(name, value)| (name.clone(), value.clone())));
                 Self::check_mgmt_update(&changed)
             }
@@ -144,11 +157,7 @@ impl Transaction<'_> {
     ) -> Result<(), Failure> {
         match self.tree.at(slot).ty {
             ty::ACP => normalise_operations(self.tree.at_mut(slot)),
-            ty::AE => {
-                if names.iter().any(|name| name == "nl") {
-                    self.link_node(slot, old_node)?;
-                }
-            }
+            ty::AE if names.iter().any(|name| name == "nl") => self.link_node(slot, old_node)?,
             ty::CNT | ty::TS => {
                 self.limit_instances(slot)?;
                 self.restart_series(slot, names);

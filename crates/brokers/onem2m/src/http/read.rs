@@ -60,7 +60,9 @@ fn content_type(headers: &HeaderMap) -> Result<(Media, Option<u32>), Failure> {
         | "application/vnd.onem2m-ntfy+json"
         | "application/vnd.onem2m-preq+json"
         | "" => Media::Json,
-        "application/cbor" | "application/vnd.onem2m-res+cbor" | "application/vnd.onem2m-ntfy+cbor" => Media::Cbor,
+        "application/cbor" | "application/vnd.onem2m-res+cbor" | "application/vnd.onem2m-ntfy+cbor" => {
+            Media::Cbor
+        }
         _ => Media::Unknown,
     };
     for part in parts {
@@ -74,9 +76,8 @@ fn content_type(headers: &HeaderMap) -> Result<(Media, Option<u32>), Failure> {
 
 fn content(media: Media, body: &[u8]) -> Result<Value, Failure> {
     match media {
-        Media::Json => {
-            serde_json::from_slice(body).map_err(|error| Failure::bad(format!("pc: the body is not JSON: {error}")))
-        }
+        Media::Json => serde_json::from_slice(body)
+            .map_err(|error| Failure::bad(format!("pc: the body is not JSON: {error}"))),
         Media::Cbor => crate::cbor::decode(body).ok_or_else(|| Failure::bad("pc: the body is not CBOR")),
         Media::Unknown => {
             let debug = "Content-Type: this CSE reads application/json and application/cbor";

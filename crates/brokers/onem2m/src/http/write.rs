@@ -67,11 +67,13 @@ pub(super) fn response(response: &Response, format: Format) -> HttpResponse {
     }
     // TS-0009 6.4.1: where a created resource, or the result of a request, is.
     let content = response.content.as_ref();
-    let uri = content.and_then(|content| content.get("m2m:uri").or_else(|| content.get("m2m:rce")?.get("uri")));
+    let uri =
+        content.and_then(|content| content.get("m2m:uri").or_else(|| content.get("m2m:rce")?.get("uri")));
     if let Some(uri) = uri.and_then(Value::as_str) {
         put("content-location", uri);
     } else if response.status == Status::Created
-        && let Some(ri) = content.and_then(Value::as_object).and_then(|map| map.values().next()?.get("ri")?.as_str())
+        && let Some(ri) =
+            content.and_then(Value::as_object).and_then(|map| map.values().next()?.get("ri")?.as_str())
     {
         put("content-location", ri);
     }

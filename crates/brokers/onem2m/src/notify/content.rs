@@ -34,7 +34,12 @@ pub(super) fn operation(kind: EventKind) -> Option<u64> {
 }
 
 /// The name of a subscription in a notification.
-pub(crate) fn reference(tree: &Tree, identity: &Identity, subscription: &Resource, structured: bool) -> String {
+pub(crate) fn reference(
+    tree: &Tree,
+    identity: &Identity,
+    subscription: &Resource,
+    structured: bool,
+) -> String {
     match subscription.parent.filter(|_| structured) {
         Some(parent) => format!("{}/{}", tree.structured(parent), subscription.rn),
         None => identity.sp_relative(&subscription.ri),

@@ -40,7 +40,11 @@ pub(crate) struct Answer {
 /// Publishes on the MQTT broker that the CSE uses.
 pub(crate) trait Publisher: fmt::Debug + Send + Sync {
     /// Publishes a request primitive for an entity (TS-0010 6.4).
-    fn publish<'a>(&'a self, entity: &'a str, primitive: Vec<u8>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+    fn publish<'a>(
+        &'a self,
+        entity: &'a str,
+        primitive: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 }
 
 /// How often a target was asked and answered (m2m:notificationStatsInfo).
@@ -99,7 +103,11 @@ impl Parcel {
         let kind = if self.cbor { "application/cbor" } else { "application/json" };
         put(header::CONTENT_TYPE.as_str(), kind);
         put(header::ACCEPT.as_str(), kind);
-        let body = if self.cbor { crate::cbor::encode(&self.content) } else { self.content.to_string().into_bytes() };
+        let body = if self.cbor {
+            crate::cbor::encode(&self.content)
+        } else {
+            self.content.to_string().into_bytes()
+        };
         Message { headers, body: body.into() }
     }
 
@@ -182,7 +190,10 @@ impl Courier {
         Some(json!({ "m2m:agrp": all }))
     }
 
-    fn channel(&self, owner: &str) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {
+    fn channel(
+        &self,
+        owner: &str,
+    ) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {
         let mut channels = self.channels.lock();
         let channel = channels.entry(owner.to_owned()).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(self.queue.max(1));
@@ -203,7 +214,9 @@ impl Courier {
             other => other.to_string(),
         };
         let waiting = self.waiting.lock().remove(&id);
-        waiting.is_some_and(|waiting| waiting.send(Answer { status: read.status, content: read.content }).is_ok())
+        waiting.is_some_and(|waiting| {
+            waiting.send(Answer { status: read.status, content: read.content }).is_ok()
+        })
     }
 
     pub(crate) fn statistics(&self, lane: &str) -> Statistics {
@@ -251,7 +264,8 @@ impl Courier {
             *request.uri_mut() = uri.clone();
             *request.headers_mut() = message.headers;
             let response = self.https.send(request).await.map_err(|error| error.to_string())?;
-            let code = response.headers().get("x-m2m-rsc").and_then(|value| value.to_str().ok()?.parse().ok());
+            let code =
+                response.headers().get("x-m2m-rsc").and_then(|value| value.to_str().ok()?.parse().ok());
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
             (status, code, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default())
@@ -272,7 +286,9 @@ impl Courier {
     /// The entity that a URI without HTTP leads to.
     fn entity(&self, uri: &Uri) -> String {
         match uri.scheme_str() {
-            Some("mqtt" | "mqtts") => uri.path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned(),
+            Some("mqtt" | "mqtts") => {
+                uri.path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned()
+            }
             _ => entity_of(uri),
         }
     }
@@ -301,10 +317,16 @@ impl Courier {
             let answer = answer.map_err(|_| DeliveryError::Timeout(endpoint.timeout))?;
             // No connection may mean that the receiver starts again: worth another attempt, as a 503 is.
             let answer = answer.map_err(|_| DeliveryError::Refused(StatusCode::SERVICE_UNAVAILABLE))?;
-            return if answer.status.is_success() { Ok(()) } else { Err(DeliveryError::Refused(answer.status)) };
+            return if answer.status.is_success() {
+                Ok(())
+            } else {
+                Err(DeliveryError::Refused(answer.status))
+            };
         }
         let entity = self.entity(&endpoint.uri);
-        let parsed = || serde_json::from_slice(&message.body).map_err(|error| DeliveryError::Message(error.to_string()));
+        let parsed = || {
+            serde_json::from_slice(&message.body).map_err(|error| DeliveryError::Message(error.to_string()))
+        };
         match endpoint.uri.scheme_str() {
             Some("local") => self.hand_to_listener(&entity, parsed()?).await.map_err(DeliveryError::Message),
             Some("poll") => match self.channel(&entity).0.try_send(parsed()?) {
@@ -325,7 +347,8 @@ impl Transport for Courier {
         Box::pin(async move {
             let mut plain = Message { headers: message.headers.clone(), body: Bytes::clone(&message.body) };
             let lane = plain.headers.remove(LANE).and_then(|lane| lane.to_str().ok().map(str::to_owned));
-            let events = plain.headers.remove(EVENTS).and_then(|events| events.to_str().ok()?.parse::<u64>().ok());
+            let events =
+                plain.headers.remove(EVENTS).and_then(|events| events.to_str().ok()?.parse::<u64>().ok());
             let count = |add: &dyn Fn(&mut Statistics, u64)| {
                 if let (Some(lane), Some(events)) = (&lane, events) {
                     add(self.statistics.lock().entry(lane.clone()).or_default(), events);

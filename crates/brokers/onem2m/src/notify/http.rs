@@ -41,7 +41,12 @@ pub(super) struct HttpAnswer {
 
 impl HttpCaller {
     /// POSTs a body. A kept connection that turns out to be closed is replaced once.
-    pub(super) async fn post(&self, uri: &Uri, headers: &[(&str, String)], body: &[u8]) -> io::Result<HttpAnswer> {
+    pub(super) async fn post(
+        &self,
+        uri: &Uri,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> io::Result<HttpAnswer> {
         let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
         let request = request(uri, &authority, headers, body);
         if let Some(mut kept) = self.take(&authority)
@@ -77,7 +82,8 @@ impl HttpCaller {
 
 fn request(uri: &Uri, authority: &str, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut text = format!("POST {target} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {}\r\n", body.len());
+    let mut text =
+        format!("POST {target} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         text.push_str(name);
         text.push_str(": ");
@@ -113,7 +119,8 @@ async fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result<Http
                     found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
                 };
                 let code = value("x-m2m-rsc").and_then(|code| code.parse().ok());
-                let keep = value("connection").map_or(head.version == Some(1), |how| how.eq_ignore_ascii_case("keep-alive"));
+                let keep = value("connection")
+                    .map_or(head.version == Some(1), |how| how.eq_ignore_ascii_case("keep-alive"));
                 let chunked = value("transfer-encoding").is_some();
                 let size = value("content-length").and_then(|size| size.parse::<usize>().ok());
                 let mut body = read.split_off(length);
@@ -132,7 +139,9 @@ async fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result<Http
                 let reusable = keep && length_known && body.len() == size;
                 return Ok(HttpAnswer { status, code, body, reusable });
             }
-            httparse::Status::Partial if read.len() > HEAD_MAX => return Err(io::ErrorKind::InvalidData.into()),
+            httparse::Status::Partial if read.len() > HEAD_MAX => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
             httparse::Status::Partial => {}
         }
     }

@@ -58,7 +58,8 @@ pub(crate) fn publish(transaction: &mut Transaction<'_>, event: &Event<'_>) -> R
 fn missing(inner: &Inner, subscription: &Resource, moment: Time) -> Option<Vec<Time>> {
     let wanted = subscription.attributes.get("enc").and_then(|enc| enc.get("md"));
     let needed = wanted.and_then(|wanted| wanted.get("num")).and_then(Value::as_u64).unwrap_or(1);
-    let within = wanted.and_then(|wanted| wanted.get("dur")).and_then(Value::as_str).and_then(duration_millis);
+    let within =
+        wanted.and_then(|wanted| wanted.get("dur")).and_then(Value::as_str).and_then(duration_millis);
     let needed = usize::try_from(needed).unwrap_or(usize::MAX);
     inner.subscribers.add_missing(&subscription.ri, moment, needed, within.unwrap_or(i64::MAX / 1000))
 }
@@ -75,7 +76,10 @@ fn wants(tree: &Tree, subscription: &Resource, event: &Event<'_>, below: bool) -
         let done = operation(event.kind).filter(|_| here)?;
         let fits = monitors.iter().any(|monitor| {
             monitor.get("ops").and_then(Value::as_u64).is_none_or(|wanted| wanted == done)
-                && monitor.get("org").and_then(Value::as_str).is_none_or(|wanted| Some(wanted) == event.originator)
+                && monitor
+                    .get("org")
+                    .and_then(Value::as_str)
+                    .is_none_or(|wanted| Some(wanted) == event.originator)
         });
         return fits.then_some(None);
     }
@@ -97,7 +101,9 @@ fn wants(tree: &Tree, subscription: &Resource, event: &Event<'_>, below: bool) -
     }
     if event.kind == EventKind::Updated
         && let Some(names) = list("atr")
-        && !names.iter().any(|wanted| wanted.as_str().is_some_and(|wanted| event.names.iter().any(|name| name == wanted)))
+        && !names
+            .iter()
+            .any(|wanted| wanted.as_str().is_some_and(|wanted| event.names.iter().any(|name| name == wanted)))
     {
         return None;
     }
@@ -126,7 +132,8 @@ fn hand_over(transaction: &mut Transaction<'_>, slot: Slot, notification: Value)
     match subscription.attributes.get("bn") {
         Some(batch) => {
             let number = batch.get("num").and_then(Value::as_u64).filter(|number| *number > 0);
-            let most = number.map_or(inner.options.batch_max, |number| usize::try_from(number).unwrap_or(usize::MAX));
+            let most = number
+                .map_or(inner.options.batch_max, |number| usize::try_from(number).unwrap_or(usize::MAX));
             let waiting = inner.subscribers.add_to_batch(&subscription.ri, notification);
             if waiting >= most {
                 inner.flush(&transaction.tree, subscription);
@@ -191,10 +198,24 @@ impl Inner {
     }
 
     /// Queues a message for every target of a subscription.
-    pub(crate) fn send(&self, tree: &Tree, subscription: &Resource, content: Value, events: u64, category: Option<u64>) {
+    pub(crate) fn send(
+        &self,
+        tree: &Tree,
+        subscription: &Resource,
+        content: Value,
+        events: u64,
+        category: Option<u64>,
+    ) {
         let targets = subscription.attributes.texts("nu").map(str::to_owned).enumerate().collect::<Vec<_>>();
         for (index, target) in targets {
-            self.send_to(tree, &target, &format!("{}#{index}", subscription.ri), content.clone(), events, category);
+            self.send_to(
+                tree,
+                &target,
+                &format!("{}#{index}", subscription.ri),
+                content.clone(),
+                events,
+                category,
+            );
         }
     }
 
@@ -232,7 +253,8 @@ impl Inner {
             content,
         };
         let lane_name = lane.to_owned();
-        self.notifier.send(lane, move || Ok(parcel.into_message(&destination.uri, Some((&lane_name, events)))));
+        self.notifier
+            .send(lane, move || Ok(parcel.into_message(&destination.uri, Some((&lane_name, events)))));
     }
 
     fn next_request_id(&self) -> String {
@@ -257,7 +279,8 @@ impl Inner {
         self.subscribers.forget(ri);
         let notifier = self.notifier.clone();
         let courier = Arc::clone(&cse.inner.courier);
-        let lanes: Vec<String> = (0..targets).map(|index| format!("{ri}#{index}")).chain([format!("{ri}#gone")]).collect();
+        let lanes: Vec<String> =
+            (0..targets).map(|index| format!("{ri}#{index}")).chain([format!("{ri}#gone")]).collect();
         tokio::spawn(async move {
             for lane in lanes {
                 // A lane gives every message up after a few attempts, so this ends.

@@ -3,12 +3,7 @@
 use http::Uri;
 
 use super::Courier;
-use crate::{
-    address::Identity,
-    cse::RELEASES,
-    tree::Tree,
-    types::ty,
-};
+use crate::{address::Identity, cse::RELEASES, tree::Tree, types::ty};
 
 /// One way to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +40,8 @@ pub(crate) fn destinations(
     if courier.has_listener(aei) {
         return Ok(vec![Destination { uri: special("local", aei)?, cbor: false, release: RELEASE }]);
     }
-    let polls = ae.family.iter().flat_map(|family| &family.children).any(|child| tree.at(*child).ty == ty::PCH);
+    let polls =
+        ae.family.iter().flat_map(|family| &family.children).any(|child| tree.at(*child).ty == ty::PCH);
     if polls {
         return Ok(vec![Destination { uri: special("poll", aei)?, cbor: false, release: RELEASE }]);
     }
@@ -98,6 +94,7 @@ fn special(scheme: &str, entity: &str) -> Result<Uri, String> {
 /// The entity of a [`special`] URI.
 pub(super) fn entity_of(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default().as_bytes();
-    let bytes = host.chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    let bytes =
+        host.chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }

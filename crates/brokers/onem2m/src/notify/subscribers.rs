@@ -20,10 +20,17 @@ pub(crate) struct Subscribers {
     batches: Mutex<HashMap<Box<str>, Vec<Value>>>,
     series: Mutex<HashMap<String, Series>>,
     /// The missing samples that a subscription has not been told of, with when they were missed.
-    missing: Mutex<HashMap<Box<str>, VecDeque<(Time, Time)>>>,
+    missing: Mutex<HashMap<Box<str>, VecDeque<Missing>>>,
     /// What was counted when a subscription began to count, by lane.
     counted_before: Mutex<HashMap<String, Statistics>>,
     limits: Arc<Notify>,
+}
+
+/// A sample that did not come.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    noticed: Time,
+    moment: Time,
 }
 
 #[derive(Debug, Default)]
@@ -70,18 +77,24 @@ impl Subscribers {
 
     /// Adds a missing sample for a subscription that wants to hear of `needed` within `millis`. Gives them when there
     /// are as many, and begins again.
-    pub(super) fn add_missing(&self, ri: &str, moment: Time, needed: usize, millis: i64) -> Option<Vec<Time>> {
+    pub(super) fn add_missing(
+        &self,
+        ri: &str,
+        moment: Time,
+        needed: usize,
+        millis: i64,
+    ) -> Option<Vec<Time>> {
         let now = Time::now();
         let mut all = self.missing.lock();
         let missing = all.entry(ri.into()).or_default();
-        missing.push_back((now, moment));
-        while missing.front().is_some_and(|(missed, _)| missed.plus_millis(millis) < now) {
+        missing.push_back(Missing { noticed: now, moment });
+        while missing.front().is_some_and(|missed| missed.noticed.plus_millis(millis) < now) {
             missing.pop_front();
         }
         if missing.len() < needed {
             return None;
         }
-        Some(std::mem::take(missing).into_iter().map(|(_, moment)| moment).collect())
+        Some(std::mem::take(missing).into_iter().map(|missed| missed.moment).collect())
     }
 
     /// Forgets what was remembered of a subscription.

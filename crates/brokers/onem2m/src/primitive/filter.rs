@@ -157,7 +157,11 @@ impl Filter {
             // The filter operation for policies of announced resources has no meaning here.
             "fq" => {}
             _ if types::is_attribute(name) => self.attributes.push((name.to_owned(), value.to_owned())),
-            _ => return Err(Failure::bad(format!("{name} is not a parameter, a filter criterion or an attribute"))),
+            _ => {
+                return Err(Failure::bad(format!(
+                    "{name} is not a parameter, a filter criterion or an attribute"
+                )));
+            }
         }
         Ok(())
     }
@@ -208,8 +212,8 @@ fn text(value: &Value) -> String {
 }
 
 fn pair(name: &str, value: &str) -> Result<(String, String), Failure> {
-    let (attribute, wanted) = value
-        .split_once(',')
-        .ok_or_else(|| Failure::bad(format!("{name}={value}: it must be an attribute's name, a comma and a value")))?;
+    let (attribute, wanted) = value.split_once(',').ok_or_else(|| {
+        Failure::bad(format!("{name}={value}: it must be an attribute's name, a comma and a value"))
+    })?;
     Ok((attribute.to_owned(), wanted.to_owned()))
 }

@@ -34,6 +34,8 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
             _ => Err(wrong("a string")),
         };
         match name.as_str() {
+            // Who has no name yet sends null for it.
+            "fr" if value.is_null() => {}
             "op" | "ma" | "da" | "gid" | "lcrq" | "sqi" | "tkns" | "tids" | "ltids" | "tqi" | "rids" => {}
             "to" => request.to = value.as_str().ok_or_else(|| wrong("a string"))?.to_owned(),
             "fr" => request.from = Some(value.as_str().ok_or_else(|| wrong("a string"))?.to_owned()),
@@ -59,7 +61,8 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
             "rt" => {
                 if let Some(kind) = value.get("rtv") {
                     let kind = kind.as_u64().and_then(ResponseType::from_code);
-                    request.response_type = kind.ok_or_else(|| wrong("a response type with rtv from 1 to 5"))?;
+                    request.response_type =
+                        kind.ok_or_else(|| wrong("a response type with rtv from 1 to 5"))?;
                 }
                 let notify = value.get("nu").and_then(Value::as_array).into_iter().flatten();
                 request.notify = notify.filter_map(|entry| entry.as_str().map(str::to_owned)).collect();
@@ -74,7 +77,7 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
         }
     }
     // In JSON the attributes wanted stand in the content (TS-0004 7.2.2.1).
-    if operation == Operation::Retrieve
+    if matches!(operation, Operation::Retrieve | Operation::Delete)
         && let Some(list) = request.content.as_ref().and_then(|content| content.get("m2m:atrl"))
     {
         let list = list.as_array().ok_or_else(|| Failure::bad("m2m:atrl: it must be a list"))?;

@@ -86,7 +86,8 @@ pub(crate) fn decode(record: &[u8]) -> Result<Record, RecordError> {
                 Some(definition) => definition.intern(&stored.root, name),
                 None => Cow::Owned(name),
             };
-            let attributes: Attributes = stored.at.into_iter().map(|(key, value)| (name(key), value)).collect();
+            let attributes: Attributes =
+                stored.at.into_iter().map(|(key, value)| (name(key), value)).collect();
             let root = match definition {
                 Some(definition) if definition.root == stored.root => Cow::Borrowed(definition.root),
                 _ => Cow::Owned(stored.root.into_owned()),
@@ -120,7 +121,9 @@ pub(crate) struct Recovery(IndexMap<Box<str>, (Box<Resource>, Box<str>)>);
 impl Recovery {
     pub(crate) fn take(&mut self, record: &[u8]) -> Result<(), RecordError> {
         match decode(record)? {
-            Record::Resource(resource, parent) => drop(self.0.insert(resource.ri.clone(), (resource, parent))),
+            Record::Resource(resource, parent) => {
+                drop(self.0.insert(resource.ri.clone(), (resource, parent)))
+            }
             Record::Gone(ri) => drop(self.0.swap_remove(&ri)),
         }
         Ok(())

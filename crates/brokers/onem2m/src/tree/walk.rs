@@ -8,7 +8,9 @@ impl Tree {
         for depth in 1..=levels {
             let mut next = Vec::new();
             for parent in level {
-                let Some(family) = self.get(parent).and_then(|found| found.family.as_deref()) else { continue };
+                let Some(family) = self.get(parent).and_then(|found| found.family.as_deref()) else {
+                    continue;
+                };
                 for child in family.all() {
                     match visit(child, depth) {
                         Some(true) => next.push(child),

@@ -6,15 +6,11 @@ use super::{
     ty,
 };
 
-const LOCATION_REGION: &[Field] = &[
-    Field::optional("accc", Kind::List(&Kind::Text)),
-    Field::optional("accr", Kind::List(&Kind::Float)),
-];
+const LOCATION_REGION: &[Field] =
+    &[Field::optional("accc", Kind::List(&Kind::Text)), Field::optional("accr", Kind::List(&Kind::Float))];
 
-const ADDRESSES: &[Field] = &[
-    Field::optional("ipv4", Kind::List(&Kind::Text)),
-    Field::optional("ipv6", Kind::List(&Kind::Text)),
-];
+const ADDRESSES: &[Field] =
+    &[Field::optional("ipv4", Kind::List(&Kind::Text)), Field::optional("ipv6", Kind::List(&Kind::Text))];
 
 const CONTEXT: &[Field] = &[
     Field::optional("actw", Kind::List(&Kind::ScheduleEntry)),

@@ -6,8 +6,14 @@ use super::{
     ty,
 };
 
-const SERIALIZATIONS: &[&str] =
-    &["application/xml", "application/json", "application/cbor", "application/vnd.onem2m-res+json", "application/vnd.onem2m-res+cbor", "application/vnd.onem2m-res+xml"];
+const SERIALIZATIONS: &[&str] = &[
+    "application/xml",
+    "application/json",
+    "application/cbor",
+    "application/vnd.onem2m-res+json",
+    "application/vnd.onem2m-res+cbor",
+    "application/vnd.onem2m-res+xml",
+];
 
 static OWN: [Attribute; 15] = [
     Attribute::optional("apn", Kind::Text),

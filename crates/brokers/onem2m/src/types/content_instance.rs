@@ -6,8 +6,11 @@ use super::{
     ty,
 };
 
-const CONTENT_REFERENCE: &[Field] =
-    &[Field::required("nm", Kind::Text), Field::required("typ", Kind::UInt), Field::optional("spid", Kind::Text)];
+const CONTENT_REFERENCE: &[Field] = &[
+    Field::required("nm", Kind::Text),
+    Field::required("typ", Kind::UInt),
+    Field::optional("spid", Kind::Text),
+];
 
 static OWN: [Attribute; 9] = [
     Attribute::once("et", Kind::AbsRelTime),

@@ -68,7 +68,11 @@ pub(crate) fn specialization(root: &str) -> Option<&'static Specialization> {
     SPECIALIZATIONS.iter().find(|known| known.root == root)
 }
 
-const fn module(root: &'static str, definition: &'static str, attributes: &'static [Attribute]) -> Specialization {
+const fn module(
+    root: &'static str,
+    definition: &'static str,
+    attributes: &'static [Attribute],
+) -> Specialization {
     Specialization { root, definition, attributes }
 }
 
@@ -115,8 +119,11 @@ static TEMPERATURE: [Attribute; 7] = [
 
 static BINARY_SWITCH: [Attribute; 2] = [DATA_GENERATION_TIME, Attribute::mandatory("state", Kind::Bool)];
 
-static LOCK: [Attribute; 3] =
-    [DATA_GENERATION_TIME, Attribute::mandatory("lock", Kind::Bool), Attribute::optional("opeOy", Kind::Bool)];
+static LOCK: [Attribute; 3] = [
+    DATA_GENERATION_TIME,
+    Attribute::mandatory("lock", Kind::Bool),
+    Attribute::optional("opeOy", Kind::Bool),
+];
 
 static COLOUR: [Attribute; 4] = [
     DATA_GENERATION_TIME,

@@ -118,13 +118,16 @@ impl Kind {
             }
             Self::Name => verdict(is_name(text()?), "a name has letters, digits and - . _ ~ only"),
             Self::UInt => verdict(value.is_u64(), "it must be an integer of at least 0"),
-            Self::Positive => {
-                verdict(value.as_u64().is_some_and(|number| number > 0), "it must be an integer of at least 1")
-            }
+            Self::Positive => verdict(
+                value.as_u64().is_some_and(|number| number > 0),
+                "it must be an integer of at least 1",
+            ),
             Self::Int => verdict(value.is_i64() || value.is_u64(), "it must be an integer"),
             Self::Float => verdict(value.is_number(), "it must be a number"),
             Self::Bool => verdict(value.is_boolean(), "it must be true or false"),
-            Self::Time => verdict(Time::parse(text()?).is_some(), "it must be a timestamp YYYYMMDDThhmmss[,ffffff]"),
+            Self::Time => {
+                verdict(Time::parse(text()?).is_some(), "it must be a timestamp YYYYMMDDThhmmss[,ffffff]")
+            }
             Self::AbsRelTime => {
                 let good = match value {
                     Value::String(text) => Time::parse_from(text, Time(0)).is_some(),
@@ -145,7 +148,11 @@ impl Kind {
             },
             Self::OneOf(values) => {
                 let text = text()?;
-                if values.contains(&text) { Ok(()) } else { Err(Fault::new(format!("it must be one of {values:?}"))) }
+                if values.contains(&text) {
+                    Ok(())
+                } else {
+                    Err(Fault::new(format!("it must be one of {values:?}")))
+                }
             }
             Self::Range(low, high) => match value.as_i64() {
                 Some(number) if (*low..=*high).contains(&number) => Ok(()),
@@ -155,7 +162,9 @@ impl Kind {
                 let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
                 verdict(number.is_some_and(|number| number <= 63), "it must be a sum of operations, 0 to 63")
             }
-            Self::ContentInfo => verdict(is_content_info(text()?), "it must be type/subtype:encoding[:security]"),
+            Self::ContentInfo => {
+                verdict(is_content_info(text()?), "it must be type/subtype:encoding[:security]")
+            }
             Self::ScheduleEntry => verdict(
                 crate::schedule::Schedule::parse(text()?).is_some(),
                 "it must be seven fields: second minute hour day month weekday year",

@@ -62,10 +62,8 @@ static SPECIALIZATIONS: [Specialization; 16] = [
 
 const TEXTS: Kind = Kind::List(&Kind::Text);
 
-const ACTION_STATUS: Kind = Kind::Struct(&[
-    Field::required("acn", Kind::Text),
-    Field::required("sus", Kind::Enum(&[0, 1, 2, 3])),
-]);
+const ACTION_STATUS: Kind =
+    Kind::Struct(&[Field::required("acn", Kind::Text), Field::required("sus", Kind::Enum(&[0, 1, 2, 3]))]);
 
 static FIRMWARE: [Attribute; 5] = [
     Attribute::mandatory("vr", Kind::Text),
@@ -148,7 +146,8 @@ static EVENT_LOG: [Attribute; 5] = [
     Attribute::optional("lgo", Kind::Bool),
 ];
 
-const SECURITY_USES: &[i64] = &[10, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25, 31, 32, 33, 34, 35, 40, 41, 42, 43, 44, 45];
+const SECURITY_USES: &[i64] =
+    &[10, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25, 31, 32, 33, 34, 35, 40, 41, 42, 43, 44, 45];
 
 static CERTIFICATE: [Attribute; 3] = [
     Attribute::mandatory("suids", Kind::List(&Kind::Enum(SECURITY_USES))),

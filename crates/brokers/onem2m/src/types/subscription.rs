@@ -9,7 +9,8 @@ use super::{
 const OPERATION_MONITOR: &[Field] =
     &[Field::optional("ops", Kind::Range(1, 5)), Field::optional("org", Kind::Text)];
 
-const MISSING_DATA: &[Field] = &[Field::required("num", Kind::Positive), Field::required("dur", Kind::Duration)];
+const MISSING_DATA: &[Field] =
+    &[Field::required("num", Kind::Positive), Field::required("dur", Kind::Duration)];
 
 /// m2m:eventNotificationCriteria.
 const CRITERIA: &[Field] = &[
