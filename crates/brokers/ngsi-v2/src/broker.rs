@@ -4,6 +4,7 @@ mod deliver;
 mod discover;
 mod forward;
 mod keep;
+mod mqtt;
 mod read;
 mod register;
 mod scope;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::scope::correlator as new_correlator;
 pub(crate) use self::{discover::TypeInfo, statistics::Statistics};
-use self::{keep::keep, tenant::Tenants};
+use self::{keep::keep, mqtt::MqttClients, tenant::Tenants};
 pub use self::{scope::Scope, update::Created};
 use crate::model::{Record, decode_record};
 
@@ -96,6 +97,7 @@ struct Inner {
     journal: Journal,
     notifier: Notifier,
     client: HttpClient,
+    mqtt: Arc<MqttClients>,
     options: Options,
     statistics: Statistics,
     stop: CancellationToken,
@@ -145,6 +147,7 @@ impl Broker {
             journal,
             notifier,
             client,
+            mqtt: Arc::default(),
             options,
             statistics: Statistics::default(),
             stop: CancellationToken::new(),

@@ -10,7 +10,7 @@ mod status;
 mod template;
 mod url;
 
-pub(crate) use definition::{AttrsFormat, Custom, Endpoint, Payload, State, Subscription, Target};
+pub(crate) use definition::{AttrsFormat, Custom, Endpoint, Pairs, Payload, State, Subscription, Target};
 pub(crate) use index::Subscriptions;
 pub(crate) use matching::{Alteration, Change};
 pub(crate) use notification::{Delivery, Origin, Route, render};

@@ -189,3 +189,39 @@ async fn a_malformed_subscription_is_named() {
     let words = "Invalid subscription ID: bad length - 24 chars expected";
     expect_error(broker.get("/subscriptions/x"), 400, "BadRequest", words).await;
 }
+
+#[tokio::test]
+async fn notifications_go_over_mqtt_too() {
+    let server = morgana_fabric::Server::start(
+        morgana_fabric::ServerOptions { listen: "127.0.0.1:0".parse().unwrap(), ..Default::default() },
+        std::sync::Arc::new(morgana_fabric::Open),
+    )
+    .await
+    .unwrap();
+    let address = server.local_addr().to_string();
+    let (client, mut events) =
+        morgana_fabric::Client::connect(morgana_fabric::ClientOptions::new(&*address, "listener"));
+    client.subscribe("rooms/#", morgana_fabric::Qos::AtMostOnce).await.unwrap();
+    let broker = start().await;
+    let subscription = broker
+        .subscribe("", |subscription| {
+            subscription["notification"] = json!({"mqttCustom": {
+                "url": format!("mqtt://{address}"), "topic": "rooms/${id}", "qos": 1, "json": {"t": "${t}"}
+            }});
+        })
+        .await;
+    broker.create(json!({"id": "E", "t": 21})).await;
+    let message = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            if let Some(morgana_fabric::Event::Message { topic, payload }) = events.recv().await {
+                return (topic, payload);
+            }
+        }
+    });
+    let (topic, payload) = message.await.expect("no message came");
+    assert_eq!((&*topic, &*payload), ("rooms/E", &b"{\"t\":21}"[..]));
+    eventually("the success is counted", || async {
+        broker.read(&subscription).await["notification"].get("lastSuccess").is_some()
+    })
+    .await;
+}

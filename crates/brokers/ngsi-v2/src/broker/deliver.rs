@@ -8,7 +8,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use morgana_engine::{ClientError, DeliveryError, HttpClient};
 
-use super::Inner;
+use super::{
+    Inner,
+    mqtt::{MqttClients, Publication},
+};
 use crate::{
     model::Time,
     subscriptions::{Change, Delivery, Origin, Route, Subscription, Target, render},
@@ -25,12 +28,12 @@ impl Inner {
             Target::Http { timeout: Some(timeout) } => timeout,
             _ => Duration::from_millis(self.options.http_timeout_ms),
         };
-        let client = self.client.clone();
+        let (client, mqtt) = (self.client.clone(), Arc::clone(&self.mqtt));
         let id = subscription.id.clone();
         self.notifier.deliver(&id, async move {
             let result = match render(&subscription, &change, &origin) {
                 Err(reason) => Err(DeliveryError::Message(reason)),
-                Ok(delivery) => deliver(&client, delivery, timeout).await,
+                Ok(delivery) => deliver(&client, &mqtt, delivery, timeout).await,
             };
             // Nothing more is needed of the change; it may be the last to hold a large entity.
             drop(change);
@@ -66,8 +69,13 @@ fn reason(error: &DeliveryError) -> String {
     }
 }
 
-/// Delivers a message and gives the code of the answer. Any answer will do, as for Orion.
-async fn deliver(client: &HttpClient, delivery: Delivery, timeout: Duration) -> Result<u16, DeliveryError> {
+/// Delivers a message and gives the code of the answer, 0 for MQTT, which has none. Any answer will do, as for Orion.
+async fn deliver(
+    client: &HttpClient,
+    mqtt: &MqttClients,
+    delivery: Delivery,
+    timeout: Duration,
+) -> Result<u16, DeliveryError> {
     match delivery.route {
         Route::Http { method, uri, headers } => {
             let mut request = Request::new(Full::new(delivery.body));
@@ -80,7 +88,10 @@ async fn deliver(client: &HttpClient, delivery: Delivery, timeout: Duration) -> 
             }
             send(client, request, timeout).await.map(|(code, _)| code)
         }
-        Route::Mqtt { url, .. } => Err(DeliveryError::NoTransport(url.parse().unwrap_or_default())),
+        Route::Mqtt { url, topic, qos, retain, user } => {
+            let payload = delivery.body;
+            mqtt.publish(Publication { url, user, topic, qos, retain, payload }, timeout).await.map(|()| 0)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
 
@@ -24,7 +24,8 @@ impl Cors {
 #[derive(Debug)]
 pub(super) struct Reply {
     status: StatusCode,
-    headers: HeaderMap,
+    /// Few, and so a list: a map is large, and most replies are moved several times.
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Vec<u8>,
 }
 
@@ -34,13 +35,19 @@ const CORRELATOR: HeaderName = HeaderName::from_static("fiware-correlator");
 
 impl Reply {
     fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// Sets a header, in place of one with its name.
+    fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
     }
 
     /// 200 with JSON.
     pub(super) fn json(body: Vec<u8>) -> Self {
         let mut reply = Self::empty(StatusCode::OK);
-        reply.headers.insert(header::CONTENT_TYPE, JSON);
+        reply.set(header::CONTENT_TYPE, JSON);
         reply.body = body;
         reply
     }
@@ -48,14 +55,14 @@ impl Reply {
     /// 200 with text.
     pub(super) fn text(body: Vec<u8>) -> Self {
         let mut reply = Self::empty(StatusCode::OK);
-        reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        reply.set(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         reply.body = body;
         reply
     }
 
     /// The same, said to be text.
     pub(super) fn as_text(mut self) -> Self {
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        self.set(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         self
     }
 
@@ -77,7 +84,7 @@ impl Reply {
     /// The same with a `Location`.
     pub(super) fn at(mut self, location: &str) -> Self {
         if let Ok(location) = HeaderValue::from_str(location) {
-            self.headers.insert(header::LOCATION, location);
+            self.set(header::LOCATION, location);
         }
         self
     }
@@ -85,7 +92,7 @@ impl Reply {
     /// The same with `Fiware-Total-Count`, if something was counted.
     pub(super) fn with_total(mut self, total: Option<usize>) -> Self {
         if let Some(total) = total {
-            self.headers.insert(TOTAL_COUNT, HeaderValue::from(total));
+            self.set(TOTAL_COUNT, HeaderValue::from(total));
         }
         self
     }
@@ -93,7 +100,7 @@ impl Reply {
     /// The same with a list of methods.
     pub(super) fn allowing(mut self, methods: &str) -> Self {
         if let Ok(methods) = HeaderValue::from_str(methods) {
-            self.headers.insert(header::ALLOW, methods);
+            self.set(header::ALLOW, methods);
         }
         self
     }
@@ -101,8 +108,7 @@ impl Reply {
     /// What a browser asks before it sends a request across origins.
     pub(super) fn preflight(methods: &str, cors: &Cors) -> Self {
         let mut reply = Self::empty(StatusCode::OK);
-        let headers = &mut reply.headers;
-        headers.insert(
+        reply.set(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static(
                 "Content-Type, Fiware-Service, Fiware-Servicepath, Ngsiv2-AttrsFormat, Fiware-Correlator, \
@@ -110,9 +116,9 @@ impl Reply {
             ),
         );
         if let Ok(methods) = HeaderValue::from_str(methods) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            reply.set(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
         }
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age_s));
+        reply.set(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age_s));
         reply
     }
 
@@ -134,8 +140,9 @@ impl Reply {
         let has_length = status == StatusCode::CREATED;
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = status;
-        *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
+        headers.reserve(self.headers.len() + 3);
+        headers.extend(self.headers);
         if let Ok(correlator) = HeaderValue::from_str(correlator) {
             headers.insert(CORRELATOR, correlator);
         }
@@ -175,7 +182,7 @@ impl From<Error> for Reply {
         let mut reply = Self::json(body);
         reply.status = error.kind().status();
         if error.kind() == ErrorKind::Unauthorized {
-            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            reply.set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         reply
     }

@@ -136,10 +136,28 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Whether every bracket of a JSON text outside of its strings has its other half.
+fn is_balanced(body: &[u8]) -> bool {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' => open.push(b']'),
+            b'{' => open.push(b'}'),
+            b']' | b'}' if open.pop() != Some(*byte) => return false,
+            _ => {}
+        }
+    }
+    open.is_empty() && !quoted
+}
+
 fn parse_json(body: &[u8]) -> Result<Json, Error> {
     Json::parse(body).map_err(|error| {
         // The one syntax error that has words of its own.
-        if error.to_string().contains("recursion limit") {
+        if error.to_string().contains("recursion limit") && is_balanced(body) {
             let words = "attribute or metadata value has overpassed maximum nesting limit: 50";
             return Error::new(ErrorKind::ParseError, words);
         }

@@ -168,6 +168,7 @@ impl<C> Encode<C> for Json {
     }
 }
 
+#[allow(clippy::only_used_in_recursion, reason = "the trait asks for it")]
 impl<'b, C> Decode<'b, C> for Json {
     fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
         Ok(match decoder.datatype()? {

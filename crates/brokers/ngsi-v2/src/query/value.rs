@@ -63,11 +63,12 @@ fn parse_list(items: &[&str]) -> Result<Operand, Error> {
             return Err(Error::bad("empty item in list"));
         }
         let literal = parse_literal(item)?;
-        // `null` goes with anything.
-        let is_null = literal.value == Json::Null;
-        let fits = is_null || matches!(literal.value, Json::Number(_) | Json::String(_));
-        let first = literals.iter().find(|known| known.value != Json::Null);
-        if !fits || (!is_null && first.is_some_and(|first| !first.is_like(&literal))) {
+        // `null` goes with texts, but not with numbers.
+        let is_textual = |literal: &Literal| matches!(literal.value, Json::Null | Json::String(_));
+        let fits = is_textual(&literal) || matches!(literal.value, Json::Number(_));
+        let is_like =
+            |known: &Literal| known.is_like(&literal) || (is_textual(known) && is_textual(&literal));
+        if !fits || !literals.iter().all(is_like) {
             return Err(Error::bad("invalid JSON value type in list"));
         }
         literals.push(literal);

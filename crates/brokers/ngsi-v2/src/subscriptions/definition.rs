@@ -71,12 +71,15 @@ pub(crate) enum Payload {
     Ngsi(Json),
 }
 
+/// Names and their values, in the order they were written.
+pub(crate) type Pairs = Vec<(Box<str>, Box<str>)>;
+
 /// The parts of a notification that a custom subscription makes itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Custom {
     pub(crate) payload: Payload,
-    pub(crate) headers: Vec<(Box<str>, Box<str>)>,
-    pub(crate) qs: Vec<(Box<str>, Box<str>)>,
+    pub(crate) headers: Pairs,
+    pub(crate) qs: Pairs,
     pub(crate) method: Option<Method>,
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 
 use super::{
-    AttrsFormat, Custom, Endpoint, Payload, State, Status, Subscription, Target, check_url,
+    AttrsFormat, Custom, Endpoint, Pairs, Payload, State, Status, Subscription, Target, check_url,
     matching::Alteration,
 };
 use crate::{
@@ -442,7 +442,7 @@ fn parse_custom(kind: &str, body: &Json) -> Result<Custom, Error> {
         ),
     };
     let payload = parse_payload(kind, body)?;
-    let pairs = |name: &str, quotes: bool| -> Result<Vec<(Box<str>, Box<str>)>, Error> {
+    let pairs = |name: &str, quotes: bool| -> Result<Pairs, Error> {
         let Some(content) = body.get(name) else { return Ok(Vec::new()) };
         let members = content
             .as_object()
