@@ -5,6 +5,7 @@ mod admin;
 mod attributes;
 mod entities;
 mod lenient;
+mod negotiation;
 mod operations;
 mod params;
 mod registrations;

@@ -1,6 +1,7 @@
 //! Subscriptions: what they say, which changes concern them, what a notification looks like.
 
 mod definition;
+mod endpoint;
 mod index;
 mod matching;
 mod notification;

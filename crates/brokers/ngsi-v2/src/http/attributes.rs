@@ -51,7 +51,7 @@ pub(super) fn show_value(call: &Call<'_>, id: &str, name: &str) -> Handled {
     let value = match find(call, id, name, |attribute| attribute.value.clone()) {
         Ok(value) => value,
         // Who asks for text only gets the error as text too.
-        Err(error) if call.accept.json().is_err() => return Err(Reply::from(error).as_text()),
+        Err(error) if call.accept.json().is_err() => return Err(Reply::from(error).into_text()),
         Err(error) => return Err(error.into()),
     };
     let body = value.to_text().into_bytes();

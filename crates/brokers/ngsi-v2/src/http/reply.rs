@@ -61,7 +61,7 @@ impl Reply {
     }
 
     /// The same, said to be text.
-    pub(super) fn as_text(mut self) -> Self {
+    pub(super) fn into_text(mut self) -> Self {
         self.set(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         self
     }

@@ -92,7 +92,7 @@ async fn route(call: &Call<'_>) -> Handled {
     }
     check_path(&path, resource, &call.method).map_err(|error| {
         let as_text = resource == Resource::AttributeValue && is_get && call.accept.json().is_err();
-        if as_text { Reply::from(error).as_text() } else { error.into() }
+        if as_text { Reply::from(error).into_text() } else { error.into() }
     })?;
     let at = |index: usize| path.get(index).copied().unwrap_or_default();
     match (resource, &call.method) {
