@@ -136,3 +136,19 @@ fn kill_after(dir: &Path, wanted: u64) -> u64 {
     child.wait().unwrap();
     acked
 }
+
+#[tokio::test]
+async fn a_oneshot_subscription_does_not_notify_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut listener = Listener::start().await;
+    let subscription;
+    {
+        let broker = start_in(dir.path()).await;
+        subscription = broker.subscribe(&listener.url, |body| body["status"] = json!("oneshot")).await;
+        broker.create(json!({"id": "E", "n": 1})).await;
+        listener.next().await;
+        // No shutdown: nothing is written down on the way out.
+    }
+    let broker = reopen(dir.path()).await;
+    assert_eq!(broker.read(&subscription).await["status"], "inactive");
+}

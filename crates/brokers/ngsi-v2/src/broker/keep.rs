@@ -37,8 +37,14 @@ pub(super) async fn keep(broker: Weak<Inner>, journal: Journal, stop: Cancellati
                 Ok(Err(error)) => tracing::error!(%error, "cannot take a snapshot; the log keeps everything"),
                 Err(error) => tracing::error!(%error, "the snapshot ended early"),
             }
-        } else if let Err(error) = (Broker { inner }).remove_ended().await {
+            continue;
+        }
+        let broker = Broker { inner };
+        if let Err(error) = broker.remove_ended().await {
             tracing::warn!(%error, "cannot remove entities that ended");
+        }
+        if let Err(error) = broker.save_counts_if(|subscription| subscription.status.take_stopped()).await {
+            tracing::warn!(%error, "cannot write down that a subscription stopped");
         }
     }
 }
@@ -65,12 +71,29 @@ impl Broker {
 
     /// Writes down what became of every subscription.
     pub(super) async fn save_counts(&self) -> Result<(), Error> {
+        self.save_counts_if(|_| true).await
+    }
+
+    async fn save_counts_if(&self, wanted: impl Fn(&Subscription) -> bool) -> Result<(), Error> {
         for tenant in self.inner.tenants.all() {
+            let chosen: Vec<Arc<Subscription>> = tenant
+                .subscriptions
+                .read()
+                .iter()
+                .filter(|subscription| wanted(subscription))
+                .cloned()
+                .collect();
+            if chosen.is_empty() {
+                continue;
+            }
             let scope = Scope { service: tenant.name.clone(), ..Scope::default() };
             self.write(&scope, |write| {
-                for subscription in write.tenant.subscriptions.read().iter() {
-                    let record = stored(subscription);
-                    write.append(RecordRef::Subscription(&record))?;
+                for subscription in chosen {
+                    // One that was changed or ended meanwhile has been written down already.
+                    let known = write.tenant.subscriptions.read().get(&subscription.id).cloned();
+                    if known.is_some_and(|known| Arc::ptr_eq(&known, &subscription)) {
+                        write.append(RecordRef::Subscription(&stored(&subscription)))?;
+                    }
                 }
                 Ok(())
             })

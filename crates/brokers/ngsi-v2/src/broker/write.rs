@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use morgana_journal::Ticket;
 
-use super::{Broker, Inner, Scope, tenant::Tenant};
+use super::{Broker, Inner, Scope, keep::stored, tenant::Tenant};
 use crate::{
     Error,
     change::{Applied, Effect},
@@ -73,8 +73,7 @@ impl Write<'_> {
         self.append(RecordRef::Entity(&applied.entity))?;
         let entity = Arc::new(applied.entity);
         let previous = self.tenant.store.write().put(Arc::clone(&entity));
-        self.tell(Change { entity, previous, effects: applied.effects, is_deletion: false });
-        Ok(())
+        self.tell(Change { entity, previous, effects: applied.effects, is_deletion: false })
     }
 
     /// Takes an entity out, and tells who wants to know.
@@ -85,23 +84,27 @@ impl Write<'_> {
             let effects =
                 removed.attributes.iter().map(|attribute| Effect::deleted(&attribute.name)).collect();
             let previous = Some(Arc::clone(&removed));
-            self.tell(Change { entity: removed, previous, effects, is_deletion: true });
+            self.tell(Change { entity: removed, previous, effects, is_deletion: true })?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, change: Change) {
+    fn tell(&mut self, change: Change) -> Result<(), Error> {
         let concerned = self.tenant.subscriptions.read().about(&change.entity);
         if concerned.is_empty() {
-            return;
+            return Ok(());
         }
         let change = Arc::new(change);
         for subscription in concerned.iter() {
             if subscription.is_expired(self.now) || !subscription.triggers(&change) {
                 continue;
             }
-            if subscription.status.claim(self.now, subscription.throttling).is_none() {
+            let Some(is_last) = subscription.status.claim(self.now, subscription.throttling) else {
                 continue;
+            };
+            if is_last {
+                // A oneshot subscription must not notify again after a crash.
+                self.append(RecordRef::Subscription(&stored(subscription)))?;
             }
             self.notified += 1;
             let origin = Origin {
@@ -112,5 +115,6 @@ impl Write<'_> {
             };
             self.inner.notify(Arc::clone(subscription), Arc::clone(&change), origin);
         }
+        Ok(())
     }
 }

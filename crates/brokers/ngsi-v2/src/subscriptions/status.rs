@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
@@ -8,7 +11,11 @@ use crate::model::{Json, Time};
 /// What became of a subscription's notifications, and whether it is still at work. It outlives updates of the
 /// subscription and restarts of the broker.
 #[derive(Debug)]
-pub(crate) struct Status(Mutex<Counts>);
+pub(crate) struct Status {
+    counts: Mutex<Counts>,
+    /// It stopped by itself, and that is not written down yet.
+    stopped: AtomicBool,
+}
 
 /// The counters that `GET /v2/subscriptions` shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,28 +31,32 @@ pub(crate) struct Counts {
 
 impl Status {
     pub(crate) fn new(state: State) -> Self {
-        Self(Mutex::new(Counts {
+        Self::of(Counts {
             state,
             times_sent: 0,
             last_notification: None,
             last_success: None,
             last_failure: None,
             fails: 0,
-        }))
+        })
+    }
+
+    fn of(counts: Counts) -> Self {
+        Self { counts: Mutex::new(counts), stopped: AtomicBool::new(false) }
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.0.lock().clone()
+        self.counts.lock().clone()
     }
 
     pub(crate) fn set_state(&self, state: State) {
-        self.0.lock().state = state;
+        self.counts.lock().state = state;
     }
 
     /// Takes the right to notify now, unless the subscription is not at work or must wait. Returns whether this was
     /// the one notification of a oneshot subscription.
     pub(crate) fn claim(&self, now: Time, throttling: Option<Duration>) -> Option<bool> {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         if counts.state == State::Inactive {
             return None;
         }
@@ -65,21 +76,27 @@ impl Status {
 
     /// Notes that the endpoint answered with this code; `0` for protocols without one.
     pub(crate) fn succeeded(&self, now: Time, code: u16) {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         counts.last_success = Some((now, code));
         counts.fails = 0;
     }
 
     /// Notes a failure. When there were more than `max` in a row the subscription stops; returns whether it did.
     pub(crate) fn failed(&self, now: Time, reason: &str, max: Option<u64>) -> bool {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         counts.last_failure = Some((now, reason.into()));
         counts.fails += 1;
         let stops = max.is_some_and(|max| counts.fails > max) && counts.state != State::Inactive;
         if stops {
             counts.state = State::Inactive;
+            self.stopped.store(true, Ordering::Relaxed);
         }
         stops
+    }
+
+    /// Whether it stopped by itself since the last time this was asked.
+    pub(crate) fn take_stopped(&self) -> bool {
+        self.stopped.swap(false, Ordering::Relaxed)
     }
 
     /// For the journal.
@@ -118,7 +135,7 @@ impl Status {
             _ => State::Active,
         };
         let reason = json.get("lastFailureReason").and_then(Json::as_str).unwrap_or_default();
-        Self(Mutex::new(Counts {
+        Self::of(Counts {
             state,
             times_sent: number("timesSent").unwrap_or_default() as u64,
             last_notification: time("lastNotification"),
@@ -126,7 +143,7 @@ impl Status {
                 .map(|at| (at, number("lastSuccessCode").unwrap_or_default() as u16)),
             last_failure: time("lastFailure").map(|at| (at, reason.into())),
             fails: number("fails").unwrap_or_default() as u64,
-        }))
+        })
     }
 }
 
