@@ -121,24 +121,6 @@ async fn a_packet_beyond_the_limit_ends_its_connection() {
     timeout(PATIENCE, socket.read_to_end(&mut answer)).await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn nagle_is_off_so_small_answers_are_not_held_back() {
-    let server = open_server().await;
-    let (subscriber, mut events) = connected(options(&server, "s")).await;
-    subscriber.subscribe("a", Qos::AtMostOnce).await.unwrap();
-    let (publisher, _events) = connected(options(&server, "p")).await;
-    let started = std::time::Instant::now();
-    for n in 0..50 {
-        // Two writes in a row are what Nagle's algorithm and a delayed acknowledgement make wait 40 ms.
-        publisher.publish("a", n.to_string(), Qos::AtMostOnce).await.unwrap();
-        publisher.publish("a", "second", Qos::AtMostOnce).await.unwrap();
-        next_message(&mut events).await;
-        next_message(&mut events).await;
-    }
-    let each = started.elapsed() / 50;
-    assert!(each < Duration::from_millis(30), "{each:?} for two messages");
-}
-
 /// The child of the test below: a server in a process of its own, to be killed.
 #[tokio::test]
 #[ignore = "run by another test as a child process"]

@@ -1,4 +1,4 @@
-//! A silo as a process: `kill -9`, SIGTERM, exit statuses, memory. The child processes are this
+//! A silo as a process: `kill -9`, SIGTERM, exit statuses. The child processes are this
 //! test binary again, told by the environment of a workload to be a silo.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
@@ -8,12 +8,9 @@ mod common;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use common::tenant::Tenant;
 use common::*;
-use morgana_fabric::{Client, ClientOptions, Event, Qos};
-use morgana_model::Secret;
 use morgana_workload::{Environment, Notification};
 use serde_json::{Value, json};
 
@@ -51,16 +48,6 @@ impl Process {
     fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
         assert!(status.success());
-    }
-
-    /// Resident memory in kilobytes, in all and without the program's own file (proc_pid_status(5)).
-    fn memory(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let value = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().trim_end_matches(" kB").parse().unwrap()
-        };
-        (value("VmRSS:"), value("RssAnon:"))
     }
 }
 
@@ -132,15 +119,11 @@ fn free_address() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_silo_ends_well_when_it_is_told_to_and_needs_little_memory() {
+async fn a_silo_ends_well_when_it_is_told_to() {
     let fabric = start_fabric(any_port()).await;
     for (kind, door) in [("mqtt", 1883), ("ngsi-ld", 9090)] {
         let data = tempfile::tempdir().unwrap();
         let mut silo = Process::start(kind, fabric.local_addr(), data.path(), door, free_port()).await;
-        let (resident, own) = silo.memory();
-        println!("{kind}: {resident} kB resident, {own} kB of it not the program's file");
-        // A debug build with a test harness in it: the whole is measured by the bench.
-        assert!(own < 8_000, "{kind}: {own} kB");
         silo.terminate();
         let mut status = None;
         eventually("the silo ends", async || {
@@ -150,39 +133,6 @@ async fn a_silo_ends_well_when_it_is_told_to_and_needs_little_memory() {
         .await;
         assert_eq!(status.unwrap().code(), Some(0), "{kind}");
     }
-}
-
-/// The bound is for a debug build on a busy machine; the figures printed are what is of interest.
-#[tokio::test]
-async fn a_change_reaches_an_application_in_milliseconds() {
-    let fabric = start_fabric(any_port()).await;
-    let platform = Platform::start(fabric.local_addr()).await;
-    let (data, port) = (tempfile::tempdir().unwrap(), free_port());
-    let _silo = Process::start("mqtt", fabric.local_addr(), data.path(), 1883, port).await;
-    let visor = Visor::start(fabric.local_addr(), "tv/one", vec![entity("urn:ngsi-ld:1", -1)]).await;
-    platform.connect(&visor.id).await;
-
-    let options = ClientOptions::new(format!("127.0.0.1:{port}"), "application");
-    let (application, mut events) = Client::connect(options.with_credentials("tenant1", Secret::new(TOKEN)));
-    within("the door opens", application.subscribe("tenant1/tv/one/1", Qos::AtMostOnce)).await.unwrap();
-    let mut next = async || loop {
-        if let Some(Event::Message { .. }) = within("a message", events.recv()).await {
-            return;
-        }
-    };
-    next().await;
-    let mut delays = Vec::new();
-    for n in 0..500 {
-        let start = Instant::now();
-        visor.change(entity("urn:ngsi-ld:1", n)).await;
-        next().await;
-        delays.push(start.elapsed());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    delays.sort();
-    let (median, slow) = (delays[250], delays[495]);
-    println!("fabric to application: p50 {median:?}, p99 {slow:?}");
-    assert!(median < Duration::from_millis(5), "{median:?}");
 }
 
 #[test]
