@@ -1,4 +1,4 @@
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, serve::ListenerExt};
 use thiserror::Error;
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 pub struct ServerError(#[from] io::Error);
 
 /// Answers with `router` on `listener` until `stop`: then it takes no new connection, lets requests under way finish
-/// for at most `patience`, and returns. Every connection has `TCP_NODELAY`.
+/// for at most `patience`, and returns. Every connection has `TCP_NODELAY`, and requests carry where they came from as
+/// `ConnectInfo<SocketAddr>`.
 ///
 /// # Errors
 /// When the listener fails.
@@ -28,7 +29,7 @@ pub async fn serve(
     });
     let stopping = stop.clone();
     let server =
-        axum::serve(listener, router).with_graceful_shutdown(async move { stopping.cancelled().await });
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(async move { stopping.cancelled().await });
     tokio::select! {
         result = server => Ok(result?),
         () = async { stop.cancelled().await; tokio::time::sleep(patience).await } => Ok(()),

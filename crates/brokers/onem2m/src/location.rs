@@ -1,4 +1,4 @@
-//! Places (m2m:geoCoordinates, TS-0004 6.3.5.76): `{"typ": n, "crd": "GeoJSON coordinates"}`.
+//! Places (the attribute `loc`, TS-0001 9.6.1.3): `{"typ": n, "crd": "GeoJSON coordinates"}`.
 
 use serde_json::Value;
 

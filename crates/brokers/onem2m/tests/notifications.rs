@@ -92,3 +92,17 @@ async fn a_target_that_does_not_answer_is_not_subscribed() {
         assert_eq!(cse.retrieve("Mobius/c/s", ADMIN).await.status, Status::NotFound);
     }
 }
+
+#[tokio::test]
+async fn a_rate_limit_holds_what_is_too_much_until_its_window_is_over() {
+    let limit = json!({"enc": {"net": [3]}, "rl": {"mnn": 2, "tww": "PT0.5S"}, "pn": 1});
+    let (cse, mut listener) = subscribed(limit).await;
+    for number in 0..5 {
+        cse.make("Mobius/c", ADMIN, ty::CIN, json!({"m2m:cin": {"con": number}})).await;
+    }
+    // Two at once, then only the latest of the rest.
+    for number in [0, 1, 4] {
+        assert_eq!(next(&mut listener).await["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"], number);
+    }
+    assert!(listener.try_recv().is_err());
+}

@@ -162,3 +162,18 @@ async fn a_silo_controller_finds_mobius() {
     let (status, body) = silo.send(reqwest::Method::GET, "/Mobius/tv:lamp", None, Value::Null).await;
     assert_eq!((status, body["m2m:dbg"].is_string()), (404, true));
 }
+
+#[tokio::test]
+async fn a_rule_for_an_address_is_for_who_comes_from_there() {
+    let silo = Silo::start().await;
+    for (name, address, status) in [("here", "127.0.0.0/8", 200), ("there", "10.0.0.0/8", 403)] {
+        let rule = json!({"acor": ["all"], "acop": 2, "acco": [{"acip": {"ipv4": [address]}}]});
+        let policy = json!({"m2m:acp": {"rn": format!("p-{name}"), "pv": {"acr": [rule]},
+            "pvs": {"acr": [{"acor": ["S"], "acop": 63}]}}});
+        silo.post("/Mobius", 1, policy).await;
+        let container = json!({"m2m:cnt": {"rn": name, "acpi": [format!("Mobius/p-{name}")]}});
+        silo.post("/Mobius", 3, container).await;
+        let request = silo.http.get(format!("{}/Mobius/{name}", silo.base)).header("X-M2M-Origin", "Canyone");
+        assert_eq!(request.header("X-M2M-RI", "1").send().await.unwrap().status().as_u16(), status, "{name}");
+    }
+}

@@ -1,4 +1,4 @@
-//! timeSeries: their samples, and the detection of samples that are missing (TS-0001 10.2.4.28, 9.6.36).
+//! timeSeries: their samples, and the detection of samples that are missing (TS-0001 9.6.36, 9.6.37).
 
 use std::time::Duration;
 

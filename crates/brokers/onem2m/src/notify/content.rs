@@ -1,4 +1,4 @@
-//! What a notification says (m2m:notification, TS-0004 6.3.5.12).
+//! What a notification says (m2m:notification, TS-0004 7.5.1.1).
 
 use serde_json::{Map, Value, json};
 

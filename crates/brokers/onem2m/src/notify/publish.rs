@@ -1,6 +1,6 @@
 //! From an event to the messages of those who want to know.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use morgana_engine::{DeliveryCounts, Endpoint};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use super::{
     Event, EventKind, Parcel,
     content::{event_type, operation, single},
     destinations,
+    subscribers::Admission,
 };
 use crate::{
     cse::{Cse, Inner, Transaction},
@@ -153,11 +154,62 @@ fn hand_over(transaction: &mut Transaction<'_>, slot: Slot, notification: Value)
             }
         }
         None => {
-            let category = subscription.attributes.number("nec");
-            inner.send(&transaction.tree, subscription, json!({ "m2m:sgn": notification }), 1, category);
+            let limit = subscription.attributes.get("rl").and_then(rate_limit);
+            let queue = inner.options.batch_max;
+            let admission = match limit {
+                Some((most, window)) => {
+                    inner.subscribers.admit(&subscription.ri, notification, most, window, queue)
+                }
+                None => Admission::Now(notification),
+            };
+            match (admission, limit) {
+                (Admission::Now(notification), _) => {
+                    let category = subscription.attributes.number("nec");
+                    inner.send(
+                        &transaction.tree,
+                        subscription,
+                        json!({ "m2m:sgn": notification }),
+                        1,
+                        category,
+                    );
+                }
+                (Admission::Held(true), Some((_, window))) => {
+                    tokio::spawn(release(
+                        Arc::downgrade(&transaction.cse.inner),
+                        subscription.ri.clone(),
+                        window,
+                    ));
+                }
+                (Admission::Held(_), _) => {}
+            }
         }
     }
     count_off(transaction, slot)
+}
+
+/// The number of notifications and the milliseconds of a rate limit.
+fn rate_limit(limit: &Value) -> Option<(u64, i64)> {
+    let most = limit.get("mnn")?.as_u64()?;
+    let window = limit.get("tww")?.as_str().and_then(duration_millis)?;
+    Some((most, window))
+}
+
+/// Sends what a rate limit held, once its window is over: all of it, or with pendingNotification 1 the latest
+/// (TS-0001 9.6.8).
+async fn release(cse: Weak<Inner>, ri: Box<str>, window: i64) {
+    tokio::time::sleep(millis(window)).await;
+    let Some(inner) = cse.upgrade() else { return };
+    let tree = inner.tree.read();
+    let Some(slot) = tree.by_id(&ri) else { return };
+    let subscription = tree.at(slot);
+    let mut held = inner.subscribers.release(&ri, window);
+    if subscription.attributes.number("pn") == Some(1) || subscription.attributes.flag("ln") == Some(true) {
+        held.drain(..held.len().saturating_sub(1));
+    }
+    for notification in held {
+        let category = subscription.attributes.number("nec");
+        inner.send(&tree, subscription, json!({ "m2m:sgn": notification }), 1, category);
+    }
 }
 
 /// `dur` of a batch in milliseconds.

@@ -21,9 +21,27 @@ pub(crate) struct Subscribers {
     series: Mutex<HashMap<String, Series>>,
     /// The missing samples that a subscription has not been told of, with when they were missed.
     missing: Mutex<HashMap<Box<str>, VecDeque<Missing>>>,
+    /// How many notifications a subscription with a rate limit sent in its window, and those that wait for the next.
+    rates: Mutex<HashMap<Box<str>, Rate>>,
     /// What was counted when a subscription began to count, by lane.
     counted_before: Mutex<HashMap<String, Statistics>>,
     limits: Arc<Notify>,
+}
+
+/// A rate limit at work.
+#[derive(Debug)]
+struct Rate {
+    until: Time,
+    sent: u64,
+    held: Vec<Value>,
+}
+
+/// What becomes of a notification under a rate limit.
+pub(super) enum Admission {
+    /// It may go.
+    Now(Value),
+    /// It waits for the next window; `true` when it is the first, so that someone has to wait for that.
+    Held(bool),
 }
 
 /// A sample that did not come.
@@ -46,6 +64,44 @@ impl Subscribers {
         let batch = batches.entry(ri.into()).or_default();
         batch.push(notification);
         batch.len()
+    }
+
+    /// Lets `most` notifications of a subscription go in a window of `millis`, and holds those beyond, at most `queue`
+    /// of them: the oldest are lost first.
+    pub(super) fn admit(
+        &self,
+        ri: &str,
+        notification: Value,
+        most: u64,
+        millis: i64,
+        queue: usize,
+    ) -> Admission {
+        let now = Time::now();
+        let mut rates = self.rates.lock();
+        let fresh = || Rate { until: now.plus_millis(millis), sent: 0, held: Vec::new() };
+        let rate = rates.entry(ri.into()).or_insert_with(fresh);
+        if rate.until <= now && rate.held.is_empty() {
+            *rate = fresh();
+        }
+        if rate.sent < most && rate.held.is_empty() {
+            rate.sent += 1;
+            return Admission::Now(notification);
+        }
+        rate.held.push(notification);
+        if rate.held.len() > queue {
+            rate.held.remove(0);
+        }
+        Admission::Held(rate.held.len() == 1)
+    }
+
+    /// What was held, when the window is over; a new one begins with it.
+    pub(super) fn release(&self, ri: &str, millis: i64) -> Vec<Value> {
+        let mut rates = self.rates.lock();
+        let Some(rate) = rates.get_mut(ri) else { return Vec::new() };
+        let held = std::mem::take(&mut rate.held);
+        rate.until = Time::now().plus_millis(millis);
+        rate.sent = held.len() as u64;
+        held
     }
 
     pub(super) fn take_batch(&self, ri: &str) -> Vec<Value> {
@@ -101,6 +157,7 @@ impl Subscribers {
     pub(super) fn forget(&self, ri: &str) {
         self.batches.lock().remove(ri);
         self.missing.lock().remove(ri);
+        self.rates.lock().remove(ri);
     }
 
     /// Starts the clock of a series; the number tells this run of it from others.

@@ -1,4 +1,4 @@
-//! Filter criteria (m2m:filterCriteria, TS-0001 table 8.1.2-2, TS-0004 6.3.5.8), for discovery and for conditional
+//! Filter criteria (m2m:filterCriteria, TS-0001 8.1.2), for discovery and for conditional
 //! retrieval.
 
 use serde_json::Value;
