@@ -28,8 +28,8 @@ pub async fn serve(
         }
     });
     let stopping = stop.clone();
-    let server =
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(async move { stopping.cancelled().await });
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
     tokio::select! {
         result = server => Ok(result?),
         () = async { stop.cancelled().await; tokio::time::sleep(patience).await } => Ok(()),
