@@ -17,7 +17,8 @@ build: needs ## build the release binary, target/release/morgana
 demo: build ## run the whole platform with two ThingVisors and two silos until Ctrl-C
 	@scripts/demo.sh target/release/morgana
 
-test: needs ## run every test
+test: ## run every test (installs the servers and clients that the tests talk to)
+	@scripts/test-needs.sh
 	@scripts/test.sh
 
 lint: ## check format and lints, as CI does

@@ -18,13 +18,4 @@ if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi
 
-sudo=""
-[ "$(id -u)" -eq 0 ] || sudo=sudo
-if ! command -v apt-get >/dev/null; then
-    echo "morgana: please install ${missing[*]} with your package manager, and call again" >&2
-    exit 1
-fi
-echo "morgana: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+exec "$(dirname "$0")/install.sh" "${missing[@]}"

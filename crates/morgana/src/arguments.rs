@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
+
+use crate::broker::Standard;
 
 /// A Cloud of Things: rent virtual things in a broker of your choice.
 #[derive(Debug, Parser)]
@@ -26,7 +28,7 @@ pub(crate) enum Role {
     Config(UpArguments),
     /// Run one standard broker alone, without the rest of the platform.
     #[command(
-        after_help = "Examples:\n  morgana broker ngsi-ld --port 9090 --data ./context\n  morgana broker mqtt --port 1884"
+        after_help = "Examples:\n  morgana broker ngsi-ld --port 9090 --data ./context\n  morgana broker onem2m --help"
     )]
     Broker(BrokerArguments),
     /// Run a ThingVisor; the node agent does this.
@@ -96,26 +98,8 @@ pub(crate) struct UpArguments {
 /// Options of `morgana broker`.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArguments {
-    /// The standard that it speaks.
+    #[command(subcommand)]
     pub(crate) standard: Standard,
-    /// Address to listen on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
-    pub(crate) listen: IpAddr,
-    /// Port to listen on; 0 means any [default: 9090 for ngsi-ld, 1883 for mqtt].
-    #[arg(long)]
-    pub(crate) port: Option<u16>,
-    /// Folder where its state lives.
-    #[arg(long, value_name = "DIR", default_value = "./morgana-broker")]
-    pub(crate) data: PathBuf,
-}
-
-/// A standard that a broker speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Standard {
-    /// ETSI GS CIM 009.
-    NgsiLd,
-    /// MQTT 3.1.1 and 5.
-    Mqtt,
 }
 
 /// Prints the completion script of a shell.

@@ -1,24 +1,89 @@
-//! `morgana broker`: one standard broker alone.
+//! `morgana broker`: one standard broker alone. One file a standard; here is what they share.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod mqtt;
+mod ngsi_ld;
+mod ngsi_v2;
+mod onem2m;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use morgana_fabric::{Open, Server, ServerOptions};
-use morgana_ngsi_ld::{Access, Broker, HttpOptions};
+use clap::{Args, Subcommand, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{BrokerArguments, Standard};
 use crate::failure::Failure;
 use crate::logging;
 
 /// How long requests under way may take at the end.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A standard that a broker speaks, with the switches of its broker.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Standard {
+    /// An NGSI-LD context broker (ETSI GS CIM 009).
+    NgsiLd(ngsi_ld::Arguments),
+    /// An NGSIv2 context broker, with what Orion's users rely on.
+    NgsiV2(ngsi_v2::Arguments),
+    /// A oneM2M common services entity (TS-0001, TS-0004).
+    Onem2m(onem2m::Arguments),
+    /// An MQTT broker (3.1.1 and 5).
+    Mqtt(mqtt::Arguments),
+}
+
+/// Where a broker listens and keeps its state.
+#[derive(Debug, Args)]
+struct Place<const PORT: u16> {
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// Port to listen on; 0 means any.
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+    /// Folder where its state lives.
+    #[arg(long, value_name = "DIR", default_value = "./morgana-broker")]
+    data: PathBuf,
+}
+
+impl<const PORT: u16> Place<PORT> {
+    fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.listen, self.port)
+    }
+
+    /// Listens there.
+    async fn bind(&self) -> Result<TcpListener, Failure> {
+        let address = self.address();
+        TcpListener::bind(address).await.map_err(|error| {
+            Failure::new(format_args!("cannot listen on {address} (choose another with --port)"), error)
+        })
+    }
+}
+
+/// When a write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Durability {
+    /// Once it is on the disk: it survives a power cut.
+    Commit,
+    /// Once the system has it: it survives the end of the broker, and reaches the disk some milliseconds later.
+    Interval,
+    /// Once it is in memory: it reaches the disk when the system likes.
+    None,
+}
+
+impl From<Durability> for morgana_journal::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Commit => Self::Commit,
+            Durability::Interval => Self::Interval,
+            Durability::None => Self::None,
+        }
+    }
+}
+
 /// Runs a broker until it is told to stop.
-pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), Failure> {
+pub(crate) fn run(standard: &Standard) -> Result<(), Failure> {
     logging::start(&std::env::var("RUST_LOG").unwrap_or_else(|_| logging::DEFAULT_FILTER.to_owned()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -26,9 +91,11 @@ pub(crate) fn run(arguments: &BrokerArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::new("cannot start", error))?;
     runtime.block_on(async {
         let stop = stop_on_signal()?;
-        match arguments.standard {
-            Standard::NgsiLd => ngsi_ld(arguments, stop).await,
-            Standard::Mqtt => mqtt(arguments, stop).await,
+        match standard {
+            Standard::NgsiLd(arguments) => ngsi_ld::run(arguments, stop).await,
+            Standard::NgsiV2(arguments) => ngsi_v2::run(arguments, stop).await,
+            Standard::Onem2m(arguments) => onem2m::run(arguments, stop).await,
+            Standard::Mqtt(arguments) => mqtt::run(arguments, stop).await,
         }
     })
 }
@@ -49,41 +116,7 @@ fn stop_on_signal() -> Result<CancellationToken, Failure> {
     Ok(stop)
 }
 
-async fn ngsi_ld(arguments: &BrokerArguments, stop: CancellationToken) -> Result<(), Failure> {
-    let options =
-        morgana_ngsi_ld::Options { dir: arguments.data.clone(), ..morgana_ngsi_ld::Options::default() };
-    let broker = Broker::open(options).map_err(|error| Failure::new("cannot open the broker", error))?;
-    let address = SocketAddr::new(arguments.listen, arguments.port.unwrap_or(9090));
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(format_args!("cannot listen on {address} (choose another with --port)"), error)
-    })?;
-    let address = listener.local_addr().map_err(|error| Failure::new("cannot tell the port", error))?;
-    println!(
-        "morgana broker is ready: NGSI-LD http://{address}/ngsi-ld/v1, data {}",
-        arguments.data.display()
-    );
-    let router =
-        morgana_ngsi_ld::router(broker, HttpOptions { access: Access::Open, ..HttpOptions::default() });
-    morgana_engine::serve(listener, router, stop, REQUEST_PATIENCE)
-        .await
-        .map_err(|error| Failure::new("the broker ended badly", error))
-}
-
-async fn mqtt(arguments: &BrokerArguments, stop: CancellationToken) -> Result<(), Failure> {
-    let options = ServerOptions {
-        listen: SocketAddr::new(arguments.listen, arguments.port.unwrap_or(1883)),
-        data_dir: Some(arguments.data.clone()),
-        ..ServerOptions::default()
-    };
-    let server = Server::start(options, Arc::new(Open))
-        .await
-        .map_err(|error| Failure::new("cannot start the broker (choose its port with --port)", error))?;
-    println!(
-        "morgana broker is ready: MQTT mqtt://{}, data {}",
-        server.local_addr(),
-        arguments.data.display()
-    );
-    stop.cancelled().await;
-    server.stop().await;
-    Ok(())
+/// The address that a listener got.
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| Failure::new("cannot tell the port", error))
 }

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().role {
         Role::Up(arguments) => up::run(&arguments),
         Role::Config(arguments) => show_configuration::run(&arguments),
-        Role::Broker(arguments) => broker::run(&arguments),
+        Role::Broker(arguments) => broker::run(&arguments.standard),
         Role::Thingvisor { kind } => return workload::thing_visor(&kind),
         Role::Silo { kind } => return workload::silo(&kind),
         Role::Completion { shell } => {

@@ -4,12 +4,16 @@
 //! a shell, [`MqttApplication`] and [`NgsiLd`] are a tenant's applications, [`Listener`] takes their
 //! notifications, and [`SimulatedThing`] is something real that the platform virtualises.
 //!
+//! [`Broker`] is one standard broker alone, [`clients`] are clients of the standards that others wrote.
+//!
 //! Nothing here waits for a fixed time: [`eventually`] and [`Mailbox`] wait for a condition and say
 //! what was there instead. And nothing here returns an error: a testbed that does not work is a
 //! test that fails, with the words of whoever refused and, from [`Platform`], the logs.
 
 mod application;
+mod broker;
 mod cli;
+pub mod clients;
 mod door_ports;
 mod eventually;
 mod http;
@@ -26,6 +30,7 @@ mod thing;
 mod user;
 
 pub use application::{Message, MqttApplication, mqtt_refusal};
+pub use broker::Broker;
 pub use cli::{Cli, Following};
 pub use eventually::{PATIENCE, eventually};
 pub use http::{Answer, Http};
