@@ -10,6 +10,7 @@ mod purge;
 mod query;
 mod registrations;
 mod subscribe;
+mod tenants;
 mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -21,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tokio_util::sync::CancellationToken;
 
-use self::watch::Watchers;
 pub(crate) use self::{
     batch::BatchOperation,
     discovery::{AttributeUse, TypeUse},
@@ -33,6 +33,7 @@ pub use self::{
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
 pub(crate) use self::{past::Instances, purge::Purge};
+use self::{tenants::Tenants, watch::Watchers};
 use crate::{
     Context, ContextOptions, Contexts, Error,
     history::History,
@@ -63,6 +64,8 @@ pub struct Options {
     pub history_instances: usize,
     /// How notifications are queued and retried.
     pub notifications: NotifierOptions,
+    /// How many tenants there may be beside the default one (NGSI-LD 4.14); 0 for a broker of one tenant.
+    pub tenants_max: usize,
 }
 
 impl Default for Options {
@@ -76,6 +79,7 @@ impl Default for Options {
             contexts: ContextOptions::default(),
             history_instances: 0,
             notifications: NotifierOptions::default(),
+            tenants_max: 1000,
         }
     }
 }
@@ -89,6 +93,9 @@ pub enum OpenError {
     /// There is no tokio runtime for its tasks.
     #[error("an NGSI-LD broker must be opened inside a tokio runtime")]
     NoRuntime(#[from] tokio::runtime::TryCurrentError),
+    /// A folder or file beside the journal cannot be used.
+    #[error("cannot use {}", .0.display())]
+    Folder(PathBuf, #[source] std::io::Error),
 }
 
 /// An NGSI-LD broker. Cheap to clone; all clones are the same broker.
@@ -115,6 +122,10 @@ struct Inner {
     registrations: RwLock<Registrations>,
     notifier: Notifier,
     watchers: Watchers,
+    /// The name of this broker among others (NGSI-LD 5.2.40).
+    alias: Box<str>,
+    tenants: Tenants,
+    since: std::time::Instant,
     stop: CancellationToken,
 }
 
@@ -140,10 +151,22 @@ impl Broker {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(options: Options, transport: Arc<dyn Transport>) -> Result<Self, OpenError> {
+        let broker = Self::open_as(options, transport, None)?;
+        broker.inner.tenants.restore()?;
+        Ok(broker)
+    }
+
+    /// Opens one tenant; without an alias it is the default one, and keeps its alias in its folder.
+    fn open_as(
+        options: Options,
+        transport: Arc<dyn Transport>,
+        alias: Option<String>,
+    ) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Handle::try_current()?;
         let mut store = Store::default();
         let mut subscriptions = Subscriptions::default();
         let mut registered = Registrations::default();
+        let all = options.clone();
         let journal = morgana_journal::Options {
             dir: options.dir,
             durability: options.durability,
@@ -173,6 +196,9 @@ impl Broker {
             }
             Ok::<_, minicbor::decode::Error>(())
         })?;
+        // Written after the journal has locked the folder.
+        let alias = alias.map_or_else(|| tenants::alias(&all.dir), |alias| Ok(alias.into()))?;
+        let tenants = Tenants::new(all, Arc::clone(&transport), &alias);
         let inner = Inner {
             store: RwLock::new(store),
             writing: Mutex::new(()),
@@ -183,6 +209,9 @@ impl Broker {
             registrations: RwLock::new(registered),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
             watchers: Watchers::default(),
+            alias,
+            tenants,
+            since: std::time::Instant::now(),
             stop: CancellationToken::new(),
         };
         let broker = Self { inner: Arc::new(inner) };
@@ -202,6 +231,12 @@ impl Broker {
     /// Lets notifications under way finish, writes the counts of subscriptions, and makes everything durable. Changes
     /// after this are refused only by who stops serving; the folder is free when the last clone is gone.
     pub async fn shutdown(&self, patience: Duration) {
+        let tenants = self.inner.tenants.all();
+        let all = tenants.iter().map(|tenant| tenant.shutdown_one(patience));
+        futures_util::future::join(self.shutdown_one(patience), futures_util::future::join_all(all)).await;
+    }
+
+    async fn shutdown_one(&self, patience: Duration) {
         self.inner.notifier.shutdown(patience).await;
         if let Err(error) = self.save_counts().await {
             tracing::warn!(%error, "cannot save what became of notifications");
@@ -215,6 +250,11 @@ impl Broker {
     /// When it is not a context or cannot be fetched.
     pub async fn context(&self, source: Option<&Json>) -> Result<Arc<Context>, Error> {
         self.inner.contexts.resolve(source).await
+    }
+
+    /// How long the broker has been open.
+    pub fn uptime(&self) -> Duration {
+        self.inner.since.elapsed()
     }
 
     /// How many entities there are.

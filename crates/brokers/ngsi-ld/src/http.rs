@@ -6,6 +6,7 @@ mod batch;
 mod contexts;
 mod discovery;
 mod entities;
+mod identity;
 mod known;
 mod params;
 mod registrations;
@@ -13,6 +14,7 @@ mod reply;
 mod request;
 mod subscriptions;
 mod temporal;
+mod tenants;
 mod unsupported;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
@@ -75,7 +77,16 @@ const ROOT: &str = "/ngsi-ld/v1";
 /// The broker's HTTP interface, with `/ngsi-ld/v1` in front of every path.
 pub fn router(broker: Broker, options: HttpOptions) -> Router {
     let access = options.access.clone();
-    let door = Door { broker, options: Arc::new(options) };
+    let options = Arc::new(options);
+    let gate = tenants::Gate::new(broker.clone(), Arc::clone(&options));
+    of_one(broker, options)
+        .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
+        .layer(middleware::from_fn_with_state(access, require_token))
+}
+
+/// The interface of one tenant, for who has been let in.
+fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
+    let door = Door { broker, options };
     let mut router = Router::new();
     let routes = entities::routes()
         .into_iter()
@@ -86,6 +97,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         .chain(contexts::routes())
         .chain(registrations::routes())
         .chain(temporal::routes())
+        .chain(identity::routes())
         .chain(unsupported::routes());
     for (path, handler) in routes {
         let path = format!("{ROOT}{path}");
@@ -95,12 +107,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         }
         router = router.route(&path, handler);
     }
-    router
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(unknown_path)
-        .layer(middleware::from_fn(refuse_tenants))
-        .layer(middleware::from_fn_with_state(access, require_token))
-        .with_state(door)
+    router.method_not_allowed_fallback(wrong_method).fallback(unknown_path).with_state(door)
 }
 
 /// Serves the broker on `listener` until `stop`, then lets requests under way finish.
@@ -128,15 +135,6 @@ async fn unknown_path(request: Request) -> Response {
 async fn wrong_method(request: Request) -> Response {
     let detail = format!("{} is not a method of {}", request.method(), request.uri().path());
     Problem::of(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
-}
-
-/// A broker of one silo has one tenant (NGSI-LD 4.14).
-async fn refuse_tenants(request: Request, next: Next) -> Response {
-    if request.headers().get("ngsild-tenant").is_some_and(|tenant| !tenant.is_empty()) {
-        let detail = "this broker has one tenant only; leave out the NGSILD-Tenant header";
-        return Error::new(ErrorKind::NoMultiTenantSupport, detail).into_response();
-    }
-    next.run(request).await
 }
 
 type Shared = State<Door>;

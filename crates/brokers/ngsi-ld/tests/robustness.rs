@@ -93,14 +93,11 @@ async fn what_is_not_there_yet_says_so_by_name() {
         ("/temporal/entities", "history_instances"),
         ("/temporal/entities/urn:x:1", "history_instances"),
         ("/csourceSubscriptions", "csourceSubscriptions"),
-        ("/info/sourceIdentity", "sourceIdentity"),
         ("/entities?type=T&collation=de", "collation"),
         ("/entities?q=a{B}.c==1", "linked"),
     ] {
         expect_error(it.get(path), 501, "OperationNotSupported", words).await;
     }
-    expect_error(it.get("/entities").header("ngsild-tenant", "t1"), 501, "NoMultiTenantSupport", "tenant")
-        .await;
 }
 
 #[tokio::test]

@@ -14,6 +14,5 @@ pub(super) fn routes() -> Vec<Route> {
         ("/entityMaps/{*rest}", answer("entity maps (entityMaps)")),
         ("/snapshots", answer("snapshots (snapshots)")),
         ("/snapshots/{*rest}", answer("snapshots (snapshots)")),
-        ("/info/{*rest}", answer("the broker's identity (info/sourceIdentity)")),
     ]
 }
