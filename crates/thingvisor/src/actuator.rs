@@ -60,6 +60,13 @@ impl Feedback {
         self.answer.as_ref().is_some_and(|answer| answer.wants_status)
     }
 
+    /// A way to tell the silo something about this command after its result; nothing where the silo
+    /// wants no answer.
+    pub fn follow_up(&self) -> Option<FollowUp> {
+        let answer = self.answer.clone()?;
+        Some(FollowUp { answer, requests: self.requests.clone() })
+    }
+
     /// Sends a status on the way to the result: a word or any JSON.
     ///
     /// # Errors
@@ -103,6 +110,25 @@ impl Feedback {
 
     async fn send(&self, feedback: crate::message::Publication) -> Result<(), Error> {
         self.requests.send(Request::Feedback(feedback)).await.map_err(|_| Error::Stopping)
+    }
+}
+
+/// A way back to the silo of a command that has its result already, for what happens later to what it
+/// did: somebody took control over, the door it opened was shut.
+#[derive(Debug)]
+pub struct FollowUp {
+    answer: Answer,
+    requests: mpsc::Sender<Request>,
+}
+
+impl FollowUp {
+    /// Sends a status of the command: a word or any JSON.
+    ///
+    /// # Errors
+    /// [`Error::Stopping`].
+    pub async fn status(&self, status: impl Into<Value>) -> Result<(), Error> {
+        let status = Request::Feedback(self.answer.status(status.into()));
+        self.requests.send(status).await.map_err(|_| Error::Stopping)
     }
 }
 

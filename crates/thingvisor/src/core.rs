@@ -1,6 +1,7 @@
 //! The ThingVisor as a state that turns what happens into what is to be done; no I/O.
 
 mod actuation;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use morgana_model::{
 };
 use serde_json::{Map, Value};
 
+use self::recent::Recent;
 use crate::actuator::Order;
 use crate::context::Context;
 use crate::message::{Publication, context_response, data_out};
@@ -73,6 +75,7 @@ pub(crate) struct State {
     /// For ids of commands that come without: when this process started, and how many there were.
     started_ms: u64,
     commands_without_id: u64,
+    recent: Recent,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl State {
             resend_since: None,
             started_ms,
             commands_without_id: 0,
+            recent: Recent::default(),
         }
     }
 

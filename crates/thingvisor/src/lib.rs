@@ -35,12 +35,13 @@ mod message;
 mod metrics;
 mod options;
 mod params;
+pub mod policy;
 mod run;
 mod service;
 mod vthing;
 
 pub use crate::core::Update;
-pub use actuator::{Actuator, Feedback, ReceivedCommand};
+pub use actuator::{Actuator, Feedback, FollowUp, ReceivedCommand};
 pub use error::{Error, RunError};
 pub use handle::{ThingVisor, VThing};
 pub use morgana_model::{Command, Entity};

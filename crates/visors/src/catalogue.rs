@@ -44,6 +44,12 @@ impl Param {
 
 /// Every ThingVisor of this crate.
 pub fn builtins() -> &'static [Builtin] {
-    const ALL: [Builtin; 3] = [crate::host::BUILTIN, crate::relay::BUILTIN, crate::replay::BUILTIN];
+    const ALL: [Builtin; 5] = [
+        crate::host::BUILTIN,
+        crate::hue::BUILTIN,
+        crate::lamp::BUILTIN,
+        crate::relay::BUILTIN,
+        crate::replay::BUILTIN,
+    ];
     &ALL
 }

@@ -1,6 +1,8 @@
 //! The ThingVisors that come with Morgana, one folder each:
 //!
 //! * `host` virtualises the sensors of the machine it runs on,
+//! * `hue` virtualises the lamps of a Philips Hue bridge,
+//! * `lamp` simulates colour lamps that tenants switch,
 //! * `relay` takes any JSON over HTTP and publishes it, as VirIoT's Relay does,
 //! * `replay` plays a time series from a file.
 //!
@@ -8,6 +10,8 @@
 
 mod catalogue;
 mod host;
+mod hue;
+mod lamp;
 mod relay;
 mod replay;
 
@@ -24,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 pub fn run(kind: &str, environment: Environment) -> Result<(), RunError> {
     match kind {
         "host" => morgana_thingvisor::run(environment, Options::default(), host::work),
+        "hue" => morgana_thingvisor::run(environment, Options::default(), hue::work),
+        "lamp" => morgana_thingvisor::run(environment, Options::default(), lamp::work),
         "relay" => morgana_thingvisor::run(environment, relay::options(), relay::work),
         "replay" => morgana_thingvisor::run(environment, Options::default(), replay::work),
         _ => Err(unknown(kind)),
@@ -43,6 +49,8 @@ pub async fn serve(
     use morgana_thingvisor::serve;
     match kind {
         "host" => serve(environment, Options::default(), notifier, stop, host::work).await,
+        "hue" => serve(environment, Options::default(), notifier, stop, hue::work).await,
+        "lamp" => serve(environment, Options::default(), notifier, stop, lamp::work).await,
         "relay" => serve(environment, relay::options(), notifier, stop, relay::work).await,
         "replay" => serve(environment, Options::default(), notifier, stop, replay::work).await,
         _ => Err(unknown(kind)),

@@ -1,133 +1,17 @@
 //! The ThingVisors over a real fabric, as the node starts them.
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod common;
+
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use morgana_fabric::{Client, ClientOptions, Event, Open, Qos, Server, ServerOptions};
-use morgana_model::{ContextMessage, Entity, Secret};
-use morgana_thingvisor::{Environment, Notifier, RunError};
+use common::{LOCAL, Stage, environment};
+use morgana_fabric::Qos;
+use morgana_model::Entity;
+use morgana_thingvisor::Notifier;
 use morgana_visors::{builtins, run, serve};
-use morgana_workload::{FabricAccess, Role};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-fn environment(fabric: SocketAddr, data: &Path, params: Value) -> Environment {
-    Environment {
-        role: Role::ThingVisor { id: "tv".parse().unwrap(), params },
-        fabric: FabricAccess {
-            host: fabric.ip(),
-            port: fabric.port(),
-            user: "tv:tv".to_owned(),
-            password: Secret::new("p"),
-        },
-        data: data.to_owned(),
-        listen: LOCAL,
-        doors: Default::default(),
-    }
-}
-
-/// A running ThingVisor, and a silo that hears all it publishes.
-struct Stage {
-    _server: Server,
-    _data: tempfile::TempDir,
-    silo: Client,
-    heard: mpsc::Receiver<Event>,
-    stop: CancellationToken,
-    ended: JoinHandle<Result<(), RunError>>,
-    /// The port of the ThingVisor's door, if it has one.
-    door: u16,
-}
-
-impl Stage {
-    async fn with(kind: &'static str, params: impl FnOnce(&Path) -> Value) -> Self {
-        let server = Server::start(ServerOptions::default(), Arc::new(Open)).await.unwrap();
-        let (silo, heard) = Client::connect(ClientOptions::new(server.local_addr().to_string(), "silo"));
-        for filter in ["vThing/#", "TV/#"] {
-            silo.subscribe(filter, Qos::AtMostOnce).await.unwrap();
-        }
-        let data = tempfile::tempdir().unwrap();
-        let mut environment = environment(server.local_addr(), data.path(), params(data.path()));
-        // Free a moment ago; nothing else here takes ports by number.
-        let door = std::net::TcpListener::bind((LOCAL, 0)).unwrap().local_addr().unwrap().port();
-        environment.doors.insert(8089, door);
-        let stop = CancellationToken::new();
-        let ended = tokio::spawn(serve(kind, environment, Notifier::to(None).unwrap(), stop.clone()));
-        Self { _server: server, _data: data, silo, heard, stop, ended, door }
-    }
-
-    /// The next message for which `wanted` holds.
-    async fn hear(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> (String, Value) {
-        timeout(PATIENCE, async {
-            loop {
-                if let Event::Message { topic, payload } = self.heard.recv().await.unwrap() {
-                    let message = serde_json::from_slice(&payload).unwrap();
-                    if wanted(&topic, &message) {
-                        return (topic, message);
-                    }
-                }
-            }
-        })
-        .await
-        .expect("the message comes")
-    }
-
-    /// The first entity that is published of a vThing and passes.
-    async fn entity(&mut self, v_thing: &str, wanted: impl Fn(&Entity) -> bool) -> Entity {
-        let topic = format!("vThing/{v_thing}/data_out");
-        let read = |message: &Value| serde_json::from_value::<ContextMessage>(message.clone()).unwrap().data;
-        let (_, message) =
-            self.hear(|heard, message| heard == topic && read(message).iter().any(&wanted)).await;
-        read(&message).into_iter().find(&wanted).unwrap()
-    }
-
-    async fn update(&self, params: Value) {
-        let update = json!({ "command": "updateTV", "thingVisorID": "tv", "params": params, "tvDescription": "", "updateInfo": "" });
-        self.silo.publish("TV/tv/c_in", update.to_string(), Qos::AtLeastOnce).await.unwrap();
-    }
-
-    async fn ends(self) -> Result<(), RunError> {
-        timeout(PATIENCE, self.ended).await.expect("it ends").unwrap()
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.ends().await.unwrap();
-    }
-
-    /// One HTTP request as bytes; answers status and body.
-    async fn http(&self, request: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect((LOCAL, self.door)).await.unwrap();
-        // The server may answer, and close, before it has read all of a request that is too long.
-        let _ = stream.write_all(request).await;
-        let mut answer = Vec::new();
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap() {
-            answer.extend_from_slice(&buffer[..read]);
-        }
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        (head.split(' ').nth(1).unwrap_or("0").parse().unwrap(), body.to_owned())
-    }
-
-    async fn notify(&self, body: &str) -> (u16, String) {
-        let length = body.len();
-        let head = format!(
-            "POST /notify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-        );
-        self.http(format!("{head}{body}").as_bytes()).await
-    }
-}
 
 #[tokio::test]
 async fn host_shows_the_machine_and_follows_a_new_interval() {
@@ -271,7 +155,7 @@ async fn relay_tells_a_port_that_is_taken() {
 #[test]
 fn wrong_parameters_end_a_thingvisor_with_the_status_that_says_so() {
     for (kind, params, word) in [
-        ("nothing", json!({}), "host, relay, replay"),
+        ("nothing", json!({}), "host, hue, lamp, relay, replay"),
         ("host", json!({ "intervalSecond": 1 }), "`intervalSeconds`"),
         ("relay", json!({ "vThingName": "x" }), "vThingType"),
         ("relay", json!({ "vThingName": "", "vThingType": "x" }), "vThingName"),

@@ -97,6 +97,10 @@ impl State {
             wants_status: qos > 1,
         });
         match (refusal, parsed) {
+            (None, Ok(command)) if self.recent.is_repeated(asking.as_ref(), entity, name, &command) => {
+                tracing::debug!(v_thing = %id, command = name, "command came again");
+                Vec::new()
+            }
             (None, Ok(command)) => {
                 let (v_thing, entity, name) = (id.clone(), entity.to_owned(), name.to_owned());
                 let status = answer.as_ref().filter(|answer| answer.wants_status);

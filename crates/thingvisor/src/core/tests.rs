@@ -231,7 +231,7 @@ fn feedback_is_what_the_quality_of_the_command_asks_for() {
         let actions = command(
             &mut state,
             "set-color",
-            json!({ "cmd-value": "it's \"ü\"", "cmd-qos": qos, "cmd-id": "77" }),
+            json!({ "cmd-value": "it's \"ü\"", "cmd-qos": qos, "cmd-id": format!("77-{qos}") }),
         );
         let said = published(&actions);
         assert_eq!(said.len(), pending);
@@ -240,7 +240,7 @@ fn feedback_is_what_the_quality_of_the_command_asks_for() {
             let value = &status["data"][0]["set-color-status"]["value"];
             assert_eq!(
                 (value["cmd-status"].as_str(), value["cmd-id"].as_str()),
-                (Some("PENDING"), Some("77"))
+                (Some("PENDING"), Some("77-2"))
             );
             assert_eq!(status["data"][0]["type"], "Lamp");
             assert_eq!(status["meta"], json!({ "vThingID": "tv/lamp", "vSiloID": "t_s" }));
@@ -251,6 +251,19 @@ fn feedback_is_what_the_quality_of_the_command_asks_for() {
         assert_eq!((command.name.as_str(), command.entity.as_str()), ("set-color", "urn:lamp"));
         assert_eq!(answer.is_some(), answered);
     }
+}
+
+#[test]
+fn a_command_that_comes_twice_is_carried_out_once() {
+    let mut state = running();
+    let value = json!({ "cmd-value": 1, "cmd-qos": 2, "cmd-id": 7 });
+    assert!(matches!(
+        command(&mut state, "set-color", value.clone())[..],
+        [Action::Publish(_), Action::Act(_)]
+    ));
+    assert_eq!(command(&mut state, "set-color", value), [], "neither done nor answered again");
+    let next = json!({ "cmd-value": 1, "cmd-id": 8 });
+    assert!(matches!(command(&mut state, "set-color", next)[..], [Action::Act(_)]));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 /// A bridge with two lamps: 1 in colours, 2 white.
-pub struct BridgeEmulator {
-    pub address: SocketAddr,
+pub(crate) struct BridgeEmulator {
+    pub(crate) address: SocketAddr,
     inside: Shared,
     task: JoinHandle<()>,
 }
@@ -30,7 +30,7 @@ struct Inside {
 }
 
 impl BridgeEmulator {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let colour = json!({ "on": false, "bri": 254, "hue": 8418, "sat": 140, "xy": [0.46, 0.41], "ct": 366,
             "alert": "none", "effect": "none", "colormode": "ct", "reachable": true });
         let white = json!({ "on": true, "bri": 100, "alert": "none", "reachable": true });
@@ -56,34 +56,34 @@ impl BridgeEmulator {
     }
 
     /// Somebody presses the button.
-    pub fn press(&self) {
+    pub(crate) fn press(&self) {
         self.inside.lock().unwrap().pressed = true;
     }
 
     /// A name the bridge knows.
-    pub fn username(&self) -> String {
+    pub(crate) fn username(&self) -> String {
         let name = "emulated-user-0000".to_owned();
         self.inside.lock().unwrap().usernames.push(name.clone());
         name
     }
 
     /// How many names it knows.
-    pub fn known(&self) -> usize {
+    pub(crate) fn known(&self) -> usize {
         self.inside.lock().unwrap().usernames.len()
     }
 
     /// Somebody switches a lamp by hand.
-    pub fn change(&self, number: &str, member: &str, value: Value) {
+    pub(crate) fn change(&self, number: &str, member: &str, value: Value) {
         self.inside.lock().unwrap().lights.get_mut(number).unwrap()["state"][member] = value;
     }
 
     /// The state of a lamp.
-    pub fn state(&self, number: &str) -> Value {
+    pub(crate) fn state(&self, number: &str) -> Value {
         self.inside.lock().unwrap().lights[number]["state"].clone()
     }
 
     /// A lamp is taken away.
-    pub fn remove(&self, number: &str) {
+    pub(crate) fn remove(&self, number: &str) {
         self.inside.lock().unwrap().lights.remove(number).unwrap();
     }
 }
@@ -103,7 +103,11 @@ fn error(number: u64, address: &str, description: &str) -> Json<Value> {
     Json(json!([{ "error": { "type": number, "address": address, "description": description } }]))
 }
 
-async fn introduce(State(inside): State<Shared>, Json(body): Json<Value>) -> Json<Value> {
+async fn introduce(State(inside): State<Shared>, body: String) -> Json<Value> {
+    // A bridge does not ask for a media type; phue gives none.
+    let Ok(body) = serde_json::from_str::<Value>(&body) else {
+        return error(2, "", "body contains invalid json");
+    };
     let mut inside = inside.lock().unwrap();
     if body["devicetype"].as_str().is_none_or(|device| device.is_empty() || device.len() > 40) {
         return error(7, "/devicetype", "invalid value for parameter, devicetype");
@@ -149,8 +153,11 @@ async fn one_light(
 async fn set_state(
     State(inside): State<Shared>,
     Path((user, number)): Path<(String, String)>,
-    Json(body): Json<Map<String, Value>>,
+    body: String,
 ) -> Json<Value> {
+    let Ok(body) = serde_json::from_str::<Map<String, Value>>(&body) else {
+        return error(2, "", "body contains invalid json");
+    };
     to_known(&inside, &user, |inside| {
         let Some(light) = inside.lights.get_mut(&number) else { return not_available(&number) };
         let state = light["state"].as_object_mut().unwrap();

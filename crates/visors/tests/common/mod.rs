@@ -20,10 +20,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
-pub const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-pub fn environment(fabric: SocketAddr, data: &Path, params: Value) -> Environment {
+pub(crate) fn environment(fabric: SocketAddr, data: &Path, params: Value) -> Environment {
     Environment {
         role: Role::ThingVisor { id: "tv".parse().unwrap(), params },
         fabric: FabricAccess {
@@ -39,26 +39,26 @@ pub fn environment(fabric: SocketAddr, data: &Path, params: Value) -> Environmen
 }
 
 /// A running ThingVisor, and a silo that hears all it publishes.
-pub struct Stage {
+pub(crate) struct Stage {
     _server: Server,
     _data: tempfile::TempDir,
-    pub silo: Client,
+    pub(crate) silo: Client,
     heard: mpsc::Receiver<Event>,
     stop: CancellationToken,
     ended: JoinHandle<Result<(), RunError>>,
     /// The port of the ThingVisor's door, if it has one.
-    pub door: u16,
+    pub(crate) door: u16,
 }
 
 impl Stage {
-    pub async fn with(kind: &'static str, params: impl FnOnce(&Path) -> Value) -> Self {
+    pub(crate) async fn with(kind: &'static str, params: impl FnOnce(&Path) -> Value) -> Self {
         let data = tempfile::tempdir().unwrap();
         let params = params(data.path());
         Self::in_folder(kind, data, params).await
     }
 
     /// The same ThingVisor in the same folder, started again, on a fabric that knows nothing.
-    pub async fn restart(self, kind: &'static str, params: Value) -> Self {
+    pub(crate) async fn restart(self, kind: &'static str, params: Value) -> Self {
         let Self { _data: data, stop, ended, .. } = self;
         stop.cancel();
         timeout(PATIENCE, ended).await.expect("it ends").unwrap().unwrap();
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// The next message for which `wanted` holds.
-    pub async fn hear(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> (String, Value) {
+    pub(crate) async fn hear(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> (String, Value) {
         timeout(PATIENCE, async {
             loop {
                 if let Event::Message { topic, payload } = self.heard.recv().await.unwrap() {
@@ -97,7 +97,7 @@ impl Stage {
     }
 
     /// The first entity that is published of a vThing and passes.
-    pub async fn entity(&mut self, v_thing: &str, wanted: impl Fn(&Entity) -> bool) -> Entity {
+    pub(crate) async fn entity(&mut self, v_thing: &str, wanted: impl Fn(&Entity) -> bool) -> Entity {
         let topic = format!("vThing/{v_thing}/data_out");
         let read = |message: &Value| serde_json::from_value::<ContextMessage>(message.clone()).unwrap().data;
         let (_, message) =
@@ -105,22 +105,22 @@ impl Stage {
         read(&message).into_iter().find(&wanted).unwrap()
     }
 
-    pub async fn update(&self, params: Value) {
+    pub(crate) async fn update(&self, params: Value) {
         let update = json!({ "command": "updateTV", "thingVisorID": "tv", "params": params, "tvDescription": "", "updateInfo": "" });
         self.silo.publish("TV/tv/c_in", update.to_string(), Qos::AtLeastOnce).await.unwrap();
     }
 
-    pub async fn ends(self) -> Result<(), RunError> {
+    pub(crate) async fn ends(self) -> Result<(), RunError> {
         timeout(PATIENCE, self.ended).await.expect("it ends").unwrap()
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.ends().await.unwrap();
     }
 
     /// One HTTP request as bytes; answers status and body.
-    pub async fn http(&self, request: &[u8]) -> (u16, String) {
+    pub(crate) async fn http(&self, request: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect((LOCAL, self.door)).await.unwrap();
         // The server may answer, and close, before it has read all of a request that is too long.
         let _ = stream.write_all(request).await;
@@ -134,7 +134,7 @@ impl Stage {
         (head.split(' ').nth(1).unwrap_or("0").parse().unwrap(), body.to_owned())
     }
 
-    pub async fn notify(&self, body: &str) -> (u16, String) {
+    pub(crate) async fn notify(&self, body: &str) -> (u16, String) {
         let length = body.len();
         let head = format!(
             "POST /notify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
@@ -145,7 +145,7 @@ impl Stage {
 
 impl Stage {
     /// Sends a command of a silo to the first entity of a vThing.
-    pub async fn command(&self, silo: &str, v_thing: &str, name: &str, value: Value) {
+    pub(crate) async fn command(&self, silo: &str, v_thing: &str, name: &str, value: Value) {
         let entity = format!("urn:ngsi-ld:{}", v_thing.replace('/', ":"));
         let mut data = json!({ "id": entity, "type": "Lamp" });
         data[name] = json!({ "type": "Property", "value": value });
@@ -156,7 +156,7 @@ impl Stage {
 
     /// The next feedback to a silo of a kind, `status` or `result`: its `cmd-status` or `cmd-result`,
     /// and its `cmd-error`.
-    pub async fn feedback(&mut self, silo: &str, name: &str, kind: &str) -> (Value, Value) {
+    pub(crate) async fn feedback(&mut self, silo: &str, name: &str, kind: &str) -> (Value, Value) {
         let (topic, attribute) = (format!("vSilo/{silo}/data_in"), format!("{name}-{kind}"));
         let wanted =
             |heard: &str, message: &Value| heard == topic && message["data"][0].get(&attribute).is_some();
@@ -166,12 +166,18 @@ impl Stage {
     }
 
     /// Commands with `cmd-qos` 1 and waits for the result.
-    pub async fn ask(&mut self, silo: &str, v_thing: &str, name: &str, value: Value) -> (Value, Value) {
+    pub(crate) async fn ask(
+        &mut self,
+        silo: &str,
+        v_thing: &str,
+        name: &str,
+        value: Value,
+    ) -> (Value, Value) {
         self.ask_with(silo, v_thing, name, json!({ "cmd-value": value, "cmd-qos": 1 })).await
     }
 
     /// The same with a whole command.
-    pub async fn ask_with(
+    pub(crate) async fn ask_with(
         &mut self,
         silo: &str,
         v_thing: &str,
