@@ -1,4 +1,5 @@
 //! The ThingVisors over a real fabric, as the node starts them.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod common;
 
