@@ -145,7 +145,17 @@ impl Client {
     /// [`ClientError::SubscriptionRefused`] with the server's reason, [`ClientError::InvalidTopic`].
     pub async fn subscribe(&self, filter: impl Into<String>, qos: Qos) -> Result<(), ClientError> {
         let filter = valid_filter(filter.into())?;
-        self.ask(|reply| Command::Subscribe { filter, qos, reply }).await
+        self.ask(|reply| Command::Subscribe { filter, qos, live: false, reply }).await
+    }
+
+    /// As [`Client::subscribe`], to what others publish from now on: neither what this client publishes itself nor
+    /// retained messages from before come (MQTT 5, 3.8.3.1: No Local, Retain Handling 2).
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub async fn subscribe_live(&self, filter: impl Into<String>, qos: Qos) -> Result<(), ClientError> {
+        let filter = valid_filter(filter.into())?;
+        self.ask(|reply| Command::Subscribe { filter, qos, live: true, reply }).await
     }
 
     /// Unsubscribes, and returns when the server has acknowledged it.

@@ -215,3 +215,15 @@ async fn a_client_without_a_server_keeps_trying_until_it_is_closed() {
     timeout(PATIENCE, client.close()).await.unwrap();
     while timeout(PATIENCE, events.recv()).await.unwrap().is_some() {}
 }
+
+#[tokio::test]
+async fn a_live_subscription_brings_neither_what_was_retained_nor_what_the_client_says_itself() {
+    let server = open_server().await;
+    let (client, mut events) = connected(options(&server, "me")).await;
+    let (other, _others) = connected(options(&server, "other")).await;
+    other.publish_retained("t", "old", Qos::AtLeastOnce).await.unwrap();
+    client.subscribe_live("t", Qos::AtMostOnce).await.unwrap();
+    client.publish("t", "own", Qos::AtLeastOnce).await.unwrap();
+    other.publish("t", "new", Qos::AtLeastOnce).await.unwrap();
+    assert_eq!(next_message(&mut events).await, ("t".to_owned(), "new".to_owned()));
+}

@@ -11,7 +11,7 @@ use mqtt5::packet::publish::PublishPacket;
 use mqtt5::packet::pubrec::PubRecPacket;
 use mqtt5::packet::pubrel::PubRelPacket;
 use mqtt5::packet::suback::SubAckPacket;
-use mqtt5::packet::subscribe::SubscribePacket;
+use mqtt5::packet::subscribe::{RetainHandling, SubscribePacket, SubscriptionOptions, TopicFilter};
 use mqtt5::packet::unsubscribe::UnsubscribePacket;
 use tokio::sync::oneshot;
 
@@ -26,7 +26,7 @@ pub(super) type Reply = oneshot::Sender<Result<(), ClientError>>;
 /// What a handle asks for.
 pub(super) enum Command {
     Publish { packet: PublishPacket, reply: Option<Reply> },
-    Subscribe { filter: String, qos: Qos, reply: Reply },
+    Subscribe { filter: String, qos: Qos, live: bool, reply: Reply },
     Unsubscribe { filter: String, reply: Reply },
 }
 
@@ -64,6 +64,8 @@ pub(super) struct Session {
     max_packet_bytes: usize,
     /// What was granted, and is asked for again after a reconnection.
     filters: BTreeMap<String, Qos>,
+    /// Those of them that leave out what the client publishes itself and what was retained before.
+    live: HashSet<String>,
     /// In the order of sending. A window's worth, so it is searched from the front.
     pending: VecDeque<Pending>,
     last_id: u16,
@@ -78,6 +80,7 @@ impl Session {
             window: 0,
             max_packet_bytes: usize::MAX,
             filters: BTreeMap::new(),
+            live: HashSet::new(),
             pending: VecDeque::new(),
             last_id: 0,
             unreleased: HashSet::new(),
@@ -150,11 +153,17 @@ impl Session {
                 }
                 (Sent::Publish { packet, released: false }, reply)
             }
-            Command::Subscribe { filter, qos, reply } => {
+            Command::Subscribe { filter, qos, live, reply } => {
+                if live {
+                    self.live.insert(filter.clone());
+                } else {
+                    self.live.remove(&filter);
+                }
                 (Sent::Subscribe { filters: vec![(filter, qos)] }, Some(reply))
             }
             Command::Unsubscribe { filter, reply } => {
                 self.filters.remove(&filter);
+                self.live.remove(&filter);
                 (Sent::Unsubscribe { filter }, Some(reply))
             }
         };
@@ -269,7 +278,8 @@ impl Session {
             Sent::Subscribe { filters } => {
                 let packet = SubscribePacket::new(id);
                 let add = |packet: SubscribePacket, (filter, qos): &(String, Qos)| {
-                    packet.add_filter(filter.as_str(), *qos)
+                    let options = options(*qos, self.live.contains(filter));
+                    packet.add_filter_with_options(TopicFilter::with_options(filter.as_str(), options))
                 };
                 Packet::Subscribe(filters.iter().fold(packet, add))
             }
@@ -296,6 +306,16 @@ impl Session {
                 return id;
             }
         }
+    }
+}
+
+/// The options of a subscription (MQTT 5, 3.8.3.1).
+fn options(qos: Qos, live: bool) -> SubscriptionOptions {
+    let options = SubscriptionOptions { qos, ..SubscriptionOptions::default() };
+    if live {
+        SubscriptionOptions { no_local: true, retain_handling: RetainHandling::DoNotSend, ..options }
+    } else {
+        options
     }
 }
 
