@@ -8,6 +8,7 @@
 //!   [`Problem`] is an error body.
 //! - [`Interest`] says what a subscription may be interested in; [`InterestIndex`] finds the subscriptions that a
 //!   change may concern without looking at the others.
+//! - [`Watchers`] tell changes to parts of the same process.
 
 mod access;
 mod client;
@@ -19,6 +20,7 @@ mod notifier;
 mod problem;
 mod server;
 mod transport;
+mod watch;
 
 pub use access::{Access, require_token};
 pub use client::{ClientError, HttpClient};
@@ -29,3 +31,4 @@ pub use notifier::{Notifier, NotifierOptions};
 pub use problem::Problem;
 pub use server::{ServerError, serve};
 pub use transport::{DeliveryError, Endpoint, HttpTransport, Message, Transport};
+pub use watch::{Lagged, Watch, Watchers};

@@ -12,6 +12,7 @@ mod statistics;
 mod subscribe;
 mod tenant;
 mod update;
+mod watch;
 mod write;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -27,7 +28,11 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::scope::correlator as new_correlator;
 pub(crate) use self::{discover::TypeInfo, statistics::Statistics};
 use self::{keep::keep, mqtt::MqttClients, tenant::Tenants};
-pub use self::{scope::Scope, update::Created};
+pub use self::{
+    scope::Scope,
+    update::Created,
+    watch::{Watch, WatchFilter, Watched},
+};
 use crate::model::{Record, decode_record};
 
 /// How a broker keeps its state and talks to others.
@@ -100,6 +105,7 @@ struct Inner {
     mqtt: Arc<MqttClients>,
     options: Options,
     statistics: Statistics,
+    watchers: watch::Watchers,
     stop: CancellationToken,
 }
 
@@ -150,6 +156,7 @@ impl Broker {
             mqtt: Arc::default(),
             options,
             statistics: Statistics::default(),
+            watchers: watch::Watchers::default(),
             stop: CancellationToken::new(),
         };
         let broker = Self { inner: Arc::new(inner) };

@@ -18,12 +18,12 @@ mod render;
 mod store;
 mod subscriptions;
 
-pub use broker::{Broker, Created, OpenError, Options, Scope};
+pub use broker::{Broker, Created, OpenError, Options, Scope, Watch, WatchFilter, Watched};
 pub use change::UpdateOptions;
 pub use error::{Error, ErrorKind};
 pub use http::{Cors, HttpOptions, ServeError, Service, serve};
 pub use input::{Action, AttributeInput, EntityInput, Update};
 pub use model::{Attribute, Entity, Json, Metadatum, ServicePath, ServicePaths, Time};
-pub use morgana_engine::{Access, NotifierOptions};
+pub use morgana_engine::{Access, Lagged, NotifierOptions};
 pub use morgana_journal::Durability;
 pub use query::{EntitySelector, Filter, GeoQuery, Order, Query};

@@ -90,6 +90,9 @@ impl Write<'_> {
     }
 
     fn tell(&mut self, change: Change) -> Result<(), Error> {
+        if !self.inner.watchers.is_empty() {
+            super::watch::tell(&self.inner.watchers, &change);
+        }
         let concerned = self.tenant.subscriptions.read().about(&change.entity);
         if concerned.is_empty() {
             return Ok(());
