@@ -15,6 +15,7 @@ for pair in "${wanted[@]}"; do
 done
 # The module that makes virtual environments is a package of its own in Debian.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 if [ ${#missing[@]} -gt 0 ]; then
     scripts/install.sh "${missing[@]}"
 fi

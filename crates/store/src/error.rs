@@ -108,6 +108,33 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The database server could not be reached, or did not do as asked.
+    #[error("the system database {database} failed {doing}: {hint}")]
+    Server {
+        /// Where it is, without the password.
+        database: String,
+        /// What was being done, as in "reading a record".
+        doing: &'static str,
+        /// What it means, and the way out.
+        hint: &'static str,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The database server has something that is not our database, or not one we can use.
+    #[error("the system database {database} cannot be used: {reason}")]
+    Unsuitable {
+        /// Where it is, without the password.
+        database: String,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// The address of a database server that is none.
+    #[error("the address of the system database is not postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE")]
+    Address(#[source] Cause),
+    /// This controller led, and does no more: another one may.
+    #[error("another controller leads by now; this one must not write any more")]
+    NotLeading,
     /// The database did not answer as it should.
     #[error("the system database failed {doing}")]
     Database {
@@ -125,6 +152,17 @@ pub enum Error {
 impl Error {
     pub(crate) fn invalid(kind: Kind, key: &str, reason: &'static str) -> Self {
         Self::Invalid { kind, key: key.chars().take(64).collect(), reason }
+    }
+
+    /// The same failure for one more caller, of those that one transaction was to serve.
+    pub(crate) fn once_more(&self) -> Self {
+        match self {
+            Self::Server { database, doing, hint, source } => {
+                Self::Server { database: database.clone(), doing, hint, source: Arc::clone(source) }
+            }
+            Self::NotLeading => Self::NotLeading,
+            _ => Self::Closed,
+        }
     }
 
     /// Whether the record was not as the caller expected: the caller reads it and decides again.

@@ -1,7 +1,7 @@
 use parking_lot::RwLock;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::Committed;
+use crate::{Committed, Revision};
 
 /// What a watcher is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +18,21 @@ pub enum Notice {
 /// It is a wake-up hint, not a log: whoever acts on it reads what is there now, and looks again by a
 /// timer. Start to watch first and read second, so that nothing falls between.
 #[derive(Debug)]
-pub struct Watch(broadcast::Receiver<Notice>);
+pub struct Watch {
+    notices: broadcast::Receiver<Notice>,
+    after: Revision,
+}
 
 impl Watch {
     /// The next notice; `None` once the store is closed. Safe to drop while it waits.
     pub async fn next(&mut self) -> Option<Notice> {
-        match self.0.recv().await {
-            Ok(notice) => Some(notice),
-            Err(RecvError::Lagged(_)) => Some(Notice::Missed),
-            Err(RecvError::Closed) => None,
+        loop {
+            return match self.notices.recv().await {
+                Ok(Notice::Committed(committed)) if committed.revision <= self.after => continue,
+                Ok(notice) => Some(notice),
+                Err(RecvError::Lagged(_)) => Some(Notice::Missed),
+                Err(RecvError::Closed) => None,
+            };
         }
     }
 }
@@ -45,8 +51,13 @@ impl Feed {
 
     /// A watcher of what is sent from now on; of nothing, when the feed is closed.
     pub fn watch(&self) -> Watch {
+        self.watch_after(0)
+    }
+
+    /// The same without the commits up to `revision`, of which the feed may be told late.
+    pub fn watch_after(&self, revision: Revision) -> Watch {
         let open = self.0.read().as_ref().map(broadcast::Sender::subscribe);
-        Watch(open.unwrap_or_else(|| broadcast::channel(1).1))
+        Watch { notices: open.unwrap_or_else(|| broadcast::channel(1).1), after: revision }
     }
 
     /// Tells every watcher. Never waits: a slow watcher misses notices instead, and is told so.

@@ -4,7 +4,7 @@
 //! a shell, [`MqttApplication`] and [`NgsiLd`] are a tenant's applications, [`Listener`] takes their
 //! notifications, and [`SimulatedThing`] is something real that the platform virtualises.
 //!
-//! [`Broker`] is one standard broker alone, [`clients`] are clients of the standards that others wrote.
+//! [`Postgres`] is a database server of the test's own, [`Broker`] is one standard broker alone, [`clients`] are clients of the standards that others wrote.
 //!
 //! Nothing here waits for a fixed time: [`eventually`] and [`Mailbox`] wait for a condition and say
 //! what was there instead. And nothing here returns an error: a testbed that does not work is a
@@ -22,6 +22,7 @@ mod logs;
 mod mailbox;
 mod ngsi_ld;
 mod platform;
+mod postgres;
 mod process;
 mod program;
 mod road;
@@ -38,6 +39,7 @@ pub use listener::Listener;
 pub use mailbox::Mailbox;
 pub use ngsi_ld::NgsiLd;
 pub use platform::{Ending, Options, Platform};
+pub use postgres::Postgres;
 pub use process::Process;
 pub use program::{Outcome, run_program};
 pub use road::{add_silo, add_thing_visor};

@@ -73,10 +73,16 @@ fn assert_conflict(outcome: Result<Committed, Error>, key: &str, actual: Option<
 
 /// Makes one test of each fact of the suite. The argument is an expression that makes a
 /// [`Fixture`](crate::conformance::Fixture) with an empty database.
+///
+/// Where an empty database is dear, `check in with` instead awaits `check(with, name, fact)` for every
+/// fact, one after the other.
 #[macro_export]
 macro_rules! conformance_suite {
-    ($fixture:expr) => {
-        $crate::conformance_suite! { $fixture;
+    ($check:ident in $with:expr) => {
+        $crate::conformance_suite! { @facts each $with; $check }
+    };
+    (@facts $form:ident $with:expr; $check:ident) => {
+        $crate::conformance_suite! { @$form $with; $check;
             a_fresh_store_is_empty_at_revision_zero
             a_document_comes_back_as_it_was_put
             a_number_keeps_every_digit
@@ -111,12 +117,23 @@ macro_rules! conformance_suite {
             a_closed_store_refuses_and_ends_its_watches
         }
     };
-    ($fixture:expr; $($fact:ident)+) => {
+    (@each $with:expr; $check:ident; $($fact:ident)+) => {
+        $(
+            $check($with, stringify!($fact), async |fixture: &dyn $crate::conformance::Fixture| {
+                $crate::conformance::$fact(fixture).await
+            })
+            .await;
+        )+
+    };
+    (@tests $fixture:expr; $check:ident; $($fact:ident)+) => {
         $(
             #[tokio::test]
             async fn $fact() {
                 $crate::conformance::$fact(&$fixture).await;
             }
         )+
+    };
+    ($fixture:expr) => {
+        $crate::conformance_suite! { @facts tests $fixture; tests }
     };
 }

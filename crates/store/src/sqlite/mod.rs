@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub use options::SqliteOptions;
 
 use self::failure::failure;
-use self::writer::{Request, Writer};
+use self::writer::Writer;
+use crate::batch::Request;
 use crate::{Change, Committed, Error, Feed, Kind, ListQuery, Record, Revision, Store, Watch, check_changes};
 
 /// A [`Store`] in one file, for a platform with one controller. Cheap to clone.

@@ -1,7 +1,6 @@
 //! The one task that writes. Commits that wait together share one transaction, so one sync of the
 //! disk carries many of them; each still succeeds or fails on its own.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +8,13 @@ use std::time::Instant;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Connection, Executor};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::failure;
 use super::file::Guard;
-use crate::{
-    Change, Committed, Error, Expect, Feed, Kind, Notice, Revision, Touched, document_text, metrics,
-};
+use crate::batch::{Act, Request, Revisions, Step, answer_all, decide};
+use crate::{Committed, Error, Feed, Revision, metrics};
 
 const RECORD_REVISION: &str = "SELECT revision FROM records WHERE kind = ?1 AND key = ?2";
 const PUT: &str = "INSERT INTO records (kind, key, revision, document) VALUES (?1, ?2, ?3, ?4) \
@@ -24,51 +22,6 @@ const PUT: &str = "INSERT INTO records (kind, key, revision, document) VALUES (?
 const DELETE: &str = "DELETE FROM records WHERE kind = ?1 AND key = ?2";
 const STORE_REVISION: &str = "SELECT revision FROM store";
 const SET_STORE_REVISION: &str = "UPDATE store SET revision = ?1";
-
-/// A commit on its way to the writer, its documents turned into text by its caller.
-pub(super) struct Request {
-    changes: Vec<Step>,
-    answer: oneshot::Sender<Result<Committed, Error>>,
-}
-
-struct Step {
-    kind: Kind,
-    key: String,
-    expect: Expect,
-    act: Act,
-}
-
-enum Act {
-    Put(String),
-    Delete,
-    Check,
-}
-
-impl Request {
-    pub(super) fn new(
-        changes: Vec<Change>,
-    ) -> Result<(Self, oneshot::Receiver<Result<Committed, Error>>), Error> {
-        let changes = changes.into_iter().map(Step::new).collect::<Result<_, _>>()?;
-        let (answer, answered) = oneshot::channel();
-        Ok((Self { changes, answer }, answered))
-    }
-}
-
-impl Step {
-    fn new(change: Change) -> Result<Self, Error> {
-        Ok(match change {
-            Change::Put { kind, key, document, expect } => {
-                let text = document_text(kind, &key, &document)?;
-                Self { kind, key, expect, act: Act::Put(text) }
-            }
-            Change::Delete { kind, key, expect } => Self { kind, key, expect, act: Act::Delete },
-            Change::Check { kind, key, expect } => Self { kind, key, expect, act: Act::Check },
-        })
-    }
-}
-
-/// The revisions of records, as they are in the transaction so far.
-type Revisions<'a> = HashMap<(Kind, &'a str), Option<Revision>>;
 
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
@@ -114,24 +67,12 @@ impl Writer {
         ::metrics::histogram!(metrics::WRITE_SECONDS).record(started.elapsed());
 
         match outcomes {
-            Ok(outcomes) => {
-                for (request, outcome) in batch.drain(..).zip(outcomes) {
-                    count(if outcome.is_ok() { "committed" } else { "conflict" });
-                    if let Ok(committed) = &outcome
-                        && !committed.touched.is_empty()
-                    {
-                        self.feed.send(Notice::Committed(committed.clone()));
-                    }
-                    // A caller that went away does not undo its commit.
-                    let _ = request.answer.send(outcome);
-                }
-            }
+            Ok(outcomes) => answer_all(batch, outcomes, Some(&self.feed)),
             Err(cause) => {
                 let cause = Arc::new(cause);
                 tracing::error!(file = %self.file.display(), error = %cause, "the system database did not write");
                 for request in batch.drain(..) {
-                    count("failed");
-                    let _ = request.answer.send(Err(failure(&self.file, "committing", Arc::clone(&cause))));
+                    request.answer(Err(failure(&self.file, "committing", Arc::clone(&cause))));
                 }
             }
         }
@@ -180,25 +121,6 @@ impl Writer {
     }
 }
 
-/// Whether a commit may happen to records at `revisions`, and what it then does.
-fn decide(changes: &[Step], revisions: &Revisions<'_>, revision: Revision) -> Result<Committed, Error> {
-    let mut touched = Vec::new();
-    for Step { kind, key, expect, act } in changes {
-        let actual = revisions.get(&(*kind, key.as_str())).copied().flatten();
-        if !expect.holds(actual) {
-            return Err(Error::Conflict { kind: *kind, key: key.clone(), expected: *expect, actual });
-        }
-        let deleted = match act {
-            Act::Put(_) => false,
-            Act::Delete if actual.is_some() => true,
-            Act::Delete | Act::Check => continue,
-        };
-        touched.push(Touched { kind: *kind, key: key.clone(), deleted });
-    }
-    let revision = if touched.is_empty() { revision } else { revision + 1 };
-    Ok(Committed { revision, touched: touched.into() })
-}
-
 async fn read_revisions<'a>(
     connection: &mut SqliteConnection,
     changes: &'a [Step],
@@ -240,8 +162,4 @@ async fn apply<'a>(
         revisions.insert((*kind, key.as_str()), now);
     }
     Ok(())
-}
-
-fn count(outcome: &'static str) {
-    ::metrics::counter!(metrics::COMMITS_TOTAL, "outcome" => outcome).increment(1);
 }
