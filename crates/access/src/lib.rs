@@ -6,10 +6,11 @@
 //! - A user shows a password ([`verify_password`]) and gets a token ([`issue_token`]), which says who
 //!   it is on each request ([`verify_token`]); [`authorize`] decides on each [`Action`].
 //! - A workload shows the fabric a [`FabricRole`] with its password; [`may_publish`] and
-//!   [`may_subscribe`] decide on each topic.
+//!   [`may_subscribe`] decide on each topic, and [`may_say`] on what is said between workloads.
 
 mod authorize;
 mod fabric;
+mod fabric_contents;
 mod fabric_rules;
 mod key;
 mod password;
@@ -18,6 +19,7 @@ mod token;
 
 pub use authorize::{Action, Caller, Denied, Rule, authorize};
 pub use fabric::{FabricRole, UnknownFabricUser};
+pub use fabric_contents::may_say;
 pub use fabric_rules::{Connections, may_publish, may_subscribe};
 pub use key::{KeyError, SigningKey};
 pub use password::{PASSWORD_MAX_BYTES, PasswordError, hash_password, verify_password};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use morgana_access::{Connections, FabricRole, SigningKey, may_publish, may_subscribe};
+use morgana_access::{Connections, FabricRole, SigningKey, may_publish, may_say, may_subscribe};
 use morgana_fabric::{Identity, Login, Policy, Refused};
 use morgana_model::{ThingVisorId, VSiloId, VThingId};
 
@@ -52,6 +52,14 @@ impl Policy for FabricPolicy {
 
     fn may_publish(&self, who: &Identity, topic: &str) -> bool {
         role(who).is_some_and(|role| may_publish(&role, topic, self.index.as_ref()))
+    }
+
+    fn reads_payloads(&self) -> bool {
+        true
+    }
+
+    fn may_say(&self, who: &Identity, topic: &str, payload: &[u8]) -> bool {
+        role(who).is_none_or(|role| may_say(&role, topic, payload))
     }
 
     fn may_subscribe(&self, who: &Identity, filter: &str) -> bool {

@@ -3,105 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::time::Duration;
+mod common;
 
 use morgana_access::FabricRole;
-use morgana_controller::{Caller, ListOptions, TestPlatform};
-use morgana_fabric::{Client, Event, Qos};
+use morgana_controller::{ListOptions, TestPlatform};
+use morgana_fabric::Qos;
 use morgana_model::{
-    ConnectionSpec, ControlMessage, ErrorCode, NewThingVisor, NewVSilo, Phase, ThingVisor, ThingVisorSpec,
-    Topic, VSilo, VSiloId, VSiloSpec, VThingAnnouncement, VThingId, WorkloadName,
+    ConnectionSpec, ControlMessage, ErrorCode, Phase, Topic, VThingAnnouncement, WorkloadName,
 };
-use serde_json::Value;
-use tokio::sync::mpsc;
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Waits until `look` finds something.
-async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never came: {what}"))
-}
-
-async fn add_visor(platform: &TestPlatform, id: &str) -> ThingVisor {
-    let spec = ThingVisorSpec {
-        image_name: "builtin:host".parse().unwrap(),
-        params: Value::Null,
-        description: String::new(),
-        zone: None,
-    };
-    let new = NewThingVisor { id: id.parse().unwrap(), spec };
-    platform.controller.add_thing_visor(&platform.administrator(), new).await.unwrap()
-}
-
-async fn create_silo(platform: &TestPlatform, owner: &Caller, name: &str) -> VSilo {
-    let spec = VSiloSpec {
-        tenant: owner.user.clone(),
-        name: name.parse().unwrap(),
-        flavour: "mqtt".parse().unwrap(),
-        zone: None,
-    };
-    platform.controller.create_v_silo(owner, NewVSilo { spec }).await.unwrap()
-}
-
-async fn silo_in(platform: &TestPlatform, owner: &Caller, id: &VSiloId, phase: &Phase) -> VSilo {
-    eventually(&format!("{id} {phase}"), async || {
-        let silo = platform.controller.inspect_v_silo(owner, id).await.ok()?;
-        (silo.status.phase == *phase).then_some(silo)
-    })
-    .await
-}
-
-async fn say(client: &Client, topic: Topic, message: &ControlMessage) {
-    let payload = serde_json::to_vec(message).unwrap();
-    client.publish(topic.to_string(), payload, Qos::AtLeastOnce).await.unwrap();
-}
-
-/// A ThingVisor, played: it announces `<id>/<name>`.
-async fn announce(platform: &TestPlatform, visor: &str, name: &str) -> (Client, VThingId) {
-    let id: VThingId = format!("{visor}/{name}").parse().unwrap();
-    let (client, _) = platform.workload(&FabricRole::ThingVisor(visor.parse().unwrap()));
-    let v_thing =
-        VThingAnnouncement { label: name.to_owned(), id: id.clone(), description: String::new(), kind: None };
-    let message = ControlMessage::CreateVThing { thing_visor: visor.parse().unwrap(), v_thing };
-    say(&client, Topic::ThingVisorOut(visor.parse().unwrap()), &message).await;
-    eventually(&format!("vThing {id}"), async || {
-        platform.controller.inspect_v_thing(&platform.administrator(), &id).await.ok()
-    })
-    .await;
-    (client, id)
-}
-
-/// A silo, played: it listens to its own topic.
-async fn listen_as(platform: &TestPlatform, silo: &VSiloId) -> (Client, mpsc::Receiver<Event>) {
-    let (client, events) = platform.workload(&FabricRole::VSilo(silo.clone()));
-    client.subscribe(Topic::VSiloIn(silo.clone()).to_string(), Qos::AtLeastOnce).await.unwrap();
-    (client, events)
-}
-
-async fn heard(
-    events: &mut mpsc::Receiver<Event>,
-    wanted: impl Fn(&ControlMessage) -> bool,
-) -> ControlMessage {
-    let hearing = async {
-        loop {
-            if let Some(Event::Message { payload, .. }) = events.recv().await {
-                let message = serde_json::from_slice(&payload).unwrap();
-                if wanted(&message) {
-                    return message;
-                }
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, hearing).await.expect("the message never came")
-}
+use common::*;
 
 #[tokio::test]
 async fn a_thing_visor_runs_and_its_vthings_can_be_rented() {

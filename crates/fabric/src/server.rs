@@ -20,7 +20,7 @@ pub use metrics::ServerStats;
 pub use options::ServerOptions;
 pub use policy::{Identity, Login, Open, Policy, Refused, SingleUser};
 
-use gate::Gate;
+use gate::{Contents, Gate};
 use sessions::Sessions;
 
 /// A running MQTT server. Dropping it stops it at once; [`Server::stop`] lets it finish.
@@ -44,7 +44,11 @@ impl Server {
     /// folder that cannot be used, [`ServerError::Start`] anything else.
     pub async fn start(options: ServerOptions, policy: Arc<dyn Policy>) -> Result<Self, ServerError> {
         let listen = options.listen;
-        let broker = match MqttBroker::with_config(options.to_broker_config()).await {
+        let mut config = options.to_broker_config();
+        if policy.reads_payloads() {
+            config = config.with_event_handler(Arc::new(Contents(Arc::clone(&policy))));
+        }
+        let broker = match MqttBroker::with_config(config).await {
             Ok(broker) => broker,
             Err(cause) => return Err(explain(&options, cause).await),
         };

@@ -7,7 +7,10 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
-use morgana_fabric::{ClientError, ConnectionError, Event, Qos, Reason, Server, ServerOptions, SingleUser};
+use morgana_fabric::{
+    ClientError, ConnectionError, Event, Identity, Login, Policy, Qos, Reason, Refused, Server,
+    ServerOptions, SingleUser,
+};
 use morgana_model::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -254,4 +257,55 @@ async fn a_will_obeys_the_policy() {
     assert_eq!(next_message(&mut events).await, ("own/status".to_owned(), "gone".to_owned()));
     say(&reader, "end", "end").await;
     assert_eq!(messages_until(&mut events, "end").await, [].into());
+}
+
+/// Everybody may do everything but say "forged".
+struct NothingForged;
+
+impl Policy for NothingForged {
+    fn authenticate(&self, _login: &Login<'_>) -> Result<Identity, Refused> {
+        Ok(Identity::anonymous())
+    }
+
+    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
+        true
+    }
+
+    fn reads_payloads(&self) -> bool {
+        true
+    }
+
+    fn may_say(&self, _who: &Identity, _topic: &str, payload: &[u8]) -> bool {
+        payload != b"forged"
+    }
+
+    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_said_is_delivered_to_nobody_and_is_no_will() {
+    let server = Server::start(ServerOptions::default(), Arc::new(NothingForged)).await.unwrap();
+    let (reader, mut events) = connected(options(&server, "reader")).await;
+    reader.subscribe("#", Qos::ExactlyOnce).await.unwrap();
+    let (writer, _events) = connected(options(&server, "writer")).await;
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        writer.publish("a", "forged", qos).await.unwrap();
+        writer.publish_retained("a", "forged", qos).await.unwrap();
+    }
+    say(&writer, "a", "meant").await;
+    assert_eq!(next_message(&mut events).await, ("a".to_owned(), "meant".to_owned()));
+
+    // CONNECT of MQTT 3.1.1 with a clean session and a will on "a": 3.1.3 and 3.2.2 of the standard.
+    for (will, code) in [("forged", 5_u8), ("meant", 0)] {
+        let mut body = b"\x00\x04MQTT\x04\x06\x00\x3c\x00\x01w\x00\x01a\x00".to_vec();
+        body.push(will.len() as u8);
+        body.extend(will.as_bytes());
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        stream.write_all(&[&[0x10, body.len() as u8], &body[..]].concat()).await.unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0x20, 2, 0, code], "{will}");
+    }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
-use mqtt5::broker::{DynamicStorage, StorageBackend};
+use mqtt5::broker::{BrokerEventHandler, ClientPublishEvent, DynamicStorage, PublishAction, StorageBackend};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
@@ -39,6 +39,12 @@ impl Gate {
             user_name: connect.username.as_deref(),
             password: connect.password.as_deref(),
         })?;
+        // A will is published without being looked into again.
+        if let Some(will) = &connect.will
+            && !self.policy.may_say(&identity, &will.topic, &will.payload)
+        {
+            return Err(Refused::NotAuthorized);
+        }
         // MQTT gives a session to whoever says its client id (3.1.4-3). Between users who do not trust
         // each other that would let one end another's connection.
         match self.storage.get_session(&connect.client_id).await {
@@ -61,6 +67,21 @@ impl Gate {
     fn allows_subscribe(&self, user: Option<&str>, filter: &str) -> bool {
         let (group, filter) = split_shared(filter);
         (group.is_none() || self.shared_subscriptions) && self.policy.may_subscribe(&identity(user), filter)
+    }
+}
+
+/// Looks into what is published.
+pub(super) struct Contents(pub(super) Arc<dyn Policy>);
+
+impl BrokerEventHandler for Contents {
+    fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Answer<'a, PublishAction> {
+        let who = identity(event.user_id.as_deref());
+        let allowed = self.0.may_say(&who, &event.topic, &event.payload);
+        if !allowed {
+            metrics::refused_publication();
+            tracing::warn!(user = who.name(), topic = &*event.topic, "mqtt message refused for what it says");
+        }
+        Box::pin(ready(if allowed { PublishAction::Continue } else { PublishAction::Handled }))
     }
 }
 

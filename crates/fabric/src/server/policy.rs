@@ -20,6 +20,18 @@ pub trait Policy: Send + Sync {
     /// Whether `who` may publish on a topic.
     fn may_publish(&self, who: &Identity, topic: &str) -> bool;
 
+    /// Whether this policy looks into payloads at all: it costs every publication a little. Asked once.
+    fn reads_payloads(&self) -> bool {
+        false
+    }
+
+    /// Whether `who` may say this on a topic that it may publish on. Asked where
+    /// [`Policy::reads_payloads`]; what it forbids is acknowledged, as MQTT 3.1.1 has no word for "no",
+    /// and delivered to nobody.
+    fn may_say(&self, _who: &Identity, _topic: &str, _payload: &[u8]) -> bool {
+        true
+    }
+
     /// Whether `who` may subscribe to a filter. It comes without the `$share/<group>/` prefix, and
     /// may hold wildcards: grant it only when *all* it can match may be read, see
     /// [`filter_covers`](crate::topics::filter_covers).
