@@ -11,6 +11,9 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(crate) struct Figures {
     machine: String,
+    /// Whose figures stand beside ours, and where they are from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
     figures: Vec<Figure>,
 }
 
@@ -22,7 +25,10 @@ struct Figure {
     unit: &'static str,
     /// What it should be, where the project set itself an aim.
     #[serde(skip_serializing_if = "Option::is_none")]
-    aim: Option<&'static str>,
+    aim: Option<String>,
+    /// The same figure of the one that stands beside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<f64>,
 }
 
 impl Figures {
@@ -35,7 +41,13 @@ impl Figures {
         let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
         let kernel = read("/proc/sys/kernel/osrelease");
         let model = model.trim_start_matches([' ', '\t', ':']);
-        Self { machine: format!("{cores} cores, {model}, Linux {}", kernel.trim()), figures: Vec::new() }
+        let machine = format!("{cores} cores, {model}, Linux {}", kernel.trim());
+        Self { machine, beside: None, figures: Vec::new() }
+    }
+
+    /// Says whose figures stand beside these.
+    pub(crate) fn beside(&mut self, whom: impl Into<String>) {
+        self.beside = Some(whom.into());
     }
 
     pub(crate) fn put(
@@ -45,7 +57,27 @@ impl Figures {
         unit: &'static str,
         aim: Option<&'static str>,
     ) {
-        self.figures.push(Figure { what: what.into(), value, unit, aim });
+        self.put_beside(what, value, unit, aim.map(str::to_owned), None);
+    }
+
+    /// A figure with the same one of somebody else.
+    pub(crate) fn put_beside(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        aim: Option<String>,
+        beside: Option<f64>,
+    ) {
+        self.figures.push(Figure { what: what.into(), value, unit, aim, beside });
+    }
+
+    /// Takes the figures of another run as those that stand beside.
+    pub(crate) fn put_all_beside(&mut self, other: &Self) {
+        for figure in &mut self.figures {
+            let same = other.figures.iter().find(|known| known.what == figure.what);
+            figure.beside = same.map(|same| same.value);
+        }
     }
 
     /// The middle and the tail of some durations, in milliseconds.
@@ -67,20 +99,31 @@ impl Figures {
 
     pub(crate) fn print(&self) {
         let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_header(["measured", "value", "unit", "aim"]);
+        let mut header = vec!["measured", "value", "unit", "aim"];
+        if self.beside.is_some() {
+            header.extend(["beside", "ratio"]);
+        }
+        table.load_style(presets::ASCII_MARKDOWN).set_header(header);
         for figure in &self.figures {
-            let digits = if figure.value < 10.0 { 3 } else { 1 };
-            table.add_row([
-                figure.what.clone(),
-                format!("{:.digits$}", figure.value),
-                figure.unit.to_owned(),
-                figure.aim.unwrap_or_default().to_owned(),
-            ]);
+            let aim = figure.aim.clone().unwrap_or_default();
+            let mut row = vec![figure.what.clone(), number(figure.value), figure.unit.to_owned(), aim];
+            if self.beside.is_some() {
+                row.push(figure.beside.map(number).unwrap_or_default());
+                let ratio = figure.beside.map(|beside| format!("{} x", number(figure.value / beside)));
+                row.push(ratio.unwrap_or_default());
+            }
+            table.add_row(row);
         }
-        if let Some(column) = table.column_mut(1) {
-            column.set_cell_alignment(CellAlignment::Right);
+        for column in [1, 4, 5] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
         }
-        println!("{}\n{table}", self.machine);
+        println!("{}", self.machine);
+        if let Some(beside) = &self.beside {
+            println!("beside: {beside}");
+        }
+        println!("{table}");
     }
 
     pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
@@ -89,4 +132,14 @@ impl Figures {
         }
         std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+/// A figure with as many digits as say something.
+fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        ..10.0 => 3,
+        10.0..1000.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$}")
 }

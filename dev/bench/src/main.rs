@@ -2,8 +2,9 @@
 //!
 //! It starts the real binary, plays a ThingVisor and tenants' applications, and prints tables of
 //! what they saw: latencies, throughput, memory. Nothing passes or fails here; figures are for people,
-//! and `target/bench/road.json` for programs.
+//! and `target/bench/*.json` for programs. `morgana-bench broker ngsi-v2` and `morgana-bench road` run a part of it.
 
+mod broker;
 mod creation;
 mod direct;
 mod figures;
@@ -13,20 +14,36 @@ mod memory;
 mod road;
 mod source;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::figures::Figures;
 use crate::road::Road;
 
-/// Measures a platform on this machine.
+/// Measures a platform and its brokers on this machine; without a part, all of it.
 #[derive(Debug, Parser)]
 struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// The binary to measure.
-    #[arg(long, default_value = "target/release/morgana")]
+    #[arg(long, global = true, default_value = "target/release/morgana")]
     morgana: PathBuf,
+}
+
+/// A part of the evaluation.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// The platform: from a ThingVisor through the fabric and a silo to an application.
+    Road(RoadArguments),
+    /// Standard brokers alone: requests a second, latencies, memory, start.
+    Broker(broker::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct RoadArguments {
     /// How many silos are created one after the other.
     #[arg(long, default_value_t = 30)]
     silos: usize,
@@ -41,6 +58,12 @@ struct Arguments {
     json: PathBuf,
 }
 
+impl Default for RoadArguments {
+    fn default() -> Self {
+        Self { silos: 30, messages: 1000, seconds: 3, json: "target/bench/road.json".into() }
+    }
+}
+
 fn main() -> ExitCode {
     // The platform starts this very program as an `exec:` ThingVisor.
     if std::env::var_os("thingVisorID").is_some() {
@@ -48,30 +71,36 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let figures = match runtime {
-        Ok(runtime) => runtime.block_on(measure(&arguments)),
+    match runtime.and_then(|runtime| runtime.block_on(measure(&arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("morgana-bench: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    figures.print();
-    match figures.write(&arguments.json) {
-        Ok(()) => {
-            println!("written to {}", arguments.json.display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("morgana-bench: cannot write {}: {error}", arguments.json.display());
+            eprintln!("morgana-bench: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn measure(arguments: &Arguments) -> Figures {
+async fn measure(arguments: &Arguments) -> io::Result<()> {
+    let program = arguments.morgana.canonicalize().map_err(|error| {
+        let name = arguments.morgana.display();
+        io::Error::other(format!(
+            "there is no {name} (build it with `make build`, or say --morgana FILE): {error}"
+        ))
+    })?;
+    match &arguments.part {
+        Some(Part::Road(arguments)) => road(&program, arguments).await,
+        Some(Part::Broker(arguments)) => broker::run(&program, arguments).await,
+        None => {
+            road(&program, &RoadArguments::default()).await?;
+            broker::run(&program, &broker::Arguments::default()).await
+        }
+    }
+}
+
+async fn road(program: &Path, arguments: &RoadArguments) -> io::Result<()> {
     let mut figures = Figures::of_this_machine();
     eprintln!("starting the platform");
-    let road = Road::start(&arguments.morgana).await;
+    let road = Road::start(program).await;
     memory::measure(&road, "idle", &mut figures).await;
     eprintln!("creating {} silos", arguments.silos);
     creation::measure(&road, arguments.silos, &mut figures).await;
@@ -81,5 +110,8 @@ async fn measure(arguments: &Arguments) -> Figures {
     eprintln!("messages/s until loss");
     load::measure(&road, arguments.seconds, &mut figures).await;
     memory::measure(&road, "after load", &mut figures).await;
-    figures
+    figures.print();
+    figures.write(&arguments.json)?;
+    println!("written to {}\n", arguments.json.display());
+    Ok(())
 }

@@ -25,7 +25,6 @@ pub(crate) struct Road {
 impl Road {
     /// Starts it all. Whatever does not work ends the program with the reason.
     pub(crate) async fn start(program: &Path) -> Self {
-        let program = program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let platform = Platform::start(&program.to_string_lossy()).await;
         let admin = platform.admin().await;
         let orders = TcpListener::bind("127.0.0.1:0").await.expect("a port for orders");

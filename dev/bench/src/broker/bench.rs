@@ -1,0 +1,199 @@
+//! A broker under measurement, and what a standard's file does with it.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use morgana_testbed::Broker;
+
+use super::case::Case;
+use super::connection::Connection;
+use super::load;
+use super::notify::{self, Listener};
+use super::usage::{processor_time, resident_mib};
+use crate::figures::Figures;
+
+/// Starts of an empty broker that its start time is the middle of.
+const STARTS: usize = 11;
+
+/// How a standard's broker is started and subscribed to.
+pub(super) struct Profile {
+    /// Its name for `morgana broker`.
+    pub(super) name: &'static str,
+    /// Further switches.
+    pub(super) switches: &'static [&'static str],
+    /// Whose figures stand beside, and where they are from.
+    pub(super) peer: &'static str,
+    /// What the project set itself for the time until it is ready, in milliseconds.
+    pub(super) ready_aim: Option<&'static str>,
+    /// The same for what it holds when it is empty, in MiB.
+    pub(super) resident_aim: Option<&'static str>,
+    /// MiB that the peer held.
+    pub(super) resident_peer_mib: Option<f64>,
+}
+
+/// A broker of the bench's own.
+struct Own {
+    broker: Broker,
+    folder: tempfile::TempDir,
+}
+
+/// One run of a standard's measurements.
+pub(super) struct Bench<'a> {
+    profile: &'a Profile,
+    program: &'a Path,
+    lasting: Duration,
+    address: String,
+    /// None when somebody else started it.
+    own: Option<Own>,
+    next: u64,
+    pub(super) figures: Figures,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts empty brokers one after the other for their start time, and keeps the last.
+    pub(super) async fn start(
+        profile: &'a Profile,
+        program: &'a Path,
+        lasting: Duration,
+    ) -> io::Result<Self> {
+        let mut figures = Figures::of_this_machine();
+        figures.beside(profile.peer);
+        let mut took = Vec::new();
+        let mut last = None;
+        for _ in 0..STARTS {
+            drop(last.take());
+            let folder = tempfile::tempdir()?;
+            let data = folder.path().join("data");
+            let start = Instant::now();
+            let broker = Broker::start(program, profile.name, &data, profile.switches).await;
+            took.push(start.elapsed());
+            last = Some((broker, folder));
+        }
+        let (broker, folder) = last.ok_or_else(|| io::Error::other("no broker was started"))?;
+        figures.put_durations("start of an empty broker -> ready", &mut took, profile.ready_aim);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let resident = resident_mib(broker.pid());
+        figures.put_beside(
+            "resident memory, empty",
+            resident,
+            "MiB",
+            profile.resident_aim.map(str::to_owned),
+            profile.resident_peer_mib,
+        );
+        let (address, own) = (broker.address("http"), Some(Own { broker, folder }));
+        Ok(Self { profile, program, lasting, address, own, next: 0, figures })
+    }
+
+    /// Measures a broker that runs already, such as a peer's.
+    pub(super) fn of_running(
+        profile: &'a Profile,
+        program: &'a Path,
+        lasting: Duration,
+        address: &str,
+    ) -> Self {
+        let mut figures = Figures::of_this_machine();
+        figures.beside(profile.peer);
+        Self { profile, program, lasting, address: address.to_owned(), own: None, next: 0, figures }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.own.as_ref().map(|own| own.broker.pid())
+    }
+
+    /// Sends `count` requests over one connection, untimed: the state that a load works on.
+    pub(super) async fn prepare(&self, count: u64, make: impl Fn(u64, &mut Vec<u8>)) -> io::Result<()> {
+        let mut connection = Connection::open(&self.address).await?;
+        let mut request = Vec::new();
+        for number in 0..count {
+            request.clear();
+            make(number, &mut request);
+            let status = connection.exchange(&request).await?;
+            if !(200..300).contains(&status) {
+                let (sent, why) =
+                    (String::from_utf8_lossy(&request), String::from_utf8_lossy(connection.body()));
+                return Err(io::Error::other(format!("answered with {status} {why}\nto {sent}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a load, and puts down its rate, its latencies and what it cost the broker.
+    pub(super) async fn load(&mut self, case: Case) -> io::Result<()> {
+        eprintln!("  {}", case.name);
+        let pid = self.pid();
+        let times: Arc<Mutex<Vec<Duration>>> = Arc::default();
+        let clock = {
+            let times = Arc::clone(&times);
+            move || {
+                if let (Some(pid), Ok(mut times)) = (pid, times.lock()) {
+                    times.push(processor_time(pid));
+                }
+            }
+        };
+        let mut outcome = load::run(&self.address, &case, self.next, self.lasting, clock).await?;
+        self.next += outcome.answered + outcome.refused + 1_000_000;
+        if let Some(refusal) = &outcome.refusal {
+            return Err(io::Error::other(format!("{}: {} refused: {refusal}", case.name, outcome.refused)));
+        }
+        let rate = (outcome.answered * case.weight) as f64 / outcome.elapsed.as_secs_f64();
+        let name = format!("{}, {} clients", case.name, case.clients);
+        self.figures.put_beside(&name, rate, case.unit, case.aim.map(|aim| format!(">= {aim}")), case.peer);
+        self.figures.put_durations(&name, &mut outcome.took, None);
+        let used = times.lock().ok().and_then(|times| times.get(1)?.checked_sub(*times.first()?));
+        if let Some(used) = used {
+            let each = used.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64;
+            self.figures.put(format!("{name}, processor of the broker"), each, "us a request", None);
+        }
+        Ok(())
+    }
+
+    /// Has a listener subscribed with `subscription(uri)` (path, headers and body of a POST), and times `count`
+    /// notifications of changes made by `change(number, mark)`.
+    pub(super) async fn notifications(
+        &mut self,
+        aim: &'static str,
+        count: u64,
+        subscription: impl Fn(&str) -> (String, String, String),
+        change: impl Fn(u64, &str, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        eprintln!("  notifications");
+        let mut listener = Listener::start().await?;
+        let (path, headers, body) = subscription(&listener.uri);
+        notify::subscribe(&self.address, &path, &headers, &body).await?;
+        // The connection to the listener is made by the first ones.
+        listener.measure(&self.address, 20, &change).await?;
+        let mut took = listener.measure(&self.address, count, &change).await?;
+        let lost = count - took.len() as u64;
+        self.figures.put_durations("request -> notification at 200/s", &mut took, Some(aim));
+        self.figures.put("notifications lost", lost as f64, "", Some("0"));
+        Ok(())
+    }
+
+    /// What it holds now, and how long the same state takes to come back after a kill.
+    pub(super) async fn end(mut self, what: &str) -> io::Result<Figures> {
+        let Some(Own { broker, folder }) = self.own else { return Ok(self.figures) };
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let resident = resident_mib(broker.pid());
+        self.figures.put(format!("resident memory, {what}"), resident, "MiB", None);
+        broker.kill().await;
+        let start = Instant::now();
+        let data = folder.path().join("data");
+        let again = Broker::start(self.program, self.profile.name, &data, self.profile.switches).await;
+        let mut took = [start.elapsed()];
+        self.figures.put_durations(&format!("start after a kill, {what} -> ready"), &mut took, None);
+        again.kill().await;
+        Ok(self.figures)
+    }
+}
+
+/// A request that is the same every time.
+pub(super) fn always(request: Vec<u8>) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync + 'static {
+    move |_, out| out.extend_from_slice(&request)
+}
+
+/// One of some requests, in turn.
+pub(super) fn one_of(requests: Vec<Vec<u8>>) -> impl Fn(u64, &mut Vec<u8>) + Send + Sync + 'static {
+    move |number, out| out.extend_from_slice(&requests[number as usize % requests.len()])
+}
