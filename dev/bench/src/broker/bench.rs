@@ -138,7 +138,10 @@ impl<'a> Bench<'a> {
             return Err(io::Error::other(format!("{}: {} refused: {refusal}", case.name, outcome.refused)));
         }
         let rate = (outcome.answered * case.weight) as f64 / outcome.elapsed.as_secs_f64();
-        let name = format!("{}, {} clients", case.name, case.clients);
+        let name = match case.clients {
+            1 => format!("{}, 1 client", case.name),
+            clients => format!("{}, {clients} clients", case.name),
+        };
         self.figures.put_beside(&name, rate, case.unit, case.aim.map(|aim| format!(">= {aim}")), case.peer);
         self.figures.put_durations(&name, &mut outcome.took, None);
         let used = times.lock().ok().and_then(|times| times.get(1)?.checked_sub(*times.first()?));
