@@ -79,6 +79,50 @@ impl Geometry {
     }
 }
 
+/// A region for geo-fences (the attribute `gta` of a locationPolicy), as a GeoJSON polygon whose ring need not be closed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Area(Geometry);
+
+impl Area {
+    /// Reads `{"type": "Polygon", "coordinates": [[[x, y], ...]]}`, also as JSON in a string.
+    pub(crate) fn of(value: &Value) -> Result<Self, &'static str> {
+        let object = from_text(value).ok_or("it must be a GeoJSON polygon")?;
+        if object.get("type").and_then(Value::as_str) != Some("Polygon") {
+            return Err("its type must be Polygon");
+        }
+        let mut positions = Vec::new();
+        let coordinates = object.get("coordinates").unwrap_or(&Value::Null);
+        collect(coordinates, 2, &mut positions).ok_or("its coordinates are not those of a polygon")?;
+        if positions.first() != positions.last() {
+            positions.extend(positions.first().copied());
+        }
+        if positions.len() < 4 {
+            return Err("a polygon has at least three corners");
+        }
+        Ok(Self(Geometry { kind: 3, positions }))
+    }
+
+    /// Whether a GeoJSON point is inside; nothing when it is none.
+    pub(crate) fn has(&self, point: &Value) -> Option<bool> {
+        let object = from_text(point)?;
+        let mut positions = Vec::new();
+        if object.get("type").and_then(Value::as_str) != Some("Point") {
+            return None;
+        }
+        collect(object.get("coordinates")?, 0, &mut positions)?;
+        Some(self.0.has_inside(*positions.first()?))
+    }
+}
+
+/// An object, or the object that a string holds as JSON.
+fn from_text(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => serde_json::from_str(text).ok().filter(Value::is_object),
+        Value::Object(_) => Some(value.clone()),
+        _ => None,
+    }
+}
+
 fn collect(value: &Value, depth: usize, positions: &mut Vec<(f64, f64)>) -> Option<()> {
     let list = value.as_array()?;
     if depth > 0 {

@@ -3,21 +3,29 @@
 
 mod access_control_policy;
 mod ae;
+mod announced;
 mod common;
 mod container;
 mod content_instance;
+mod cross_resource_subscription;
 mod cse_base;
+mod dynamic_authorization_consultation;
 mod flex_container;
 mod group;
 mod kind;
+mod location_policy;
 mod mgmt_obj;
 mod node;
 mod policy;
 mod polling_channel;
+mod remote_cse;
 mod request;
+mod schedule;
 mod subscription;
 mod time_series;
+mod time_sync_beacon;
 
+pub(crate) use announced::{Announcement, announced_root, announcement, original_root, original_type};
 pub(crate) use kind::{Field, Kind, is_name};
 pub(crate) use policy::{Attribute, TypeDef};
 
@@ -29,18 +37,29 @@ pub(crate) mod ty {
     pub(crate) const CIN: u32 = 4;
     pub(crate) const CB: u32 = 5;
     pub(crate) const GRP: u32 = 9;
+    pub(crate) const LCP: u32 = 10;
     pub(crate) const MGMT_OBJ: u32 = 13;
     pub(crate) const NOD: u32 = 14;
     pub(crate) const PCH: u32 = 15;
+    pub(crate) const CSR: u32 = 16;
     pub(crate) const REQ: u32 = 17;
+    pub(crate) const SCH: u32 = 18;
     pub(crate) const SUB: u32 = 23;
     pub(crate) const FCNT: u32 = 28;
     pub(crate) const TS: u32 = 29;
     pub(crate) const TSI: u32 = 30;
+    pub(crate) const DAC: u32 = 34;
+    pub(crate) const CRS: u32 = 48;
     pub(crate) const FCI: u32 = 58;
+    pub(crate) const TSB: u32 = 60;
+
+    /// The announced variant of a type.
+    pub(crate) const fn announced(original: u32) -> u32 {
+        original + 10_000
+    }
 }
 
-static ALL: [&TypeDef; 15] = [
+static ALL: [&TypeDef; 21] = [
     &access_control_policy::DEFINITION,
     &ae::DEFINITION,
     &container::DEFINITION,
@@ -56,12 +75,18 @@ static ALL: [&TypeDef; 15] = [
     &time_series::DEFINITION,
     &time_series::INSTANCE,
     &flex_container::INSTANCE,
+    &remote_cse::DEFINITION,
+    &schedule::DEFINITION,
+    &location_policy::DEFINITION,
+    &cross_resource_subscription::DEFINITION,
+    &dynamic_authorization_consultation::DEFINITION,
+    &time_sync_beacon::DEFINITION,
 ];
 
 /// Resource types of the standard that this CSE does not have; a request for one is answered NOT_IMPLEMENTED.
 const KNOWN_ELSEWHERE: [u32; 34] = [
-    6, 7, 8, 10, 11, 12, 16, 18, 19, 20, 21, 22, 24, 25, 26, 27, 31, 32, 33, 34, 35, 38, 39, 47, 48, 49, 50,
-    51, 52, 53, 54, 60, 63, 65,
+    6, 7, 8, 11, 12, 19, 20, 21, 22, 24, 25, 26, 27, 31, 32, 33, 35, 38, 39, 43, 44, 47, 49, 50, 51, 52, 53,
+    54, 62, 63, 64, 65, 66, 67,
 ];
 
 /// What is known of a resource type.
@@ -85,12 +110,12 @@ pub(crate) fn lookup(ty: u32) -> Lookup {
 
 /// The definition of a resource type that the CSE has.
 pub(crate) fn definition(ty: u32) -> Option<&'static TypeDef> {
-    ALL.iter().find(|definition| definition.ty == ty).copied()
+    ALL.iter().copied().chain(&announced::DEFINITIONS).find(|definition| definition.ty == ty)
 }
 
 /// The types that the CSE has, for `supportedResourceType`.
 pub(crate) fn supported() -> impl Iterator<Item = u32> {
-    ALL.iter().map(|definition| definition.ty)
+    ALL.iter().copied().chain(&announced::DEFINITIONS).map(|definition| definition.ty)
 }
 
 /// The attributes that the given specialisation of a type adds (flexContainer, mgmtObj); for other types none.
@@ -108,7 +133,8 @@ pub(crate) use mgmt_obj::specialization as mgmt_specialization;
 /// Whether some resource type has an attribute of this name.
 pub(crate) fn is_attribute(name: &str) -> bool {
     let has = |attributes: &[Attribute]| attributes.iter().any(|attribute| attribute.name == name);
-    ALL.iter().any(|definition| definition.attributes.iter().any(|group| has(group)))
+    name == "lnk"
+        || ALL.iter().any(|definition| definition.attributes.iter().any(|group| has(group)))
         || flex_container::specializations().any(has)
         || mgmt_obj::specializations().any(has)
 }

@@ -38,5 +38,17 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
     root: "m2m:ae",
     prefix: "ae",
     attributes: &[&UNIVERSAL, &EXPIRING, &LABELLED, &GOVERNED, &HELD, &LOCATED, &ANNOUNCEABLE, &OWN],
-    children: &[ty::ACP, ty::CNT, ty::GRP, ty::SUB, ty::PCH, ty::FCNT, ty::TS],
+    children: &[
+        ty::ACP,
+        ty::CNT,
+        ty::GRP,
+        ty::SUB,
+        ty::PCH,
+        ty::FCNT,
+        ty::TS,
+        ty::LCP,
+        ty::TSB,
+        ty::CRS,
+        ty::DAC,
+    ],
 };

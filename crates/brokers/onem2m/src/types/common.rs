@@ -39,6 +39,6 @@ pub(super) static COUNTED: [Attribute; 1] = [Attribute::read_only("st", Kind::UI
 /// What can be announced to other CSEs.
 pub(super) static ANNOUNCEABLE: [Attribute; 3] = [
     Attribute::optional("at", NAMES),
-    Attribute::optional("aa", NAMES),
+    Attribute::optional("aa", Kind::List(&Kind::NcName)),
     Attribute::optional("ast", Kind::Enum(&[1, 2])),
 ];

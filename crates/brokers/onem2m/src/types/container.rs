@@ -33,5 +33,5 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
         &ANNOUNCEABLE,
         &OWN,
     ],
-    children: &[ty::CNT, ty::CIN, ty::SUB, ty::FCNT, ty::TS],
+    children: &[ty::CNT, ty::CIN, ty::SUB, ty::FCNT, ty::TS, ty::CRS],
 };

@@ -12,7 +12,7 @@ const CONTENT_REFERENCE: &[Field] = &[
     Field::optional("spid", Kind::Text),
 ];
 
-static OWN: [Attribute; 9] = [
+static OWN: [Attribute; 10] = [
     Attribute::once("et", Kind::AbsRelTime),
     Attribute::once("cnf", Kind::ContentInfo),
     Attribute::read_only("cs", Kind::UInt),
@@ -22,6 +22,7 @@ static OWN: [Attribute; 9] = [
     Attribute::once("dcnt", Kind::Positive),
     Attribute::once("dgt", Kind::Time),
     Attribute::once("at", Kind::List(&Kind::Text)),
+    Attribute::once("aa", Kind::List(&Kind::NcName)),
 ];
 
 pub(super) static DEFINITION: TypeDef = TypeDef {

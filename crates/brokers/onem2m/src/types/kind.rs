@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Token,
     /// A resource name: the unreserved characters of RFC 3986 (TS-0004 6.3.3, 7.3.2.1).
     Name,
+    /// xs:NCName: the name of an attribute.
+    NcName,
     /// xs:nonNegativeInteger.
     UInt,
     /// xs:positiveInteger.
@@ -34,6 +36,10 @@ pub(crate) enum Kind {
     AbsRelTime,
     /// xs:duration.
     Duration,
+    /// xs:duration, or a number of milliseconds.
+    Span,
+    /// A region, as a GeoJSON polygon.
+    Area,
     /// An enumeration type of TS-0004 6.3.4, by its values.
     Enum(&'static [i64]),
     /// A string out of these.
@@ -117,6 +123,7 @@ impl Kind {
                 verdict(good, "it is empty, or has spaces at its ends or next to each other, or line breaks")
             }
             Self::Name => verdict(is_name(text()?), "a name has letters, digits and - . _ ~ only"),
+            Self::NcName => verdict(is_nc_name(text()?), "it is not the name of an attribute"),
             Self::UInt => verdict(value.is_u64(), "it must be an integer of at least 0"),
             Self::Positive => verdict(
                 value.as_u64().is_some_and(|number| number > 0),
@@ -142,6 +149,12 @@ impl Kind {
                     "it must be a duration such as PT5S",
                 )
             }
+            Self::Span => {
+                let good = value.as_u64().is_some_and(|millis| millis > 0)
+                    || value.as_str().and_then(duration_millis).is_some_and(|millis| millis > 0);
+                verdict(good, "it must be a duration such as PT5S, or a number of milliseconds")
+            }
+            Self::Area => crate::location::Area::of(value).map(drop).map_err(Fault::new),
             Self::Enum(values) => match value.as_i64() {
                 Some(number) if values.contains(&number) => Ok(()),
                 _ => Err(Fault::new(format!("it must be one of {values:?}"))),
@@ -221,4 +234,10 @@ fn is_content_info(text: &str) -> bool {
     });
     let encoding = parts.next();
     media_ok && encoding.is_some() && small(encoding, 2) && small(parts.next(), 5) && parts.next().is_none()
+}
+
+fn is_nc_name(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.'))
 }

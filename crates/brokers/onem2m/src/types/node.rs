@@ -23,5 +23,5 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
     root: "m2m:nod",
     prefix: "nod",
     attributes: &[&UNIVERSAL, &EXPIRING, &LABELLED, &GOVERNED, &HELD, &LOCATED, &ANNOUNCEABLE, &OWN, &MORE],
-    children: &[ty::MGMT_OBJ, ty::SUB],
+    children: &[ty::MGMT_OBJ, ty::SCH, ty::SUB],
 };

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{Kind, specialization};
+use super::{Kind, definition, original_root, original_type, specialization};
 use crate::status::Failure;
 
 /// Whether an attribute is in the content of a request (the M, O and NP columns of TS-0004 7.4).
@@ -74,7 +74,19 @@ impl TypeDef {
     /// The attribute of this name, among those of the type and of the specialisation.
     pub(crate) fn attribute(&self, root: &str, name: &str) -> Option<&'static Attribute> {
         let own = self.attributes.iter().copied().flatten();
-        own.chain(specialization(self.ty, root)).find(|attribute| attribute.name == name)
+        let found = own.chain(specialization(self.ty, root)).find(|attribute| attribute.name == name);
+        // What an announced resource shows are attributes of its original.
+        found.or_else(|| definition(original_type(self.ty)?)?.attribute(&original_root(self.ty, root), name))
+    }
+
+    /// When an attribute may be given. What an announced resource shows of its original is all optional.
+    fn presence(&self, attribute: &Attribute, creates: bool) -> Presence {
+        let own = self.attributes.iter().copied().flatten().any(|known| known.name == attribute.name);
+        match original_type(self.ty) {
+            Some(_) if !own => Presence::Optional,
+            _ if creates => attribute.create,
+            _ => attribute.update,
+        }
     }
 
     /// Whether the type has `accessControlPolicyIDs`; where not, the parent's count (TS-0001 9.6.1.3.2).
@@ -91,7 +103,7 @@ impl TypeDef {
     pub(crate) fn check_create(&self, root: &str, content: &Map<String, Value>) -> Result<(), Failure> {
         for (name, value) in content {
             let attribute = self.known(root, name)?;
-            if attribute.create == Presence::NotPresent {
+            if self.presence(attribute, true) == Presence::NotPresent {
                 return Err(Failure::bad(format!("{name} cannot be given when a {root} is created")));
             }
             // TS-0001 10.1.2: an empty creator asks the CSE to fill it in.
@@ -116,11 +128,11 @@ impl TypeDef {
     pub(crate) fn check_update(&self, root: &str, content: &Map<String, Value>) -> Result<(), Failure> {
         for (name, value) in content {
             let attribute = self.known(root, name)?;
-            if attribute.update == Presence::NotPresent {
+            if self.presence(attribute, false) == Presence::NotPresent {
                 return Err(Failure::bad(format!("{name} of a {root} cannot be updated")));
             }
             if value.is_null() {
-                if attribute.create == Presence::Mandatory {
+                if self.presence(attribute, true) == Presence::Mandatory {
                     return Err(Failure::bad(format!("{name} cannot be removed; a {root} must have it")));
                 }
                 continue;

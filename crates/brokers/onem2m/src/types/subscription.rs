@@ -13,7 +13,7 @@ const MISSING_DATA: &[Field] =
     &[Field::required("num", Kind::Positive), Field::required("dur", Kind::Duration)];
 
 /// m2m:eventNotificationCriteria.
-const CRITERIA: &[Field] = &[
+pub(super) const CRITERIA: &[Field] = &[
     Field::optional("crb", Kind::Time),
     Field::optional("cra", Kind::Time),
     Field::optional("ms", Kind::Time),
@@ -53,7 +53,7 @@ static OWN: [Attribute; 21] = [
     Attribute::optional("nct", Kind::Range(1, 5)),
     Attribute::optional("nec", Kind::Range(1, 4)),
     Attribute::once("su", Kind::Text),
-    Attribute::once("acrs", Kind::List(&Kind::Text)),
+    Attribute::optional("acrs", Kind::List(&Kind::Text)),
     Attribute::optional("nse", Kind::Bool),
     Attribute::read_only("nsi", Kind::Any),
     Attribute::optional("ma", Kind::Any),
@@ -67,5 +67,5 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
     root: "m2m:sub",
     prefix: "sub",
     attributes: &[&UNIVERSAL, &EXPIRING, &LABELLED, &GOVERNED, &HELD, &CREATED_BY, &OWN],
-    children: &[],
+    children: &[ty::SCH],
 };
