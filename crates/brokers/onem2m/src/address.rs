@@ -15,6 +15,8 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     /// The service provider.
     pub(crate) provider: String,
+    /// The CSE-ID of the CSE that this one registers with.
+    pub(crate) registrar: Option<String>,
 }
 
 /// A virtual resource (TS-0001 9.2.2).
@@ -52,6 +54,32 @@ impl Identity {
         match to.strip_prefix('/') {
             Some(relative) => self.below_cse(relative).ok_or_else(elsewhere)?.ok_or_else(incomplete),
             None => Ok(to),
+        }
+    }
+
+    /// The CSE that an address leads to, when it is another: its CSE-ID, or `//provider` of another service provider.
+    pub(crate) fn elsewhere(&self, to: &str) -> Option<String> {
+        let relative = match to.strip_prefix("//") {
+            Some(absolute) => {
+                let (provider, rest) = absolute.split_once('/')?;
+                if provider != self.provider {
+                    return Some(format!("//{provider}"));
+                }
+                rest
+            }
+            None => to.strip_prefix('/')?,
+        };
+        let cse = relative.split('/').next().unwrap_or_default();
+        (!cse.is_empty() && cse != self.cse).then(|| format!("/{cse}"))
+    }
+
+    /// An originator as other CSEs know it (TS-0004 7.3.2.6): `/id-in/Cae`, and `/Sae` for an ID that is the service
+    /// provider's.
+    pub(crate) fn known_elsewhere(&self, originator: &str) -> String {
+        match originator.bytes().next() {
+            None | Some(b'/') => originator.to_owned(),
+            Some(b'S') => format!("/{originator}"),
+            Some(_) => self.sp_relative(originator),
         }
     }
 

@@ -1,22 +1,32 @@
 //! The CSE: tree, journal, notifications, and the operations on them.
 
 mod ae;
+mod announce;
 mod ask;
+mod beacon;
+mod consult;
 mod create;
+mod cross;
 mod delete;
 mod discovery;
 mod expiry;
+mod fence;
 mod flex;
+mod forward;
 mod group;
 mod instances;
 mod links;
 mod mgmt;
 mod nonblocking;
 mod polling;
+mod registrar;
+mod registration;
 mod result;
 mod retrieve;
+mod schedule;
 mod series;
 mod subscribe;
+mod timers;
 mod transaction;
 mod update;
 
@@ -33,16 +43,18 @@ use morgana_journal::{Journal, Source};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use thiserror::Error as ThisError;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use self::timers::Timers;
 pub(crate) use self::{create::base_36, discovery::matches, transaction::Transaction};
 use crate::{
     Options,
     address::Identity,
-    notify::{Courier, Subscribers},
+    notify::{Courier, Pending, Subscribers},
     primitive::{Operation, Outcome, Request, Response, ResponseType, ResultContent},
     privilege::{Judge, Wish},
+    remote::Rounds,
     status::{Failure, Status},
     time::Time,
     tree::{Attributes, Recovery, Resource, Tree},
@@ -87,6 +99,12 @@ pub(crate) struct Inner {
     pub(crate) subscribers: Subscribers,
     limits: Mutex<Limits>,
     background: Arc<tokio::sync::Semaphore>,
+    pub(crate) rounds: Rounds,
+    pub(crate) announcer: announce::Announcer,
+    descendants: Arc<Notify>,
+    pub(crate) timers: Timers,
+    pub(crate) windows: cross::Windows,
+    pub(crate) pending: Pending,
     stop: CancellationToken,
 }
 
@@ -101,6 +119,7 @@ pub(crate) struct Limits {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.timers.stop_all();
     }
 }
 
@@ -116,6 +135,7 @@ impl Cse {
             cse: options.cse_id.trim_matches('/').to_owned(),
             name: options.cse_name.clone(),
             provider: options.sp_id.clone(),
+            registrar: options.registrar.as_ref().map(|registrar| registrar.cse_id.clone()),
         };
         let journal = morgana_journal::Options {
             dir: options.dir.clone(),
@@ -147,6 +167,12 @@ impl Cse {
             subscribers: Subscribers::default(),
             limits: Mutex::new(limits),
             background: Arc::new(tokio::sync::Semaphore::new(options.background_requests)),
+            rounds: Rounds::default(),
+            announcer: announce::Announcer::default(),
+            descendants: Arc::default(),
+            timers: Timers::default(),
+            windows: cross::Windows::default(),
+            pending: Pending::default(),
             stop: CancellationToken::new(),
             options,
         };
@@ -158,6 +184,13 @@ impl Cse {
             cse.inner.stop.clone(),
         ));
         cse.revive_series();
+        cse.revive_beacons();
+        cse.revive_fences();
+        cse.revive_windows();
+        runtime.spawn(crate::notify::watch_pending(Arc::downgrade(&cse.inner), cse.inner.stop.clone()));
+        if let Some(registrar) = cse.inner.options.registrar.clone() {
+            runtime.spawn(registrar::run(Arc::downgrade(&cse.inner), registrar, cse.inner.stop.clone()));
+        }
         Ok(cse)
     }
 
@@ -215,6 +248,22 @@ impl Cse {
 
     /// Does it now.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Outcome, Failure> {
+        self.watch_clock(request);
+        if request.to.starts_with('/')
+            && let Some(cse) = self.inner.identity.elsewhere(&request.to)
+        {
+            return Box::pin(self.forward(request, &cse)).await;
+        }
+        match self.execute_here(request).await {
+            Err(refused) if refused.status == Status::OriginatorHasNoPrivilege => {
+                Box::pin(self.consult(request, refused)).await
+            }
+            result => result,
+        }
+    }
+
+    /// Carries out what has its target here.
+    async fn execute_here(&self, request: &Request) -> Result<Outcome, Failure> {
         if let Some(outcome) = self.virtual_target(request).await {
             return outcome;
         }
@@ -223,6 +272,17 @@ impl Cse {
             Operation::Retrieve => self.retrieve(request).await,
             Operation::Update => self.update(request).await,
             Operation::Delete => self.delete(request).await,
+            Operation::Notify => self.notify(request).await,
+        }
+    }
+
+    /// Does it now and here, without what follows for other CSEs.
+    async fn execute_quietly(&self, request: &Request) -> Result<Outcome, Failure> {
+        match request.operation {
+            Operation::Create => self.create_quietly(request).await.map(|(outcome, _)| outcome),
+            Operation::Retrieve => self.retrieve(request).await,
+            Operation::Update => self.update_quietly(request).await.map(|(outcome, _)| outcome),
+            Operation::Delete => self.delete_quietly(request).await.map(|(outcome, _)| outcome),
             Operation::Notify => self.notify(request).await,
         }
     }
@@ -253,6 +313,26 @@ impl Inner {
             administrators: &self.options.administrators,
             inherit: self.options.inherit_access,
         }
+    }
+
+    /// Resolves when a CSE registered or went.
+    fn descendants_changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let changed = Arc::clone(&self.descendants);
+        async move { changed.notified().await }
+    }
+
+    /// A CSE is known from now on: what was to be announced to it can be, and those above are to know.
+    pub(crate) fn cse_came(&self, tree: &Tree, csr: u32) {
+        let registrar = self.identity.registrar.as_deref();
+        let Some(csi) = tree.at(csr).attributes.text("csi") else { return };
+        self.announcer.retry(tree, csi);
+        if Some(csi) != registrar {
+            self.descendants.notify_one();
+        }
+    }
+
+    pub(crate) fn cse_went(&self) {
+        self.descendants.notify_one();
     }
 
     pub(crate) fn next_sequence(&self) -> u64 {

@@ -18,6 +18,7 @@ mod notify;
 mod options;
 mod primitive;
 mod privilege;
+mod remote;
 mod schedule;
 mod status;
 mod time;
@@ -29,7 +30,7 @@ pub use http::{HttpOptions, router, serve};
 pub use morgana_engine::{Access, NotifierOptions, ServerError};
 pub use morgana_journal::Durability;
 pub use mqtt::{MqttError, MqttOptions, serve_mqtt};
-pub use options::Options;
+pub use options::{Options, Registrar};
 pub use primitive::{
     Filter, Operation, Request, Response, ResponseType, ResultContent, request_from_json, response_from_json,
 };

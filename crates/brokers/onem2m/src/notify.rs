@@ -5,13 +5,16 @@ mod content;
 mod courier;
 mod event;
 mod http;
+mod pending;
 mod publish;
 mod reach;
+mod request;
 mod subscribers;
 
 pub(crate) use content::reference;
 pub(crate) use courier::{Courier, Parcel, Publisher};
 pub(crate) use event::{Event, EventKind};
-pub(crate) use publish::publish;
+pub(crate) use pending::{Pending, watch_pending};
+pub(crate) use publish::{count_off, publish, publish_prior};
 pub(crate) use reach::{Destination, destinations};
 pub(crate) use subscribers::Subscribers;

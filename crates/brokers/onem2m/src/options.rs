@@ -26,6 +26,11 @@ pub struct Options {
     pub cse_type: u8,
     /// Where others reach this CSE.
     pub points_of_access: Vec<String>,
+    /// The CSE that this one registers with, for a middle node or an application service node.
+    pub registrar: Option<Registrar>,
+    /// The CSE-IDs that may register here, with `*` for any letters. None by default: a CSE that is registered gets
+    /// the requests for its addresses.
+    pub cse_originators: Vec<String>,
     /// Originators that may do everything.
     pub administrators: Vec<String>,
     /// Whether a resource without policies has those of the nearest resource above that has some. The standard gives
@@ -64,6 +69,8 @@ impl Default for Options {
             sp_id: "morgana.example".to_owned(),
             cse_type: 1,
             points_of_access: Vec::new(),
+            registrar: None,
+            cse_originators: Vec::new(),
             administrators: vec!["CAdmin".to_owned()],
             inherit_access: false,
             structured_references: false,
@@ -77,4 +84,23 @@ impl Default for Options {
             background_requests: 1_000,
         }
     }
+}
+
+/// The CSE that a CSE registers with (TS-0001 10.2.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registrar {
+    /// Its CSE-ID, with its slash.
+    pub cse_id: String,
+    /// The name of its CSEBase.
+    pub cse_name: String,
+    /// Where it is reached: `http://host:port` or `mqtt://host:port`.
+    pub point_of_access: String,
+    /// Seconds between two looks whether the registration still stands.
+    #[serde(default = "check_seconds")]
+    pub check_seconds: u64,
+}
+
+fn check_seconds() -> u64 {
+    30
 }

@@ -66,19 +66,34 @@ impl Judge<'_> {
             return true;
         }
         let resource = self.tree.at(slot);
-        if resource.ty == ty::ACP {
+        if resource.ty == ty::ACP || resource.ty == ty::announced(ty::ACP) {
+            if resource.ty != ty::ACP && &*resource.creator == wish.originator {
+                // The CSE of the original.
+                return true;
+            }
             return self.grants(resource, "pvs", resource, wish);
         }
         if resource.ty == ty::PCH {
             // Only the AE that polls (TS-0001 9.6.21).
-            return resource
-                .parent
-                .is_some_and(|parent| self.tree.at(parent).ae_id() == Some(wish.originator));
+            return resource.parent.map(|parent| self.tree.at(parent)).is_some_and(|owner| {
+                owner.ae_id() == Some(wish.originator)
+                    || (owner.ty == ty::CSR && owner.attributes.text("csi") == Some(wish.originator))
+            });
         }
         if !types::definition(resource.ty).is_some_and(types::TypeDef::has_acpi) {
             return resource.parent.is_some_and(|parent| self.allows(parent, wish));
         }
         self.by_policies(resource, "pv", wish).unwrap_or_else(|| self.by_default(resource, wish))
+            || self.by_grants(resource, wish)
+    }
+
+    /// Whether a Dynamic Authorization Server granted the wish: what it granted is below the resource.
+    fn by_grants(&self, resource: &Resource, wish: &Wish<'_>) -> bool {
+        let below = resource.family.iter().flat_map(|family| &family.children);
+        let granted = below.map(|slot| self.tree.at(*slot)).filter(|child| {
+            child.ty == ty::ACP && child.attributes.flag("dynamic") == Some(true) && child.expires > wish.now
+        });
+        granted.into_iter().any(|policy| self.grants(policy, "pv", resource, wish))
     }
 
     /// Whether the wish is granted on the policies of a resource themselves: what changing `acpi` asks for.
@@ -127,9 +142,12 @@ impl Judge<'_> {
     fn by_policies(&self, resource: &Resource, privileges: &str, wish: &Wish<'_>) -> Option<bool> {
         resource.attributes.get("acpi")?;
         Some(resource.attributes.texts("acpi").any(|address| {
-            let policy = self.identity.find(self.tree, address).map(|slot| self.tree.at(slot));
-            policy
-                .is_some_and(|policy| policy.ty == ty::ACP && self.grants(policy, privileges, resource, wish))
+            let policy = self.identity.find(self.tree, address).or_else(|| self.announced_policy(address));
+            let policy = policy.map(|slot| self.tree.at(slot));
+            policy.is_some_and(|policy| {
+                matches!(types::original_type(policy.ty).unwrap_or(policy.ty), ty::ACP)
+                    && self.grants(policy, privileges, resource, wish)
+            })
         }))
     }
 
@@ -138,7 +156,8 @@ impl Judge<'_> {
     fn by_default(&self, resource: &Resource, wish: &Wish<'_>) -> bool {
         if resource.ty == ty::CB {
             // CREATE, RETRIEVE, NOTIFY and DISCOVERY.
-            return wish.operation & !(1 | 2 | 16 | 32) == 0 && self.tree.ae(wish.originator).is_some();
+            return wish.operation & !(1 | 2 | 16 | 32) == 0
+                && (self.tree.ae(wish.originator).is_some() || self.is_registered_cse(wish.originator));
         }
         if let Some(custodian) = resource.attributes.text("cstn") {
             return self.identity.short_entity(custodian) == wish.originator;
@@ -147,6 +166,17 @@ impl Judge<'_> {
             return true;
         }
         self.inherit && self.inherited(resource, wish)
+    }
+
+    /// The announced policy that stands here for one of another CSE.
+    fn announced_policy(&self, address: &str) -> Option<Slot> {
+        let mut known = self.tree.of_type(ty::announced(ty::ACP));
+        known.find(|slot| self.tree.at(*slot).attributes.text("lnk") == Some(address))
+    }
+
+    fn is_registered_cse(&self, originator: &str) -> bool {
+        let id = originator.strip_prefix('/').and_then(|id| self.tree.by_id(id));
+        id.is_some_and(|slot| self.tree.at(slot).ty == ty::CSR)
     }
 
     fn inherited(&self, resource: &Resource, wish: &Wish<'_>) -> bool {

@@ -106,6 +106,8 @@ statuses! {
     NotAcceptable = 5207 => NOT_ACCEPTABLE,
     /// The request is being carried out, or is done: it cannot be called back.
     UnableToRecallRequest = 5220 => CONFLICT,
+    /// A target of a crossResourceSubscription cannot be subscribed to.
+    CrossResourceOperationFailure = 5221 => INTERNAL_SERVER_ERROR,
     /// A group has more members than it may have.
     MaxNumberOfMemberExceeded = 6010 => BAD_REQUEST,
     /// An argument of a command has a value that it cannot have.

@@ -16,7 +16,9 @@ impl Transaction<'_> {
     /// Whether the originator may register.
     pub(super) fn check_registration(&self, request: &Request, draft: &Draft) -> Result<(), Failure> {
         let originator = draft.creator.as_str();
-        if !originator.is_empty() && !originator.starts_with(['C', 'S']) {
+        // An entity that another CSE speaks for has that CSE's ID before its own.
+        let stem = originator.rsplit('/').next().unwrap_or_default();
+        if !originator.is_empty() && !stem.starts_with(['C', 'S']) {
             let debug = format!("fr {originator}: an AE-ID begins with C or S");
             return Err(Failure::new(Status::SecurityAssociationRequired, debug));
         }
@@ -24,7 +26,7 @@ impl Transaction<'_> {
             let debug = format!("fr {originator}: it is registered already");
             return Err(Failure::new(Status::OriginatorHasAlreadyRegistered, debug));
         }
-        if !originator.is_empty() && !crate::types::is_name(originator) {
+        if !originator.is_empty() && !crate::types::is_name(stem) {
             return Err(Failure::bad(format!("fr {originator}: it is not an AE-ID")));
         }
         if let Some(api) = draft.content.get("api").and_then(Value::as_str) {
@@ -48,7 +50,9 @@ impl Transaction<'_> {
         if self.tree.by_id(&aei).is_some() {
             return Err(Failure::new(Status::Conflict, format!("fr {aei}: a resource has this ID")));
         }
-        resource.ri = aei.as_str().into();
+        if !aei.starts_with('/') {
+            resource.ri = aei.as_str().into();
+        }
         resource.creator = aei.as_str().into();
         resource.attributes.set("aei", Value::from(aei));
         Ok(())

@@ -189,16 +189,23 @@ impl Cse {
             let tree = self.inner.tree.read();
             let slot = self.inner.target(&tree, request)?;
             let resource = tree.at(slot);
-            if resource.ty != ty::AE {
+            if resource.ty == ty::CRS {
+                Err(resource.ri.clone())
+            } else if resource.ty == ty::AE {
+                let wish =
+                    Wish::of(request, &self.inner.identity, request.operation.privilege(), Time::now());
+                self.inner.demand(&tree, slot, &wish)?;
+                Ok(resource.ae_id().unwrap_or_default().to_owned())
+            } else {
                 return Err(Failure::bad(format!("{} is not an entity that can be notified", request.to)));
             }
-            let wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), Time::now());
-            self.inner.demand(&tree, slot, &wish)?;
-            resource.ae_id().unwrap_or_default().to_owned()
         };
         let content =
             request.content.clone().ok_or_else(|| Failure::bad("pc: a notification must have a content"))?;
-        self.call(&target, content, Some(request)).await
+        match target {
+            Ok(entity) => self.call(&entity, content, Some(request)).await,
+            Err(cross) => Box::pin(self.notify_cross(&cross, &content)).await,
+        }
     }
 
     /// Sends a notification to a target and gives its answer.

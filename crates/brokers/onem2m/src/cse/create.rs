@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{Cse, Transaction};
+use super::{Cse, Transaction, announce::check_announced_attributes, registration::cse_id};
 use crate::{
     notify::Event,
     primitive::{Outcome, Request},
@@ -24,15 +24,36 @@ pub(crate) struct Draft {
     /// Its resourceID, where the type decides it.
     pub(crate) ri: String,
     pub(crate) creator: String,
+    /// Whether its creator gave it a name.
+    pub(crate) named: bool,
 }
 
 impl Cse {
     pub(super) async fn create(&self, request: &Request) -> Result<Outcome, Failure> {
+        let (outcome, ri) = self.create_quietly(request).await?;
+        let Some(ri) = ri else { return Ok(outcome) };
+        self.announce().await;
+        // The answer says where it was announced.
+        let transaction = Transaction::begin(self);
+        match transaction.tree.by_id(&ri) {
+            Some(slot) => Ok(transaction.created(request, slot, None)),
+            None => Ok(outcome),
+        }
+    }
+
+    /// Creates, and leaves announcing to the caller: of the resource with the ID that comes with the outcome.
+    pub(super) async fn create_quietly(
+        &self,
+        request: &Request,
+    ) -> Result<(Outcome, Option<Box<str>>), Failure> {
         let draft = self.draft(request)?;
         if draft.definition.ty == ty::SUB {
             // Everything is looked at first, so that nobody is asked about a subscription that cannot be; and once
             // more when it is made, because the tree may have changed meanwhile.
             self.verify_new_subscription(request, &draft).await?;
+        }
+        if draft.definition.ty == ty::CRS {
+            return self.create_cross(request, draft).await.map(|outcome| (outcome, None));
         }
         let mut draft = Some(draft);
         self.write(|transaction| match draft.take() {
@@ -43,7 +64,7 @@ impl Cse {
     }
 
     /// Reads the content of a CREATE request.
-    fn draft(&self, request: &Request) -> Result<Draft, Failure> {
+    pub(super) fn draft(&self, request: &Request) -> Result<Draft, Failure> {
         let number = request.ty.unwrap_or_default();
         let definition = match types::lookup(number) {
             Lookup::Here(definition) => definition,
@@ -60,12 +81,17 @@ impl Cse {
         let sequence = self.inner.next_sequence();
         let ri = format!("{}{}", definition.prefix, base_36(sequence));
         let creator = self.inner.identity.short_entity(request.originator()).to_owned();
-        Ok(Draft { definition, root, content: content.clone(), sequence, ri, creator })
+        let named = content.contains_key("rn");
+        Ok(Draft { definition, root, content: content.clone(), sequence, ri, creator, named })
     }
 }
 
 impl Transaction<'_> {
-    pub(crate) fn create(&mut self, request: &Request, draft: Draft) -> Result<Outcome, Failure> {
+    pub(crate) fn create(
+        &mut self,
+        request: &Request,
+        draft: Draft,
+    ) -> Result<(Outcome, Option<Box<str>>), Failure> {
         let parent = self.check_create(request, &draft)?;
         let wish = Wish {
             attributes: None,
@@ -73,7 +99,10 @@ impl Transaction<'_> {
         };
         let visible = self.inner.judge(&self.tree).visible(parent, &wish);
         let slot = self.place(request, draft, parent)?;
-        Ok(self.created(request, slot, visible.as_deref()))
+        let resource = self.tree.at(slot);
+        let announced = resource.attributes.get("at").is_some() || resource.ty == ty::CSR;
+        let announced = announced.then(|| resource.ri.clone());
+        Ok((self.created(request, slot, visible.as_deref()), announced))
     }
 
     /// Whether the resource could be created. Gives the parent.
@@ -100,7 +129,9 @@ impl Transaction<'_> {
         }
         if definition.ty == ty::AE {
             self.check_registration(request, draft)?;
-        } else {
+        } else if definition.ty == ty::CSR {
+            self.check_remote_cse(draft)?;
+        } else if !(definition.ty == ty::PCH && self.is_cse(parent, request)) {
             let mut wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), self.now);
             wish.creates = Some(definition.ty);
             wish.attributes = Some(draft.content.keys().map(String::as_str).collect());
@@ -116,9 +147,23 @@ impl Transaction<'_> {
             }
         }
         for address in draft.content.get("acpi").and_then(Value::as_array).into_iter().flatten() {
-            self.check_policy(address.as_str().unwrap_or_default())?;
+            let address = address.as_str().unwrap_or_default();
+            // An announced resource has the policies of its original's CSE.
+            let elsewhere = types::original_type(definition.ty).is_some()
+                && self.inner.identity.elsewhere(address).is_some();
+            if !elsewhere {
+                self.check_policy(address)?;
+            }
         }
         match definition.ty {
+            ty::CSR => self.check_cse_id(draft)?,
+            ty::SCH => self.check_schedule(parent, &draft.content)?,
+            ty::TSB => Self::check_beacon(&draft.content)?,
+            ty::CRS => Self::check_cross(&draft.content)?,
+            ty::LCP => {
+                Self::check_location(&draft.content)?;
+                self.check_location_name(parent, &draft.content)?;
+            }
             ty::CIN | ty::TSI => self.check_instance(parent, draft)?,
             ty::SUB => self.check_subscription(request, parent, &draft.content)?,
             ty::FCNT => Self::check_flex(draft)?,
@@ -141,11 +186,20 @@ impl Transaction<'_> {
     }
 
     /// Puts the checked resource into the tree and does what goes with its type.
-    fn place(&mut self, request: &Request, mut draft: Draft, parent: Slot) -> Result<Slot, Failure> {
+    pub(super) fn place(
+        &mut self,
+        request: &Request,
+        mut draft: Draft,
+        parent: Slot,
+    ) -> Result<Slot, Failure> {
         let definition = draft.definition;
+        let cse = (definition.ty == ty::CSR).then(|| cse_id(&draft)).transpose()?;
         let mut content = std::mem::take(&mut draft.content);
         let name = match content.remove("rn") {
             Some(Value::String(name)) => name,
+            _ if definition.ty == ty::SCH && self.schedules_notifications(parent) => {
+                super::schedule::NOTIFICATION_SCHEDULE.to_owned()
+            }
             _ => format!("{}_{}", definition.prefix, base_36(draft.sequence)),
         };
         let wanted = match content.remove("et") {
@@ -155,6 +209,12 @@ impl Transaction<'_> {
         };
         if wanted.is_some_and(|wanted| wanted <= self.now) {
             return Err(Failure::bad("et: it is over already"));
+        }
+        if let Some(names) = content.remove("aa") {
+            let present = |name: &str| content.contains_key(name);
+            if let Some(kept) = check_announced_attributes(definition, &draft.root, &names, present)? {
+                content.insert("aa".to_owned(), kept);
+            }
         }
         if content.get("cr").is_some_and(Value::is_null) {
             content.insert("cr".to_owned(), Value::from(draft.creator.as_str()));
@@ -177,6 +237,9 @@ impl Transaction<'_> {
             attributes,
             family: None,
         };
+        if let Some(csi) = cse {
+            Self::complete_remote_cse(&csi, draft.named, &mut resource);
+        }
         self.complete(request, parent, &mut resource, wanted.is_some())?;
         let slot = self.insert(resource)?;
         self.after_create(request, parent, slot)?;
@@ -204,6 +267,9 @@ impl Transaction<'_> {
             ty::CIN | ty::TSI => self.complete_instance(parent, resource, expires),
             ty::GRP => self.complete_group(request, resource)?,
             ty::SUB => Self::complete_subscription(resource),
+            ty::TSB => Self::complete_beacon(resource),
+            ty::LCP => Self::complete_location(resource),
+            ty::CRS => Self::complete_cross(resource),
             ty::FCNT => Self::complete_flex(resource),
             ty::MGMT_OBJ => Self::complete_mgmt(resource),
             ty::ACP => normalise_operations(resource),
@@ -216,13 +282,26 @@ impl Transaction<'_> {
     /// What changes elsewhere because a resource was created.
     fn after_create(&mut self, request: &Request, parent: Slot, slot: Slot) -> Result<(), Failure> {
         match self.tree.at(slot).ty {
-            ty::CIN => self.limit_instances(parent),
+            ty::CIN => {
+                self.limit_instances(parent)?;
+                self.position_came(parent)
+            }
+            ty::LCP => self.make_location_container(request, parent, slot),
+            ty::TSB => {
+                self.start_beacon(slot);
+                Ok(())
+            }
+            ty::SUB => crate::notify::publish_prior(self, slot),
             ty::TSI => {
                 self.limit_instances(parent)?;
                 self.watch_series(parent, slot)
             }
             ty::AE => self.link_node(slot, None),
             ty::NOD => self.link_known_entities(slot),
+            ty::CSR => {
+                self.inner.cse_came(&self.tree, slot);
+                Ok(())
+            }
             ty::FCNT => {
                 self.link_node(slot, None)?;
                 self.record_flex_instance(slot, request)

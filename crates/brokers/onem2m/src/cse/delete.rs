@@ -12,7 +12,16 @@ use crate::{
 
 impl Cse {
     pub(super) async fn delete(&self, request: &Request) -> Result<Outcome, Failure> {
-        self.write(|transaction| transaction.delete(request)).await
+        let (outcome, announces) = self.delete_quietly(request).await?;
+        if announces {
+            self.announce().await;
+        }
+        Ok(outcome)
+    }
+
+    /// Deletes, and says whether announced resources are to be taken away.
+    pub(super) async fn delete_quietly(&self, request: &Request) -> Result<(Outcome, bool), Failure> {
+        self.write(|transaction| Ok((transaction.delete(request)?, transaction.announces))).await
     }
 }
 
@@ -62,11 +71,19 @@ impl Transaction<'_> {
     fn mend(&mut self, removed: &[Resource]) -> Result<(), Failure> {
         for resource in removed {
             match resource.ty {
-                ty::CIN | ty::TSI | ty::FCI | ty::SUB | ty::REQ => continue,
+                ty::CIN | ty::TSI | ty::FCI | ty::REQ => continue,
+                ty::SUB => {
+                    self.end_crosses(resource)?;
+                    continue;
+                }
+                ty::CRS => self.forget_cross(resource)?,
+                ty::TSB => self.inner.timers.stop(&resource.ri),
+                ty::LCP => self.forget_location(resource)?,
                 ty::AE => self.unlink_node(resource)?,
                 ty::NOD => self.forget_node(resource)?,
                 ty::ACP => self.forget_policy(resource)?,
                 ty::TS => self.forget_series(&resource.ri),
+                ty::CSR => self.inner.cse_went(),
                 ty::PCH => self.inner.courier.close_channel(&resource.creator),
                 _ => {}
             }

@@ -34,16 +34,21 @@ impl Cse {
     /// Takes out the resources whose time is over.
     pub(crate) async fn expire(&self) -> Result<(), Failure> {
         loop {
-            let more = self
+            let (more, announces) = self
                 .write(|transaction| {
                     for _ in 0..AT_ONCE {
                         let now = transaction.now;
-                        let Some(slot) = transaction.tree.next_expired(now) else { return Ok(false) };
+                        let Some(slot) = transaction.tree.next_expired(now) else {
+                            return Ok((false, transaction.announces));
+                        };
                         transaction.remove(slot, None)?;
                     }
-                    Ok(true)
+                    Ok((true, transaction.announces))
                 })
                 .await?;
+            if announces {
+                self.announce().await;
+            }
             if !more {
                 return Ok(());
             }

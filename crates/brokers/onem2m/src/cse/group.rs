@@ -175,7 +175,9 @@ impl Transaction<'_> {
                     _ => group.attributes.set("mt", Value::from(0)),
                 }
             }
-            kept.push(member.clone());
+            // An address that other CSEs use is kept as the one that this CSE uses.
+            let short = member.starts_with('/') && !is_group;
+            kept.push(if short { self.tree.at(slot).ri.to_string() } else { member.clone() });
         }
         let most = group.attributes.number("mnm").unwrap_or(u64::MAX);
         if kept.len() as u64 > most {

@@ -149,7 +149,7 @@ impl Transaction<'_> {
     }
 
     /// Changes a list of a resource; an empty one is taken away.
-    fn change_list(
+    pub(super) fn change_list(
         &mut self,
         slot: Slot,
         name: &'static str,

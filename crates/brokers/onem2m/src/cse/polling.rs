@@ -16,7 +16,8 @@ impl Transaction<'_> {
     /// An AE has at most one channel, made by itself.
     pub(super) fn check_polling_channel(&self, request: &Request, parent: Slot) -> Result<(), Failure> {
         let originator = self.inner.identity.short_entity(request.originator());
-        if self.tree.at(parent).ae_id() != Some(originator) {
+        let owns = self.tree.at(parent).ae_id() == Some(originator) || self.is_cse(parent, request);
+        if !owns {
             let debug = format!("{originator} can only have a polling channel below its own AE");
             return Err(Failure::new(Status::OriginatorHasNoPrivilege, debug));
         }
@@ -37,7 +38,8 @@ impl Cse {
                 tree.get(channel).and_then(|channel| channel.parent).and_then(|parent| tree.get(parent));
             let aggregates =
                 tree.get(channel).and_then(|channel| channel.attributes.flag("rqag")) == Some(true);
-            (parent.and_then(|ae| ae.ae_id()).map(str::to_owned), aggregates)
+            let cse = || parent.filter(|csr| csr.ty == ty::CSR).and_then(|csr| csr.attributes.text("csi"));
+            (parent.and_then(|ae| ae.ae_id()).or_else(cse).map(str::to_owned), aggregates)
         };
         let owner = owner.ok_or_else(|| Failure::not_found(&request.to))?;
         if owner != self.inner.identity.short_entity(request.originator()) {

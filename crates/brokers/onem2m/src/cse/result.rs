@@ -63,10 +63,15 @@ impl Transaction<'_> {
             request.content.as_ref().and_then(Value::as_object).and_then(|content| content.values().next());
         let creates = request.operation == crate::primitive::Operation::Create;
         let mut map = resource.to_map(&self.tree);
+        // What was given and not kept is null.
+        let lost = given.and_then(Value::as_object).into_iter().flatten();
+        let lost = lost.filter(|(name, value)| !value.is_null() && !map.contains_key(*name));
+        let lost: Vec<String> = lost.map(|(name, _)| name.clone()).collect();
         map.retain(|name, value| match given.and_then(|given| given.get(name)) {
             Some(given) => given != value,
             None => creates || name == "lt" || name == "st",
         });
+        map.extend(lost.into_iter().map(|name| (name, Value::Null)));
         json!({ &*resource.root: map })
     }
 }
@@ -84,7 +89,7 @@ impl Inner {
             ty::CB => {
                 map.insert("ctm".to_owned(), Value::from(crate::time::Time::now().to_string()));
             }
-            ty::SUB => {
+            ty::SUB | ty::CRS => {
                 if let Some(statistics) = self.statistics(resource) {
                     map.insert("nsi".to_owned(), statistics);
                 }
@@ -136,14 +141,22 @@ impl Inner {
 
     /// How a result refers to a resource (desiredIdentifierResultType).
     pub(super) fn reference(&self, tree: &Tree, slot: Slot, request: &Request) -> String {
-        if request.unstructured { tree.at(slot).ri.to_string() } else { tree.structured(slot) }
+        let address = if request.unstructured { tree.at(slot).ri.to_string() } else { tree.structured(slot) };
+        // An originator that another CSE speaks for gets addresses that lead here from there.
+        if request.originator().starts_with('/') { self.identity.sp_relative(&address) } else { address }
     }
 
     fn references(&self, tree: &Tree, slot: Slot, request: &Request, wish: &Wish<'_>) -> Value {
         let found = self.discover(tree, slot, request, wish);
         let refer = |slot: Slot| {
             let resource = tree.at(slot);
-            json!({ "nm": &*resource.rn, "typ": resource.ty, "val": self.reference(tree, slot, request) })
+            let address = self.reference(tree, slot, request);
+            let address = if request.unstructured && !address.starts_with('/') {
+                self.identity.sp_relative(&address)
+            } else {
+                address
+            };
+            json!({ "nm": &*resource.rn, "typ": resource.ty, "val": address })
         };
         found.into_iter().map(refer).collect()
     }

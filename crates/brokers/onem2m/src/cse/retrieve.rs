@@ -26,6 +26,11 @@ enum Read {
 
 impl Cse {
     pub(super) async fn retrieve(&self, request: &Request) -> Result<Outcome, Failure> {
+        if request.wants() == ResultContent::OriginalResource
+            && let Some(onward) = self.original_of(request)?
+        {
+            return self.exchange(&onward).await;
+        }
         let (ri, counts_down, outcome) = match self.read(request) {
             Read::Quietly(outcome) => return Ok(outcome),
             Read::Noticed { ri, counts_down, outcome } => (ri, counts_down, outcome),
@@ -47,6 +52,20 @@ impl Cse {
         })
         .await?;
         Ok(outcome)
+    }
+
+    /// The request for the original of an announced resource (rcn 7).
+    fn original_of(&self, request: &Request) -> Result<Option<Request>, Failure> {
+        let tree = self.inner.tree.read();
+        let slot = self.inner.target(&tree, request)?;
+        let resource = tree.at(slot);
+        if types::original_type(resource.ty).is_none() {
+            return Ok(None);
+        }
+        let wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), Time::now());
+        self.inner.demand(&tree, slot, &wish)?;
+        let to = resource.attributes.text("lnk").unwrap_or_default().to_owned();
+        Ok(Some(Request { to, result_content: Some(ResultContent::Attributes), ..request.clone() }))
     }
 
     /// Reads, and says what has to happen because of it.
@@ -86,7 +105,7 @@ impl Cse {
         if is_instance(resource.ty) && is_hidden(tree, resource) {
             return Err(Failure::not_allowed("disr: the container does not let its instances be retrieved"));
         }
-        if resource.ty == ty::CB && request.wants() == ResultContent::OriginalResource {
+        if request.wants() == ResultContent::OriginalResource {
             return Err(Failure::bad("rcn 7: the resource is not an announced one"));
         }
         if !request.attributes.is_empty() {

@@ -105,7 +105,7 @@ impl Transaction<'_> {
     }
 
     /// Starts, stops or forgets counting (notificationStatsEnable, TS-0001 table 9.6.8-2).
-    fn count_notifications(&mut self, slot: Slot) {
+    pub(super) fn count_notifications(&mut self, slot: Slot) {
         let inner = self.inner;
         let ri = self.tree.at(slot).ri.to_string();
         let targets = self.tree.at(slot).attributes.texts("nu").count();
@@ -137,12 +137,12 @@ impl Transaction<'_> {
         });
         for slot in all {
             let subscription = self.tree.at(slot);
-            if subscription.ty != ty::SUB {
+            if !matches!(subscription.ty, ty::SUB | ty::CRS) {
                 continue;
             }
             self.inner.flush(&self.tree, subscription);
             if let Some(target) = subscription.attributes.text("su") {
-                let structured = self.inner.options.structured_references;
+                let structured = self.inner.options.structured_references && subscription.ty == ty::SUB;
                 let sur =
                     crate::notify::reference(&self.tree, &self.inner.identity, subscription, structured);
                 let mut end = json!({ "sud": true, "sur": sur });

@@ -16,12 +16,14 @@ pub(crate) struct Transaction<'a> {
     pub(crate) tree: RwLockWriteGuard<'a, Tree>,
     pub(crate) now: Time,
     ticket: Option<Ticket>,
+    /// Whether it left something to do for announced resources.
+    pub(crate) announces: bool,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn begin(cse: &'a Cse) -> Self {
         let inner = &*cse.inner;
-        Self { cse, inner, tree: inner.tree.write(), now: Time::now(), ticket: None }
+        Self { cse, inner, tree: inner.tree.write(), now: Time::now(), ticket: None, announces: false }
     }
 
     /// What to wait for. Tickets resolve in order, so the last stands for all.
@@ -33,6 +35,7 @@ impl<'a> Transaction<'a> {
     pub(crate) fn insert(&mut self, resource: Resource) -> Result<Slot, Failure> {
         let record = resource.to_record(&self.tree);
         self.ticket = Some(self.inner.journal.append(&record)?);
+        self.announces |= self.inner.announcer.changed(&resource);
         Ok(self.tree.insert(resource))
     }
 
@@ -40,6 +43,7 @@ impl<'a> Transaction<'a> {
     pub(crate) fn keep(&mut self, slot: Slot) -> Result<(), Failure> {
         let record = self.tree.at(slot).to_record(&self.tree);
         self.ticket = Some(self.inner.journal.append(&record)?);
+        self.announces |= self.inner.announcer.changed(self.tree.at(slot));
         Ok(())
     }
 
@@ -47,7 +51,9 @@ impl<'a> Transaction<'a> {
     pub(crate) fn take_out(&mut self, slot: Slot) -> Result<Vec<Resource>, Failure> {
         let record = encode_gone(&self.tree.at(slot).ri);
         self.ticket = Some(self.inner.journal.append(&record)?);
-        Ok(self.tree.remove(slot))
+        let removed = self.tree.remove(slot);
+        self.announces |= self.inner.announcer.gone(&removed);
+        Ok(removed)
     }
 
     /// Tells the subscribers of an event.

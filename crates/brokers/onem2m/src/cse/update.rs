@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Cse, Transaction,
+    announce::check_announced_attributes,
     create::{normalise_operations, representation},
 };
 use crate::{
@@ -21,7 +22,23 @@ impl Cse {
         // A blocking-update subscriber is asked before anything changes (TS-0001 9.6.8, notificationEventType G).
         self.ask_before_update(request).await?;
         self.verify_changed_subscription(request).await?;
-        self.write(|transaction| transaction.update(request)).await
+        self.update_original(request).await?;
+        let (outcome, announces) = self.update_quietly(request).await?;
+        if !announces {
+            return Ok(outcome);
+        }
+        self.announce().await;
+        // The answer says where it is announced now.
+        let transaction = Transaction::begin(self);
+        match transaction.inner.identity.resolve(&transaction.tree, &request.to) {
+            Ok(target) => Ok(transaction.updated(request, target.slot)),
+            Err(_) => Ok(outcome),
+        }
+    }
+
+    /// Updates, and says whether announced resources are to follow.
+    pub(super) async fn update_quietly(&self, request: &Request) -> Result<(Outcome, bool), Failure> {
+        self.write(|transaction| Ok((transaction.update(request)?, transaction.announces))).await
     }
 }
 
@@ -68,7 +85,7 @@ impl Transaction<'_> {
         let mut wish = Wish::of(request, &self.inner.identity, request.operation.privilege(), self.now);
         wish.attributes = Some(content.keys().map(String::as_str).collect());
         if content.contains_key("acpi") {
-            if content.len() > 1 {
+            if content.len() > 1 && types::original_type(resource.ty).is_none() {
                 return Err(Failure::bad(
                     "acpi: it must be the only attribute of an update (TS-0004 7.4.5.2.3)",
                 ));
@@ -84,7 +101,12 @@ impl Transaction<'_> {
             definition.check_update(&resource.root, content)?;
         }
         for address in content.get("acpi").and_then(Value::as_array).into_iter().flatten() {
-            self.check_policy(address.as_str().unwrap_or_default())?;
+            let address = address.as_str().unwrap_or_default();
+            let elsewhere = types::original_type(resource.ty).is_some()
+                && self.inner.identity.elsewhere(address).is_some();
+            if !elsewhere {
+                self.check_policy(address)?;
+            }
         }
         Ok((slot, content))
     }
@@ -109,6 +131,9 @@ impl Transaction<'_> {
             }
             ty::FCNT => self.check_flex_update(slot, content),
             ty::TS => self.check_series_update(slot, content),
+            ty::SCH => self.check_schedule_update(slot, content),
+            ty::TSB => self.check_beacon_update(slot, content),
+            ty::CRS => self.check_cross_update(slot, content),
             _ => Ok(()),
         }
     }
@@ -129,6 +154,19 @@ impl Transaction<'_> {
                 self.tree.expire_at(slot, expires);
                 continue;
             }
+            let value = match name.as_str() {
+                "at" => self.change_announcements(slot, &value).unwrap_or(Value::Null),
+                "aa" if !value.is_null() => {
+                    let resource = self.tree.at(slot);
+                    let present = |name: &str| resource.attributes.get(name).is_some();
+                    let definition = types::definition(resource.ty);
+                    let kept = definition.map(|definition| {
+                        check_announced_attributes(definition, &resource.root, &value, present)
+                    });
+                    kept.transpose()?.flatten().unwrap_or(Value::Null)
+                }
+                _ => value,
+            };
             let resource = self.tree.at_mut(slot);
             if value.is_null() {
                 resource.attributes.remove(&name);
@@ -169,7 +207,16 @@ impl Transaction<'_> {
                 names.push("cs".to_owned());
             }
             ty::MGMT_OBJ => Self::complete_mgmt(self.tree.at_mut(slot)),
-            ty::SUB => self.after_subscription_update(slot, names),
+            ty::SUB => {
+                self.after_subscription_update(slot, names);
+                self.leave_crosses(slot, names)?;
+            }
+            ty::TSB => {
+                Self::complete_beacon(self.tree.at_mut(slot));
+                self.start_beacon(slot);
+            }
+            ty::LCP => self.start_fence(slot),
+            ty::CRS => self.after_cross_update(slot, names),
             _ => {}
         }
         Ok(())

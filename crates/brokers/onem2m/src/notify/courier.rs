@@ -12,7 +12,7 @@ use super::{http::HttpCaller, reach::entity_of};
 use crate::status::Status;
 
 /// The largest answer to a notification that is read, in bytes.
-const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+pub(super) const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
 /// Says to the courier which lane a message is of; it goes no further.
 const LANE: &str = "x-morgana-lane";
@@ -66,14 +66,14 @@ struct Channel {
 #[derive(Debug)]
 pub(crate) struct Courier {
     http: HttpCaller,
-    https: HttpClient,
+    pub(super) https: HttpClient,
     transport: HttpTransport,
     queue: usize,
     mqtt: OnceLock<Box<dyn Publisher>>,
     listeners: Mutex<HashMap<String, mpsc::Sender<Value>>>,
     channels: Mutex<HashMap<String, Channel>>,
     /// Requests whose answer comes as a message of its own.
-    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    pub(super) waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     statistics: Mutex<HashMap<String, Statistics>>,
 }
 
@@ -190,7 +190,7 @@ impl Courier {
         Some(json!({ "m2m:agrp": all }))
     }
 
-    fn channel(
+    pub(super) fn channel(
         &self,
         owner: &str,
     ) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {
@@ -293,7 +293,7 @@ impl Courier {
         }
     }
 
-    async fn publish(&self, entity: &str, primitive: Vec<u8>) -> Result<(), String> {
+    pub(super) async fn publish(&self, entity: &str, primitive: Vec<u8>) -> Result<(), String> {
         match self.mqtt.get() {
             Some(mqtt) => mqtt.publish(entity, primitive).await,
             None => Err("this CSE has no MQTT binding".to_owned()),

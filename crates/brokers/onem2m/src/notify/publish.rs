@@ -9,6 +9,7 @@ use super::{
     Event, EventKind, Parcel,
     content::{event_type, operation, single},
     destinations,
+    pending::{Held, IMMEDIATE, is_open},
     subscribers::Admission,
 };
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
     primitive::Filter,
     status::Failure,
     time::{Time, duration_millis, millis},
-    tree::{Resource, Slot, Tree},
+    tree::{Resource, Slot, Tree, is_instance},
+    types::ty,
 };
 
 /// Tells every subscription that the event concerns, under the transaction's lock, so that each hears of events in
@@ -51,6 +53,38 @@ pub(crate) fn publish(transaction: &mut Transaction<'_>, event: &Event<'_>) -> R
         let notification =
             single(tree, &transaction.inner.identity, event, tree.at(slot), net, &missing, structured);
         hand_over(transaction, slot, notification)?;
+    }
+    Ok(())
+}
+
+/// Tells a new subscription of the latest creations that were before it (preSubscriptionNotify, TS-0001 10.2.10.8): what
+/// the CSE retains of events are the children of the subscribed-to resource.
+pub(crate) fn publish_prior(transaction: &mut Transaction<'_>, slot: Slot) -> Result<(), Failure> {
+    let subscription = transaction.tree.at(slot);
+    let Some(wanted) = subscription.attributes.number("psn").filter(|wanted| *wanted > 0) else {
+        return Ok(());
+    };
+    let Some(parent) = subscription.parent else { return Ok(()) };
+    let family = transaction.tree.at(parent).family.as_deref();
+    let mut children: Vec<Slot> = family.into_iter().flat_map(|family| family.all()).collect();
+    children.retain(|child| {
+        let child = transaction.tree.at(*child);
+        is_instance(child.ty) || child.ty != ty::SUB
+    });
+    children.sort_by_key(|child| transaction.tree.at(*child).sequence);
+    let event = |subject: Slot| Event { kind: EventKind::Created, subject, originator: None, names: &[] };
+    children
+        .retain(|child| wants(&transaction.tree, transaction.tree.at(slot), &event(*child), true).is_some());
+    let first = children.len().saturating_sub(usize::try_from(wanted).unwrap_or(usize::MAX));
+    for child in children.drain(first..) {
+        let tree = &transaction.tree;
+        let structured = transaction.inner.options.structured_references;
+        let identity = &transaction.inner.identity;
+        let notification = single(tree, identity, &event(child), tree.at(slot), Some(3), &[], structured);
+        hand_over(transaction, slot, notification)?;
+        if transaction.tree.get(slot).is_none() {
+            break;
+        }
     }
     Ok(())
 }
@@ -221,7 +255,7 @@ fn batch_millis(batch: &Value) -> Option<i64> {
 }
 
 /// One notification less until the subscription expires (expirationCounter).
-fn count_off(transaction: &mut Transaction<'_>, slot: Slot) -> Result<(), Failure> {
+pub(crate) fn count_off(transaction: &mut Transaction<'_>, slot: Slot) -> Result<(), Failure> {
     match transaction.tree.at(slot).attributes.number("exc") {
         None => Ok(()),
         Some(left) if left > 1 => {
@@ -260,15 +294,33 @@ impl Inner {
     ) {
         let targets = subscription.attributes.texts("nu").map(str::to_owned).enumerate().collect::<Vec<_>>();
         for (index, target) in targets {
-            self.send_to(
-                tree,
-                &target,
-                &format!("{}#{index}", subscription.ri),
-                content.clone(),
-                events,
-                category,
-            );
+            if let Some(cross) = self.cross_at(tree, &target) {
+                self.windows.came(&cross, &self.identity.sp_relative(&subscription.ri));
+                continue;
+            }
+            let lane = format!("{}#{index}", subscription.ri);
+            if category != Some(IMMEDIATE)
+                && !is_open(tree, &self.identity, subscription, &target, Time::now())
+            {
+                let held = Held { lane: &lane, target: &target, content: &content, events, category };
+                self.pending.hold(subscription, &held, self.options.batch_max);
+                continue;
+            }
+            if self.pending.waits(&lane) {
+                self.send_pending(tree, &lane, &target);
+            }
+            self.send_to(tree, &target, &lane, content.clone(), events, category);
         }
+    }
+
+    /// The crossResourceSubscription that a target is, by its resourceID.
+    fn cross_at(&self, tree: &Tree, target: &str) -> Option<Box<str>> {
+        if target.contains("://") || tree.of_type(ty::CRS).next().is_none() {
+            return None;
+        }
+        let slot = self.identity.find(tree, target)?;
+        let resource = tree.at(slot);
+        (resource.ty == ty::CRS).then(|| resource.ri.clone())
     }
 
     /// Queues a message for one target in the lane of that name.
@@ -309,7 +361,7 @@ impl Inner {
             .send(lane, move || Ok(parcel.into_message(&destination.uri, Some((&lane_name, events)))));
     }
 
-    fn next_request_id(&self) -> String {
+    pub(crate) fn next_request_id(&self) -> String {
         format!("n{}", crate::cse::base_36(self.next_sequence()))
     }
 

@@ -3,7 +3,13 @@
 use http::Uri;
 
 use super::Courier;
-use crate::{address::Identity, cse::RELEASES, tree::Tree, types::ty};
+use crate::{
+    address::Identity,
+    cse::RELEASES,
+    remote::{next_hop, points_of_access, uri_of},
+    tree::Tree,
+    types::ty,
+};
 
 /// One way to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,9 @@ pub(crate) fn destinations(
     if target.contains("://") {
         return Ok(vec![url(courier, target, false, RELEASE)?]);
     }
+    if let Some(cse) = identity.elsewhere(target) {
+        return through_cse(tree, identity, target, &cse);
+    }
     let short = identity.short_entity(target);
     let slot = tree.ae(short).or_else(|| identity.find(tree, target));
     let ae = slot.map(|slot| tree.at(slot)).filter(|resource| resource.ty == ty::AE);
@@ -53,6 +62,29 @@ pub(crate) fn destinations(
     let release = RELEASES.iter().rev().find(spoken).copied().unwrap_or(RELEASE);
     let points = ae.attributes.texts("poa");
     Ok(points.filter_map(|point| url(courier, point, cbor, release).ok()).collect())
+}
+
+/// The ways to something of another CSE: to that CSE, which hands it on.
+fn through_cse(
+    tree: &Tree,
+    identity: &Identity,
+    target: &str,
+    cse: &str,
+) -> Result<Vec<Destination>, String> {
+    let slot =
+        next_hop(tree, identity, cse, &identity.cse_id()).map_err(|failure| failure.debug.into_owned())?;
+    let csi = tree.at(slot).attributes.text("csi").unwrap_or_default();
+    let entity = csi.trim_matches('/');
+    let way = |point: String| {
+        let uri = match point.split_once("://")?.0 {
+            "http" | "https" => uri_of(&point, target).ok()?,
+            "poll" => special("poll", csi).ok()?,
+            "mqtt" | "mqtts" => format!("{}/{entity}", point.trim_end_matches('/')).parse().ok()?,
+            _ => return None,
+        };
+        Some(Destination { uri, cbor: false, release: RELEASE })
+    };
+    Ok(points_of_access(tree, slot).into_iter().filter_map(way).collect())
 }
 
 /// A URI, without the `ct` parameter that says how the content is to be written (TS-0001 table 9.6.8-2).

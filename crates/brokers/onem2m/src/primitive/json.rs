@@ -71,6 +71,7 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
                 let criteria = value.as_object().ok_or_else(|| wrong("an object"))?;
                 for (key, wanted) in criteria {
                     request.filter.add_json(key, wanted)?;
+                    keep(&mut request.criteria, key, wanted);
                 }
             }
             _ => return Err(Failure::bad(format!("{name} is not a member of a request primitive"))),
@@ -84,6 +85,22 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
         request.attributes = list.iter().filter_map(|entry| entry.as_str().map(str::to_owned)).collect();
     }
     Ok(request)
+}
+
+/// Keeps a criterion as a query would have it.
+fn keep(criteria: &mut Vec<(String, String)>, name: &str, wanted: &Value) {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match wanted {
+        Value::Array(values) => values.iter().for_each(|value| keep(criteria, name, value)),
+        Value::Object(pair) => {
+            let member = |key: &str| pair.get(key).map(text).unwrap_or_default();
+            criteria.push((name.to_owned(), format!("{},{}", member("nm"), member("val"))));
+        }
+        value => criteria.push((name.to_owned(), text(value))),
+    }
 }
 
 /// Writes a response primitive, with the `m2m:rsp` around it when asked.

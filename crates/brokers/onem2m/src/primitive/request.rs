@@ -172,6 +172,8 @@ pub struct Request {
     pub unstructured: bool,
     /// fc.
     pub filter: Filter,
+    /// fc as it came, name by name: what a request has to say when it goes on to another CSE.
+    pub criteria: Vec<(String, String)>,
     /// atrl: the only attributes wanted.
     pub attributes: Vec<String>,
     /// Whether the binding authenticated the originator.
@@ -203,6 +205,7 @@ impl Request {
             event_category: None,
             unstructured: false,
             filter: Filter::default(),
+            criteria: Vec::new(),
             attributes: Vec::new(),
             authenticated: false,
             remote: None,
@@ -231,7 +234,7 @@ impl Request {
     ///
     /// # Errors
     /// When the value is not one of the parameter's, or the parameter is unknown.
-    pub(crate) fn set_parameter(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+    pub fn set_parameter(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         let number = || {
             let wrong = |_| Failure::bad(format!("{name}={value}: it must be a number"));
             value.parse::<u64>().map_err(wrong)
@@ -250,7 +253,10 @@ impl Request {
             }
             "atrl" => self.attributes.extend(value.split([' ', '+']).map(str::to_owned)),
             "sqi" | "tids" | "ltids" | "tqi" | "da" => {}
-            _ => self.filter.add(name, value)?,
+            _ => {
+                self.filter.add(name, value)?;
+                self.criteria.push((name.to_owned(), value.to_owned()));
+            }
         }
         Ok(())
     }

@@ -162,7 +162,9 @@ impl Resource {
     }
 }
 
-/// Attributes that the CSE keeps for itself: `aged`, an instance that expires before its container.
+/// Attributes that the CSE keeps for itself: `aged`, an instance that expires before its container; `dynamic`, a policy
+/// that a Dynamic Authorization Server granted; `inside`, where a geo-fence saw its device last; `sources`, the
+/// subscriptions that a crossResourceSubscription hears from.
 fn is_private(name: &str) -> bool {
-    name == "aged"
+    matches!(name, "aged" | "dynamic" | "inside" | "sources")
 }

@@ -6,6 +6,8 @@
     reason = "helpers of tests; each file uses its own part"
 )]
 
+pub(crate) mod pair;
+
 use morgana_onem2m::{Cse, Operation, Options, Request, Response, Status};
 use serde_json::Value;
 use tempfile::TempDir;
