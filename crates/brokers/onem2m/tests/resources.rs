@@ -63,8 +63,8 @@ async fn what_is_wrong_with_a_request_is_named() {
     let wrong_child = cse.create("Mobius", ADMIN, ty::CIN, json!({"m2m:cin": {"con": 1}})).await;
     assert_eq!(wrong_child.status, Status::InvalidChildResourceType);
     // A type of the standard that the CSE does not have, and one that nobody has.
-    let schedule = cse.create("Mobius", ADMIN, 18, json!({"m2m:sch": {}})).await;
-    assert_eq!(schedule.status, Status::NotImplemented);
+    let semantic = cse.create("Mobius", ADMIN, 24, json!({"m2m:smd": {}})).await;
+    assert_eq!(semantic.status, Status::NotImplemented);
     assert_eq!(cse.create("Mobius", ADMIN, 4711, json!({"m2m:x": {}})).await.status, Status::BadRequest);
 }
 
