@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -76,6 +76,27 @@ impl Fetcher {
         tokio::time::timeout(Duration::from_millis(timeout_ms), self.follow(url, accept))
             .await
             .map_err(|_| FetchError::Timeout(timeout_ms))?
+    }
+
+    /// Sends a request and gives its answer, whatever its status, with the whole body. Follows no redirect: what was
+    /// meant for one host is not for another.
+    ///
+    /// # Errors
+    /// When the URL may not be requested, there is no answer in time, or it is too large.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let exchange = async {
+            let client = if self.is_allowed(request.uri()) { &self.anywhere } else { &self.public };
+            let (parts, body) = client.send(request).await?.into_parts();
+            let max = self.options.max_bytes;
+            let body = Limited::new(body, max).collect().await.map_err(|_| FetchError::Body(max))?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        };
+        let timed_out = FetchError::Timeout(timeout.as_millis() as u64);
+        tokio::time::timeout(timeout, exchange).await.map_err(|_| timed_out)?
     }
 
     async fn follow(&self, url: &str, accept: &str) -> Result<Bytes, FetchError> {

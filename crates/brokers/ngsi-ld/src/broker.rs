@@ -42,6 +42,7 @@ use crate::{
         encode_entity, encode_hosted, encode_registration, encode_subscription, live,
     },
     registrations::Registrations,
+    sources::{SourceOptions, Sources},
     store::Store,
     subscriptions::Subscriptions,
 };
@@ -64,6 +65,8 @@ pub struct Options {
     pub history_instances: usize,
     /// How notifications are queued and retried.
     pub notifications: NotifierOptions,
+    /// How context sources are asked (NGSI-LD 4.3.6).
+    pub sources: SourceOptions,
     /// How many tenants there may be beside the default one (NGSI-LD 4.14); 0 for a broker of one tenant.
     pub tenants_max: usize,
 }
@@ -79,6 +82,7 @@ impl Default for Options {
             contexts: ContextOptions::default(),
             history_instances: 0,
             notifications: NotifierOptions::default(),
+            sources: SourceOptions::default(),
             tenants_max: 1000,
         }
     }
@@ -120,6 +124,7 @@ struct Inner {
     contexts: Contexts,
     subscriptions: RwLock<Subscriptions>,
     registrations: RwLock<Registrations>,
+    sources: Sources,
     notifier: Notifier,
     watchers: Watchers,
     /// The name of this broker among others (NGSI-LD 5.2.40).
@@ -191,7 +196,7 @@ impl Broker {
                     Some(registration) => registered.insert(registration),
                     None => tracing::error!(registration = %id, "cannot revive a registration"),
                 },
-                Record::NoRegistration(id) => registered.remove(&id),
+                Record::NoRegistration(id) => drop(registered.remove(&id)),
                 Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
             }
             Ok::<_, minicbor::decode::Error>(())
@@ -207,6 +212,7 @@ impl Broker {
             contexts,
             subscriptions: RwLock::new(subscriptions),
             registrations: RwLock::new(registered),
+            sources: Sources::new(options.sources),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
             watchers: Watchers::default(),
             alias,

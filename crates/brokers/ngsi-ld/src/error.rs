@@ -10,6 +10,10 @@ pub enum ErrorKind {
     BadRequestData,
     /// The entity, subscription or other resource already exists.
     AlreadyExists,
+    /// The operation goes against a registration of a context source, or a registration against what is there.
+    Conflict,
+    /// The request came back to a broker that it had been at.
+    LoopDetected,
     /// The standard has this operation; this broker does not yet.
     OperationNotSupported,
     /// The resource does not exist.
@@ -38,6 +42,8 @@ impl ErrorKind {
             Self::InvalidRequest => "https://uri.etsi.org/ngsi-ld/errors/InvalidRequest",
             Self::BadRequestData => "https://uri.etsi.org/ngsi-ld/errors/BadRequestData",
             Self::AlreadyExists => "https://uri.etsi.org/ngsi-ld/errors/AlreadyExists",
+            Self::Conflict => "https://uri.etsi.org/ngsi-ld/errors/Conflict",
+            Self::LoopDetected => "https://uri.etsi.org/ngsi-ld/errors/LoopDetected",
             Self::OperationNotSupported => "https://uri.etsi.org/ngsi-ld/errors/OperationNotSupported",
             Self::ResourceNotFound => "https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound",
             Self::InternalError | Self::Unavailable => "https://uri.etsi.org/ngsi-ld/errors/InternalError",
@@ -55,6 +61,8 @@ impl ErrorKind {
             Self::InvalidRequest => "Invalid request",
             Self::BadRequestData => "Bad request data",
             Self::AlreadyExists => "Already exists",
+            Self::Conflict => "Conflict",
+            Self::LoopDetected => "Loop detected",
             Self::OperationNotSupported => "Operation not supported",
             Self::ResourceNotFound => "Resource not found",
             Self::InternalError => "Internal error",

@@ -5,6 +5,7 @@ mod attributes;
 mod batch;
 mod contexts;
 mod discovery;
+mod distributed;
 mod entities;
 mod identity;
 mod known;
@@ -107,7 +108,11 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         }
         router = router.route(&path, handler);
     }
-    router.method_not_allowed_fallback(wrong_method).fallback(unknown_path).with_state(door)
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_path)
+        .layer(middleware::from_fn_with_state(door.clone(), distributed::distribute))
+        .with_state(door)
 }
 
 /// Serves the broker on `listener` until `stop`, then lets requests under way finish.

@@ -14,6 +14,7 @@ mod http;
 mod model;
 mod query;
 mod registrations;
+mod sources;
 mod store;
 mod subscriptions;
 
@@ -30,3 +31,4 @@ pub use model::{
 };
 pub use morgana_engine::{Access, FetchOptions, NotifierOptions, ServerError};
 pub use morgana_journal::Durability;
+pub use sources::SourceOptions;

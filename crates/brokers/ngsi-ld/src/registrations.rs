@@ -1,13 +1,17 @@
-//! Context source registrations (NGSI-LD 5.2.9, 5.9, 5.10): who has which information. This broker is a registry of
-//! them; it does not ask them itself. Pure; the broker acts.
+//! Context source registrations (NGSI-LD 5.2.9, 5.9, 5.10): who has which information, and how it is asked.
+//! Pure; the broker acts.
 
+mod access;
 mod definition;
 mod names;
+mod operation;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(crate) use definition::Registration;
+pub(crate) use access::{Mode, SourceAccess};
+pub(crate) use definition::{EntityInfo, Information, Registration};
 pub(crate) use names::{compacted, expanded};
+pub(crate) use operation::Operation;
 
 use crate::{
     EntityQuery,
@@ -37,8 +41,12 @@ impl Registrations {
         self.0.insert(registration.id.clone(), Arc::new(registration));
     }
 
-    pub(crate) fn remove(&mut self, id: &str) {
-        self.0.remove(id);
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Registration>> {
+        self.0.remove(id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The registration with this id, unless it has expired.
@@ -49,6 +57,13 @@ impl Registrations {
     /// All registrations that have not expired, in the order of their ids.
     pub(crate) fn iter(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Registration>> {
         self.0.values().filter(move |registration| registration.is_live(now))
+    }
+}
+
+impl Registration {
+    /// Whether the source says nothing about the past only.
+    pub(crate) fn is_of_the_present(&self) -> bool {
+        self.observed.is_none() && self.managed.is_none()
     }
 }
 
@@ -75,7 +90,7 @@ impl RegistrationQuery {
 
     fn in_time(&self, registration: &Registration) -> bool {
         let Some(window) = &self.window else {
-            return registration.observed.is_none() && registration.managed.is_none();
+            return registration.is_of_the_present();
         };
         let interval = match window.property {
             TimeProperty::Observed => registration.observed,

@@ -9,6 +9,7 @@ use crate::{
     Context, Error,
     model::{Entity, Name, Projection, Timestamp, check_name, live},
     query::{GeoQuery, Order, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
+    sources::Wanted,
 };
 
 /// How many entities are looked at while the store is locked for reading: writers wait no longer than that.
@@ -120,6 +121,26 @@ impl EntityQuery {
             && self.q.as_ref().is_none_or(|q| q.matches(entity))
             && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
             && self.projection.as_ref().is_none_or(|projection| projection.shows(entity))
+    }
+
+    /// Which entities it may concern, for who has some of them (NGSI-LD 4.3.6.1).
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            ids: &self.ids,
+            pattern: self.id_pattern.as_ref(),
+            types: self.types.as_ref(),
+            names: &self.attributes,
+        }
+    }
+
+    /// The same entities, whatever they have.
+    pub(crate) fn without_filters(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            id_pattern: self.id_pattern.clone(),
+            types: self.types.clone(),
+            ..Self::default()
+        }
     }
 
     /// Whether a type or ids are all that is asked for, so that what the index finds needs no second look.

@@ -1,12 +1,15 @@
 //! Registrations of context sources (NGSI-LD 5.9, 5.10).
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::Broker;
 use crate::{
     Context, Error, ErrorKind,
-    model::{Json, Timestamp, encode_registration},
-    registrations::{Registration, RegistrationQuery, compacted, expanded},
+    model::{Entity, Json, Name, Timestamp, encode_registration},
+    registrations::{Mode, Registration, RegistrationQuery, compacted, expanded},
+    sources::{Cover, Sources},
 };
 
 impl Broker {
@@ -28,6 +31,7 @@ impl Broker {
                 let detail = format!("registration {id} already exists");
                 return Err(Error::new(ErrorKind::AlreadyExists, detail));
             }
+            write.check_conflicts(&registration)?;
             write.keep_registration(registration)?;
             Ok(id)
         })
@@ -58,7 +62,9 @@ impl Broker {
                 }
             }
             let document = Json::Object(members.into());
-            write.keep_registration(Registration::new(document, old.created_at, write.now)?)
+            let registration = Registration::new(document, old.created_at, write.now)?;
+            write.check_conflicts(&registration)?;
+            write.keep_registration(registration)
         })
         .await
     }
@@ -71,6 +77,7 @@ impl Broker {
             }
             write.append(&encode_registration(id, None))?;
             write.inner.registrations.write().remove(id);
+            write.inner.sources.forget(id);
             Ok(())
         })
         .await
@@ -80,7 +87,21 @@ impl Broker {
     pub(crate) fn registration(&self, id: &str, context: &Context, sys_attrs: bool) -> Result<Json, Error> {
         let registrations = self.inner.registrations.read();
         let found = registrations.get(id, Timestamp::now()).ok_or_else(|| not_found(id))?;
-        Ok(shown(found, &found.document, context, sys_attrs))
+        Ok(self.shown(found, &found.document, context, sys_attrs))
+    }
+
+    /// Whether there is any source that could take part in an operation.
+    pub(crate) fn has_sources(&self) -> bool {
+        !self.inner.registrations.read().is_empty()
+    }
+
+    /// The registrations that have not expired.
+    pub(crate) fn live_registrations(&self, now: Timestamp) -> Vec<Arc<Registration>> {
+        self.inner.registrations.read().iter(now).cloned().collect()
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.inner.sources
     }
 
     /// The registrations that match, each with the matching parts of its information (NGSI-LD 5.10.2).
@@ -105,13 +126,56 @@ impl Broker {
                 _ => (name.clone(), value.clone()),
             };
             let members = registration.document.as_object().unwrap_or_default().iter().map(member);
-            found.push(shown(registration, &Json::Object(members.collect()), context, sys_attrs));
+            found.push(self.shown(registration, &Json::Object(members.collect()), context, sys_attrs));
         }
         found
     }
 }
 
 impl super::Write<'_> {
+    /// What a source has alone, no other may have, and the broker itself may not (NGSI-LD 5.9.2.4).
+    fn check_conflicts(&self, new: &Registration) -> Result<(), Error> {
+        let conflict = |detail: String| Err(Error::new(ErrorKind::Conflict, detail));
+        if !new.access.mode.is_proxied() {
+            return Ok(());
+        }
+        for other in self.inner.registrations.read().iter(self.now).filter(|other| other.id != new.id) {
+            // Redirections may overlap; they are all followed.
+            let exclusive = [new, other].iter().any(|one| one.access.mode == Mode::Exclusive);
+            if exclusive && other.access.mode.is_proxied() && overlap(new, other) {
+                return conflict(format!("registration {} has some of this already", other.id));
+            }
+        }
+        let store = self.inner.store.read();
+        let clash = |entity: &Entity| {
+            let cover = new.covers(&entity.id, &entity.types);
+            match new.access.mode {
+                // Of an entity without the attributes there is nothing yet.
+                Mode::Exclusive => entity.attributes.iter().any(|attribute| cover.has(&attribute.name)),
+                _ => match &cover {
+                    Cover::Nothing => false,
+                    Cover::All => true,
+                    Cover::Names(names) => names.iter().any(|name| entity.has(name)),
+                },
+            }
+        };
+        let infos = || new.information.iter().flat_map(|part| &part.entities);
+        let exact = infos().next().is_some() && infos().all(|info| info.id.is_some());
+        let found = if exact && new.information.iter().all(|part| !part.entities.is_empty()) {
+            infos().filter_map(|info| store.get(info.id.as_deref()?)).find(|entity| clash(entity)).cloned()
+        } else {
+            store.scan(None, 0, usize::MAX).0.into_iter().find(|entity| clash(entity))
+        };
+        match found {
+            Some(entity) => conflict(format!(
+                "entity {} is here already, and a {} registration would take it over; delete it first",
+                entity.id,
+                if new.access.mode == Mode::Exclusive { "exclusive" } else { "redirect" },
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn keep_registration(&mut self, registration: Registration) -> Result<(), Error> {
         if !registration.is_live(self.now) {
             return Err(Error::bad("expiresAt is in the past"));
@@ -120,6 +184,21 @@ impl super::Write<'_> {
         self.inner.registrations.write().insert(registration);
         Ok(())
     }
+}
+
+/// Whether both have some attribute of some entity.
+fn overlap(one: &Registration, other: &Registration) -> bool {
+    let ids = |registration: &Registration| -> Vec<(Box<str>, Vec<Name>)> {
+        let infos = registration.information.iter().flat_map(|part| &part.entities);
+        infos.filter_map(|info| Some((info.id.clone()?, info.types.clone()))).collect()
+    };
+    let shared = |id: &str, types: &[Name]| match (one.covers(id, types), other.covers(id, types)) {
+        (Cover::Nothing, _) | (_, Cover::Nothing) => false,
+        (Cover::Names(a), Cover::Names(b)) => a.iter().any(|name| b.contains(name)),
+        _ => true,
+    };
+    // One of both is exclusive, and so names its entities.
+    ids(one).into_iter().chain(ids(other)).any(|(id, types)| shared(&id, &types))
 }
 
 /// The document to store, with the times of the registration.
@@ -144,20 +223,47 @@ pub(super) fn revived(stored: &Json) -> Option<Registration> {
     Registration::new(stored.get("document")?.clone(), time("createdAt")?, time("modifiedAt")?).ok()
 }
 
-fn shown(registration: &Registration, document: &Json, context: &Context, sys_attrs: bool) -> Json {
-    let Json::Object(members) = compacted(document, context) else { return Json::Null };
-    let mut members = Vec::from(members);
-    if sys_attrs {
-        for (name, time) in [("createdAt", registration.created_at), ("modifiedAt", registration.modified_at)]
-        {
-            members.push((name.into(), (&*time.to_string()).into()));
+impl Broker {
+    /// A registration with what became of asking its source (NGSI-LD 5.2.9).
+    fn shown(
+        &self,
+        registration: &Registration,
+        document: &Json,
+        context: &Context,
+        sys_attrs: bool,
+    ) -> Json {
+        let Json::Object(members) = compacted(document, context) else { return Json::Null };
+        let mut members = Vec::from(members);
+        let state = self.inner.sources.state(&registration.id);
+        let time = |time: Timestamp| (&*time.to_string()).into();
+        if state.sent > 0 {
+            let failing = state.last_failure > state.last_success;
+            members.push(("status".into(), if failing { "failed" } else { "ok" }.into()));
+            members.push(("timesSent".into(), Json::Number(state.sent.into())));
+            members.push(("timesFailed".into(), Json::Number(state.failed.into())));
         }
+        members.extend(state.last_success.map(|at| ("lastSuccess".into(), time(at))));
+        members.extend(state.last_failure.map(|at| ("lastFailure".into(), time(at))));
+        if sys_attrs {
+            members.push(("createdAt".into(), time(registration.created_at)));
+            members.push(("modifiedAt".into(), time(registration.modified_at)));
+        }
+        Json::Object(members.into())
     }
-    Json::Object(members.into())
 }
 
 fn is_system(name: &str) -> bool {
-    matches!(name, "@context" | "status" | "createdAt" | "modifiedAt")
+    matches!(
+        name,
+        "@context"
+            | "status"
+            | "createdAt"
+            | "modifiedAt"
+            | "timesSent"
+            | "timesFailed"
+            | "lastSuccess"
+            | "lastFailure"
+    )
 }
 
 fn not_found(id: &str) -> Error {

@@ -146,7 +146,11 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     view.language = body.get("lang").and_then(Json::as_str).map(Into::into).or(view.language);
     view.projection = Projection { dataset_ids: view.projection.dataset_ids, ..projection };
     let paging = sent.params.paging(&door.options)?;
-    let page = door.broker.query_any(&queries, paging.offset, paging.limit, paging.count);
+    let mut page = match &sent.remote {
+        Some(remote) => remote.page(&door.broker, &queries, paging),
+        None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
+    };
+    page.total = page.total.filter(|_| paging.count);
     let response = reply::entities(&page.entities, &context, &view, sent.accepted, &sent.params)?;
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
 }
@@ -157,7 +161,6 @@ pub(super) fn queries(body: &Json, context: &Context) -> Result<(Vec<EntityQuery
         return Err(Error::bad("type must be \"Query\""));
     }
     for (member, what) in [
-        ("csf", "a context source filter (member csf)"),
         ("join", "linked entity retrieval (member join)"),
         ("orderBy", "ordering of results (member orderBy)"),
     ] {

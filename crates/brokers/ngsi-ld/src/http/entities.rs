@@ -50,12 +50,13 @@ async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path } = asked;
+    let Asked { params, context, accepted, path, remote } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     let view = params.view(&context)?;
     let query = query.with_projection(&view.projection);
     let paging = params.paging(&door.options)?;
     let page = match params.order(&context)? {
+        _ if let Some(remote) = &remote => remote.page(&door.broker, &[query], paging),
         Some(order) => door.broker.query_ordered(&query, &order, paging.offset, paging.limit),
         None => door.broker.query(&query, paging.offset, paging.limit, paging.count),
     };
@@ -150,9 +151,15 @@ pub(super) fn entity_query(
 
 async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
     check_uri(&id, "id")?;
-    of_types(&door, &id, &asked.params, &asked.context)?;
     let view = asked.params.view(&asked.context)?;
-    let entity = door.broker.get(&id).ok_or_else(|| Error::entity_not_found(&id))?;
+    let entity = match &asked.remote {
+        None => {
+            of_types(&door, &id, &asked.params, &asked.context)?;
+            door.broker.get(&id)
+        }
+        Some(remote) => remote.one(door.broker.get(&id).as_deref()),
+    };
+    let entity = entity.ok_or_else(|| Error::entity_not_found(&id))?;
     let has = |names: &Vec<Name>| names.iter().any(|name| entity.has(name));
     let attributes = view.projection.attributes.as_ref();
     if !attributes.is_none_or(has) || !view.projection.shows(&entity) {

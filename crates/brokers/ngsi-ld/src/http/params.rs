@@ -6,13 +6,12 @@ use crate::{
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 7] = [
     ("containedBy", "linked entity retrieval (parameter containedBy)"),
     ("collation", "ordering of results (parameter collation)"),
     ("entityMap", "entity maps (parameter entityMap)"),
     ("expandValues", "expansion of values (parameter expandValues)"),
     ("jsonKeys", "JSON members kept from expansion (parameter jsonKeys)"),
-    ("splitEntities", "distributed operations (parameter splitEntities)"),
     ("onlyIds", "lists of ids (parameter onlyIds)"),
     ("observedAt", "one observedAt for all attributes (parameter observedAt)"),
 ];
@@ -43,6 +42,11 @@ impl Params {
             Some((_, value)) => Ok(Some(value)),
             None => Ok(None),
         }
+    }
+
+    /// These parameters, as they came.
+    pub(super) fn pairs(&self, names: &[&str]) -> Vec<(String, String)> {
+        self.0.iter().filter(|(name, _)| names.contains(&&**name)).cloned().collect()
     }
 
     /// A list with commas; an empty list when it is not there.
@@ -225,6 +229,11 @@ impl Params {
         pairs.sort();
         pairs.join("&")
     }
+}
+
+/// A segment of a path, decoded.
+pub(super) fn decode_path(segment: &str) -> String {
+    decode(&segment.replace('+', "%2B"))
 }
 
 /// Which page is asked for.

@@ -19,7 +19,8 @@ use crate::{
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidRequest | ErrorKind::BadRequestData => StatusCode::BAD_REQUEST,
-        ErrorKind::AlreadyExists => StatusCode::CONFLICT,
+        ErrorKind::AlreadyExists | ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::LoopDetected => StatusCode::LOOP_DETECTED,
         ErrorKind::OperationNotSupported | ErrorKind::NoMultiTenantSupport => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::ResourceNotFound | ErrorKind::NonexistentTenant => StatusCode::NOT_FOUND,
         ErrorKind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,

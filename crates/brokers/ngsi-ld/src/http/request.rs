@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use morgana_engine::Problem;
 
-use super::{Door, params::Params};
+use super::{Door, distributed::Remote, params::Params};
 use crate::{Broker, Context, Error, ErrorKind, model::Json};
 
 /// The form of an answer's body (NGSI-LD 6.3.4).
@@ -50,6 +50,8 @@ pub(super) struct Asked {
     pub(super) context: Arc<Context>,
     pub(super) accepted: Accepted,
     pub(super) path: String,
+    /// What context sources said.
+    pub(super) remote: Option<Arc<Remote>>,
 }
 
 impl FromRequestParts<Door> for Asked {
@@ -61,7 +63,8 @@ impl FromRequestParts<Door> for Asked {
         let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
         let context =
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
-        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned() })
+        let remote = parts.extensions.get().cloned();
+        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote })
     }
 }
 
@@ -72,6 +75,8 @@ pub(super) struct Sent {
     pub(super) body: Json,
     pub(super) accepted: Accepted,
     pub(super) path: String,
+    /// What context sources said.
+    pub(super) remote: Option<Arc<Remote>>,
     link: Option<String>,
     is_ld: bool,
 }
@@ -109,6 +114,7 @@ impl FromRequest<Door> for Sent {
             body,
             accepted,
             path: parts.uri.path().to_owned(),
+            remote: parts.extensions.get().cloned(),
             link: link.map(Into::into),
             is_ld,
         })
@@ -136,7 +142,7 @@ impl Sent {
 
 /// Reads a body of at most `max` bytes. A larger one is thrown away as it comes, for a while, so that the client is
 /// still there to read why.
-async fn read(body: Body, headers: &HeaderMap, max: usize) -> Result<bytes::Bytes, Response> {
+pub(super) async fn read(body: Body, headers: &HeaderMap, max: usize) -> Result<bytes::Bytes, Response> {
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let mut stream = body.into_data_stream();
@@ -215,7 +221,7 @@ fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
 }
 
 /// The URL in the Link header that names the context (NGSI-LD 6.3.5).
-fn context_link(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+pub(super) fn context_link(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let mut found = None;
     for value in headers.get_all(header::LINK) {
         let value = value.to_str().map_err(|_| Error::bad("the Link header is not ASCII"))?;

@@ -180,7 +180,7 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path } = asked;
+    let Asked { params, context, accepted, path, .. } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     let window = window(&params)?;
     let style = style(&params, &window, None)?;

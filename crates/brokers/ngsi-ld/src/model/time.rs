@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(#[n(0)] i64);
 
 impl Timestamp {
+    /// The beginning of 1970.
+    pub(crate) const EPOCH: Self = Self(0);
+
     /// The time of the machine.
     pub fn now() -> Self {
         Self(Instant::now().as_microsecond())

@@ -1,5 +1,6 @@
 use regex::Regex;
 
+use super::access::{Mode, SourceAccess};
 use crate::{
     Error,
     history::duration,
@@ -16,32 +17,35 @@ pub(crate) struct Registration {
     pub(crate) created_at: Timestamp,
     pub(crate) modified_at: Timestamp,
     expires_at: Option<Timestamp>,
-    pub(super) information: Vec<Information>,
+    pub(crate) information: Vec<Information>,
+    /// How the source is asked.
+    pub(crate) access: SourceAccess,
     /// When the source's observations are from, and when it learnt of them.
     pub(super) observed: Option<(Timestamp, Option<Timestamp>)>,
     pub(super) managed: Option<(Timestamp, Option<Timestamp>)>,
     /// The source's own properties as an entity, so that queries can be asked of them.
-    pub(super) source: Entity,
+    pub(crate) source: Entity,
 }
 
 /// A part of what a source has (NGSI-LD 5.2.10).
 #[derive(Debug)]
-pub(super) struct Information {
-    pub(super) entities: Vec<EntityInfo>,
-    pub(super) names: Vec<Name>,
+pub(crate) struct Information {
+    pub(crate) entities: Vec<EntityInfo>,
+    /// None is all.
+    pub(crate) names: Vec<Name>,
 }
 
 /// Entities that a source has (NGSI-LD 5.2.8).
 #[derive(Debug)]
-pub(super) struct EntityInfo {
-    id: Option<Box<str>>,
-    pattern: Option<Regex>,
-    pub(super) types: Vec<Name>,
+pub(crate) struct EntityInfo {
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) pattern: Option<Regex>,
+    pub(crate) types: Vec<Name>,
 }
 
 impl EntityInfo {
     /// Whether the entity with this id may be one of these.
-    pub(super) fn may_be(&self, id: &str) -> bool {
+    pub(crate) fn may_be(&self, id: &str) -> bool {
         match (&self.id, &self.pattern) {
             (Some(known), _) => **known == *id,
             (None, Some(pattern)) => pattern.is_match(id),
@@ -58,13 +62,13 @@ impl Registration {
             return Err(Error::bad("type must be \"ContextSourceRegistration\""));
         }
         let id: Box<str> = check_uri(text("id").unwrap_or_default(), "id")?.into();
-        check_uri(text("endpoint").unwrap_or_default(), "endpoint")?;
         let parts = document.get("information").and_then(Json::as_array).filter(|parts| !parts.is_empty());
         let parts = parts.ok_or_else(|| Error::bad("information must be an array with at least one part"))?;
         let information = parts.iter().map(information).collect::<Result<Vec<_>, _>>()?;
-        check_mode(&document, &information)?;
         check_management(&document)?;
         check_source_info(&document)?;
+        let access = SourceAccess::new(&document)?;
+        check_mode(access.mode, &document, &information)?;
         let expires_at = document.get("expiresAt").map(|at| date_time(at, "expiresAt")).transpose()?;
         Ok(Self {
             observed: interval(&document, "observationInterval")?,
@@ -75,6 +79,7 @@ impl Registration {
             modified_at,
             expires_at,
             information,
+            access,
             document,
         })
     }
@@ -119,32 +124,23 @@ fn information(part: &Json) -> Result<Information, Error> {
     })
 }
 
-/// NGSI-LD 4.3.6.
-fn check_mode(document: &Json, information: &[Information]) -> Result<(), Error> {
-    let writes = |operation: &str| {
-        !operation.starts_with("retrieve") && !operation.starts_with("query") && operation != "federationOps"
-    };
-    let operations: Vec<&str> = match document.get("operations") {
-        None => Vec::new(),
-        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
-        Some(_) => return Err(Error::bad("operations must be an array of names")),
-    };
+/// NGSI-LD 4.3.6.3, 5.9.2.4.
+fn check_mode(mode: Mode, document: &Json, information: &[Information]) -> Result<(), Error> {
+    let operations = document.get("operations").and_then(Json::as_array).unwrap_or_default();
+    let reads = |name: &Json| matches!(name.as_str(), Some("retrieveOps" | "retrieveEntity" | "queryEntity"));
     let exact = |part: &Information| {
         !part.names.is_empty()
             && !part.entities.is_empty()
             && part.entities.iter().all(|entity| entity.id.is_some())
     };
-    match document.get("mode").map_or(Some("inclusive"), Json::as_str) {
-        Some("inclusive" | "redirect") => Ok(()),
-        Some("exclusive") if information.iter().all(exact) => Ok(()),
-        Some("exclusive") => {
+    match mode {
+        Mode::Exclusive if !information.iter().all(exact) => {
             Err(Error::bad("an exclusive registration names each entity by id, and attributes"))
         }
-        Some("auxiliary") if operations.iter().any(|one| writes(one)) => {
-            Err(Error::bad("an auxiliary registration is for reading only"))
-        }
-        Some("auxiliary") => Ok(()),
-        _ => Err(Error::bad("mode must be inclusive, exclusive, redirect or auxiliary")),
+        Mode::Auxiliary if !operations.iter().all(reads) => Err(Error::bad(
+            "an auxiliary registration allows retrieveOps, retrieveEntity and queryEntity only",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn start_with(http: HttpOptions) -> TestBroker {
     serve_in(broker, http, dir).await
 }
 
-async fn serve_in(broker: Broker, http: HttpOptions, dir: tempfile::TempDir) -> TestBroker {
+pub async fn serve_in(broker: Broker, http: HttpOptions, dir: tempfile::TempDir) -> TestBroker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/ngsi-ld/v1", listener.local_addr().unwrap());
     let stop = CancellationToken::new();

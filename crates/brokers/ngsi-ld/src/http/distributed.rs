@@ -1,0 +1,77 @@
+//! Requests that context sources take part in (NGSI-LD 4.3.6, 6.3.17, 6.3.18): before a request comes to its handler,
+//! the sources are asked that have to do with it. A read then finds what they answered beside the request ([`Remote`]);
+//! of a write, the handler gets what is left for this broker.
+
+mod answer;
+mod batch;
+mod fan;
+mod query;
+mod remote;
+mod retrieve;
+mod route;
+mod write;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue};
+
+pub(super) use remote::Remote;
+
+use self::{fan::Fan, retrieve::head, route::Route};
+use super::Door;
+
+const WARNING: HeaderName = HeaderName::from_static("ngsild-warning");
+
+/// Lets context sources take part in a request.
+pub(super) async fn distribute(State(door): State<Door>, request: Request, next: Next) -> Response {
+    if !door.broker.has_sources() || is_local(request.uri().query()) {
+        return next.run(request).await;
+    }
+    let Some(route) = Route::of(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let headers = request.headers().clone();
+    let fan = Fan::new(&door, &headers);
+    match route {
+        Route::Retrieve(id) => match retrieve::ask(&fan, head(&request), &id).await {
+            Ok(remote) => read(request, remote, next).await,
+            Err(refused) => refused.into_response(),
+        },
+        Route::Query => match query::ask(&fan, head(&request)).await {
+            Ok(remote) => read(request, remote, next).await,
+            Err(refused) => refused.into_response(),
+        },
+        Route::QueryBatch => match query::ask_in_body(&fan, request).await {
+            Ok((request, remote)) => read(request, remote, next).await,
+            Err(refused) => refused,
+        },
+        Route::Purge => write::purge(&fan, request, next).await,
+        Route::Batch(kind) => batch::run(&fan, request, kind, next).await,
+        Route::One(one) => write::run(&fan, request, one, next).await,
+    }
+}
+
+/// Runs the handler with what the sources said, and warns of those that said nothing useful.
+async fn read(mut request: Request, remote: Remote, next: Next) -> Response {
+    let warnings = remote.warnings.clone();
+    if remote.takes_part {
+        request.extensions_mut().insert(Arc::new(remote));
+    }
+    let mut response = next.run(request).await;
+    for warning in warnings {
+        if let Ok(value) = HeaderValue::try_from(warning) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
+}
+
+/// Whether a request is for this broker alone (NGSI-LD 5.5.13, 6.3.18).
+fn is_local(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair == "local=true")
+}
