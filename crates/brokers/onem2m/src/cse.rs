@@ -61,9 +61,6 @@ use crate::{
     types::{self, ty},
 };
 
-/// The releases that the CSE speaks (m2m:supportedReleaseVersions).
-pub(crate) const RELEASES: [&str; 5] = ["2", "2a", "3", "4", "5"];
-
 /// The release of a request that does not say (TS-0001 8.1.2).
 pub(crate) const DEFAULT_RELEASE: &str = "2a";
 
@@ -350,9 +347,10 @@ impl Inner {
     /// What is wrong with a request before its target is looked at (TS-0004 7.3.2.1).
     fn check(&self, request: &Request) -> Result<(), Failure> {
         if let Some(release) = &request.release
-            && !RELEASES.contains(&release.as_str())
+            && !self.options.releases().contains(&release.as_str())
         {
-            let debug = format!("rvi {release}: this CSE speaks {}", RELEASES.join(", "));
+            let spoken = self.options.releases().join(", ");
+            let debug = format!("rvi {release}: this CSE speaks {spoken}");
             return Err(Failure::new(Status::ReleaseVersionNotSupported, debug));
         }
         let registers = request.operation == Operation::Create && request.ty == Some(ty::AE);
@@ -435,7 +433,7 @@ fn base(options: &Options, identity: &Identity) -> Resource {
     attributes.set("srt", Value::from(types::supported().collect::<Vec<_>>()));
     attributes.set("poa", Value::from(options.points_of_access.clone()));
     attributes.set("csz", Value::from(vec!["application/json", "application/cbor"]));
-    attributes.set("srv", Value::from(RELEASES.to_vec()));
+    attributes.set("srv", Value::from(options.releases().to_vec()));
     Resource {
         ty: ty::CB,
         root: "m2m:cb".into(),

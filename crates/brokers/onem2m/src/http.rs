@@ -4,6 +4,8 @@ mod read;
 mod upper_tester;
 mod write;
 
+pub(crate) use read::decode;
+
 use axum::{
     Router,
     body::Body,
@@ -88,12 +90,13 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
         Ok(request) => request,
         Err(failure) => return write::failure(&parts, &failure),
     };
-    request.remote = remote;
-    request.authenticated = door.options.access != Access::Open;
     let format = match write::Format::accepted(&parts.headers) {
         Ok(format) => format,
         Err(failure) => return write::failure(&parts, &failure),
     };
+    request.remote = remote;
+    request.shown = format == write::Format::Json;
+    request.authenticated = door.options.access != Access::Open;
     let response = door.cse.request(request).await;
     if response.silent {
         return plain(StatusCode::NO_CONTENT);

@@ -10,7 +10,10 @@
 
 mod address;
 mod cbor;
+mod coap;
 mod cse;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod location;
 mod mqtt;
@@ -24,7 +27,10 @@ mod status;
 mod time;
 mod tree;
 mod types;
+mod websocket;
+mod wire;
 
+pub use coap::{CoapOptions, serve_coap};
 pub use cse::{Cse, OpenError};
 pub use http::{HttpOptions, router, serve};
 pub use morgana_engine::{Access, NotifierOptions, ServerError};
@@ -32,6 +38,8 @@ pub use morgana_journal::Durability;
 pub use mqtt::{MqttError, MqttOptions, serve_mqtt};
 pub use options::{Options, Registrar};
 pub use primitive::{
-    Filter, Operation, Request, Response, ResponseType, ResultContent, request_from_json, response_from_json,
+    Filter, Operation, Request, Response, ResponseType, ResultContent, Shown, request_from_json,
+    response_from_json,
 };
 pub use status::{Failure, Status};
+pub use websocket::{WebSocketOptions, serve_websocket};

@@ -7,16 +7,13 @@ use std::{future::Future, pin::Pin};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use morgana_fabric::{Client, ClientError, ClientOptions, Event, Qos};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Cse, cbor,
+    Cse,
     notify::Publisher,
-    primitive::{Response, request_from_json, response_to_json},
-    status::Failure,
-    time::Time,
+    wire::{self, Form, Incoming},
 };
 
 /// How the CSE speaks over an MQTT broker.
@@ -45,14 +42,6 @@ pub struct MqttError {
     topic: String,
     #[source]
     source: ClientError,
-}
-
-/// Where a request came from and its response goes to.
-struct Envelope {
-    /// `/oneM2M/resp/<originator>/<CSE>/json`.
-    answer: String,
-    cbor: bool,
-    wrapped: bool,
 }
 
 /// Connects to the broker and carries out the requests that come over it until `stop`. Requests are begun in the order
@@ -104,62 +93,36 @@ async fn subscribe(client: &Client, topic: String) -> Result<(), MqttError> {
 /// Takes a message: carries a request out and answers it, or gives a response to who waits for it.
 async fn take(cse: &Cse, client: &Client, topic: String, payload: bytes::Bytes) {
     let mut parts = topic.trim_start_matches('/').split('/');
-    let (Some("oneM2M"), Some(kind), Some(from), Some(to), Some(form)) =
+    let (Some("oneM2M"), Some(kind), Some(from), Some(to), Some(kind_of_content)) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return;
     };
-    let is_cbor = form.eq_ignore_ascii_case("cbor");
-    let json = if is_cbor { cbor::decode(&payload) } else { serde_json::from_slice::<Value>(&payload).ok() };
+    let form = if kind_of_content.eq_ignore_ascii_case("cbor") { Form::Cbor } else { Form::Json };
     let answer_kind = match kind {
         "req" => "resp",
         "reg_req" => "reg_resp",
         _ => {
-            if let Some(response) = json {
+            if let Some(response) = form.read(&payload) {
                 cse.inner.courier.answered(&response);
             }
             return;
         }
     };
-    let envelope = Envelope {
-        answer: format!("/oneM2M/{answer_kind}/{from}/{to}/{form}"),
-        cbor: is_cbor,
-        wrapped: json.as_ref().is_some_and(|json| json.get("m2m:rqp").is_some()),
+    let message = match Incoming::read(form, &payload) {
+        Incoming::Request { request, wrapped } => {
+            let originator = request.from.clone();
+            let response = cse.request(*request).await;
+            wire::answer(cse, &response, originator.as_deref(), form, wrapped)
+        }
+        Incoming::Malformed { response, wrapped } => wire::answer(cse, &response, None, form, wrapped),
+        // It has no place in a topic of requests, and nobody waits for an answer to it.
+        Incoming::Response(_) => None,
     };
-    let (response, originator) = match json {
-        None => (refused(Failure::bad("the message is not a primitive in JSON or CBOR"), Value::Null), None),
-        Some(json) => match request_from_json(json) {
-            Err((failure, id)) => (refused(failure, id), None),
-            Ok(request) => {
-                let originator = request.from.clone();
-                (cse.request(request).await, originator)
-            }
-        },
-    };
-    if !response.silent {
-        send(cse, client, &envelope, &response, originator.as_deref()).await;
-    }
-}
-
-/// The response to what is no request.
-fn refused(failure: Failure, id: Value) -> Response {
-    Response {
-        status: failure.status,
-        id,
-        content: Some(serde_json::json!({ "m2m:dbg": failure.debug })),
-        release: None,
-        vendor: None,
-        result_expires: None,
-        originated: Some(Time::now().to_string()),
-        silent: false,
-    }
-}
-
-async fn send(cse: &Cse, client: &Client, envelope: &Envelope, response: &Response, to: Option<&str>) {
-    let json = response_to_json(response, to, &cse.inner.identity.cse_id(), envelope.wrapped);
-    let payload = if envelope.cbor { cbor::encode(&json) } else { json.to_string().into_bytes() };
-    if let Err(error) = client.publish(envelope.answer.clone(), payload, Qos::AtLeastOnce).await {
-        tracing::warn!(%error, topic = envelope.answer, "cannot answer a request over MQTT");
+    let Some(message) = message else { return };
+    let topic = format!("/oneM2M/{answer_kind}/{from}/{to}/{kind_of_content}");
+    if let Err(error) = client.publish(topic, message, Qos::AtLeastOnce).await {
+        tracing::warn!(%error, from, "cannot answer a request over MQTT");
     }
 }
 

@@ -12,7 +12,7 @@ mod request;
 mod subscribers;
 
 pub(crate) use content::reference;
-pub(crate) use courier::{Courier, Parcel, Publisher};
+pub(crate) use courier::{Answer, Courier, Parcel, Publisher};
 pub(crate) use event::{Event, EventKind};
 pub(crate) use pending::{Pending, watch_pending};
 pub(crate) use publish::{count_off, publish, publish_prior};

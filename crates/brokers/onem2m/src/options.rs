@@ -4,6 +4,9 @@ use morgana_engine::NotifierOptions;
 use morgana_journal::Durability;
 use serde::{Deserialize, Serialize};
 
+/// All releases, oldest first (m2m:supportedReleaseVersions).
+pub(crate) const RELEASES: [&str; 5] = ["2", "2a", "3", "4", "5"];
+
 /// Who a CSE is, how it keeps its state, and how it talks to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +27,8 @@ pub struct Options {
     pub sp_id: String,
     /// m2m:cseTypeID: 1 IN, 2 MN, 3 ASN.
     pub cse_type: u8,
+    /// The newest release that the CSE speaks, one of `2`, `2a`, `3`, `4`, `5`; the older ones too.
+    pub release: String,
     /// Where others reach this CSE.
     pub points_of_access: Vec<String>,
     /// The CSE that this one registers with, for a middle node or an application service node.
@@ -56,6 +61,14 @@ pub struct Options {
     pub background_requests: usize,
 }
 
+impl Options {
+    /// The releases that the CSE speaks.
+    pub(crate) fn releases(&self) -> &'static [&'static str] {
+        let newest = RELEASES.iter().position(|known| *known == self.release);
+        newest.map_or(&RELEASES[..], |newest| &RELEASES[..=newest])
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         let journal = morgana_journal::Options::default();
@@ -68,6 +81,7 @@ impl Default for Options {
             cse_id: "/Mobius2".to_owned(),
             sp_id: "morgana.example".to_owned(),
             cse_type: 1,
+            release: "5".to_owned(),
             points_of_access: Vec::new(),
             registrar: None,
             cse_originators: Vec::new(),

@@ -12,4 +12,4 @@ pub use json::{request_from_json, response_from_json};
 pub(crate) use request::DISCOVER;
 pub use request::{Operation, Request, ResponseType, ResultContent};
 pub(crate) use response::Outcome;
-pub use response::Response;
+pub use response::{Response, Shown};

@@ -47,7 +47,7 @@ impl Cse {
         let mut answers = Vec::with_capacity(members.len());
         for member in members {
             let to = if rest.is_empty() { member.clone() } else { format!("{member}/{rest}") };
-            let each = Request { to, ..request.clone() };
+            let each = Request { to, shown: false, ..request.clone() };
             let response = Response::to(&each, Box::pin(self.execute(&each)).await);
             answers.push(response_to_json(&response, None, &member, false));
         }

@@ -39,7 +39,7 @@ impl Cse {
             })
             .await?;
         let cse = self.clone();
-        let carried = request.clone();
+        let carried = Request { shown: false, ..request.clone() };
         let reference = address.clone();
         tokio::spawn(async move {
             let _permit = permit;

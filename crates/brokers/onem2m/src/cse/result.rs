@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Inner, Transaction};
 use crate::{
-    primitive::{Outcome, Request, ResultContent},
+    primitive::{Outcome, Request, ResultContent, Shown},
     privilege::Wish,
     status::Status,
     tree::{Resource, Slot, Tree},
@@ -17,6 +17,14 @@ impl Transaction<'_> {
     /// The answer to a CREATE request, made in the name of someone with rights over some attributes of the parent only
     /// when `visible` says which.
     pub(super) fn created(&self, request: &Request, slot: Slot, visible: Option<&[String]>) -> Outcome {
+        let resource = self.tree.at(slot);
+        if request.shown
+            && visible.is_none()
+            && request.wants() == ResultContent::Attributes
+            && let Some(shown) = self.inner.shown(&self.tree, resource)
+        {
+            return Outcome::shown(Status::Created, shown);
+        }
         let mut outcome = self.created_in_full(request, slot);
         if let (Some(visible), Some(content)) =
             (visible, outcome.content.as_mut().and_then(Value::as_object_mut))
@@ -80,6 +88,14 @@ impl Inner {
     /// A resource as it is shown.
     pub(crate) fn show(&self, tree: &Tree, resource: &Resource) -> Value {
         json!({ &*resource.root: self.attributes(tree, resource) })
+    }
+
+    /// A resource as it is shown, as JSON text; nothing for those with attributes that are never kept.
+    pub(super) fn shown(&self, tree: &Tree, resource: &Resource) -> Option<Shown> {
+        if matches!(resource.ty, ty::CB | ty::SUB) {
+            return None;
+        }
+        Some(Shown { json: resource.to_json(tree).into(), ri: resource.ri.clone() })
     }
 
     /// The attributes of a resource as they are shown, with those that are never kept.

@@ -113,6 +113,12 @@ impl Cse {
                 .map(|outcome| (slot, outcome));
         }
         wish.attributes = None;
+        if request.shown
+            && request.wants() == ResultContent::Attributes
+            && let Some(shown) = inner.shown(tree, resource)
+        {
+            return Ok((slot, Outcome::shown(Status::Ok, shown)));
+        }
         let content = inner.show_with_children(tree, slot, request, &wish);
         Ok((slot, Outcome::new(Status::Ok, content)))
     }

@@ -87,7 +87,7 @@ fn content(media: Media, body: &[u8]) -> Result<Value, Failure> {
 }
 
 /// Undoes percent-encoding; in a query a plus is a space.
-fn decode(text: &str, query: bool) -> Result<String, Failure> {
+pub(crate) fn decode(text: &str, query: bool) -> Result<String, Failure> {
     if !text.contains(['%', '+']) {
         return Ok(text.to_owned());
     }

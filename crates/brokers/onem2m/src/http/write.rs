@@ -1,6 +1,7 @@
 //! From a response primitive to an HTTP response (TS-0009 6.3).
 
 use axum::{body::Body, response::Response as HttpResponse};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use serde_json::{Value, json};
 
@@ -69,7 +70,9 @@ pub(super) fn response(response: &Response, format: Format) -> HttpResponse {
     let content = response.content.as_ref();
     let uri =
         content.and_then(|content| content.get("m2m:uri").or_else(|| content.get("m2m:rce")?.get("uri")));
-    if let Some(uri) = uri.and_then(Value::as_str) {
+    if let Some(shown) = response.shown.as_ref().filter(|_| response.status == Status::Created) {
+        put("content-location", &shown.ri);
+    } else if let Some(uri) = uri.and_then(Value::as_str) {
         put("content-location", uri);
     } else if response.status == Status::Created
         && let Some(ri) =
@@ -78,10 +81,11 @@ pub(super) fn response(response: &Response, format: Format) -> HttpResponse {
         put("content-location", ri);
     }
     put("content-type", if format == Format::Json { "application/json" } else { "application/cbor" });
-    let body = match (content, format) {
-        (None, _) => Vec::new(),
-        (Some(content), Format::Json) => serde_json::to_vec(content).unwrap_or_default(),
-        (Some(content), Format::Cbor) => crate::cbor::encode(content),
+    let body = match (&response.shown, content, format) {
+        (Some(shown), ..) => shown.json.clone(),
+        (None, None, _) => Bytes::new(),
+        (None, Some(content), Format::Json) => serde_json::to_vec(content).unwrap_or_default().into(),
+        (None, Some(content), Format::Cbor) => crate::cbor::encode(content).into(),
     };
     let mut answer = HttpResponse::new(Body::from(body));
     *answer.status_mut() = response.status.http();
@@ -96,6 +100,7 @@ pub(super) fn failure(parts: &Parts, failure: &Failure) -> HttpResponse {
         status: failure.status,
         id: text("x-m2m-ri").map_or(Value::Null, Value::from),
         content: Some(json!({ "m2m:dbg": failure.debug })),
+        shown: None,
         release: text("x-m2m-rvi"),
         vendor: text("x-m2m-vsi").map(Value::from),
         result_expires: None,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{http::HttpCaller, reach::entity_of};
-use crate::status::Status;
+use crate::{coap::CoapCaller, status::Status, websocket::Sessions, wire::Form};
 
 /// The largest answer to a notification that is read, in bytes.
 pub(super) const ANSWER_MAX_BYTES: usize = 1024 * 1024;
@@ -70,6 +70,9 @@ pub(crate) struct Courier {
     transport: HttpTransport,
     queue: usize,
     mqtt: OnceLock<Box<dyn Publisher>>,
+    /// The WebSocket connections.
+    pub(crate) sessions: Sessions,
+    coap: OnceLock<CoapCaller>,
     listeners: Mutex<HashMap<String, mpsc::Sender<Value>>>,
     channels: Mutex<HashMap<String, Channel>>,
     /// Requests whose answer comes as a message of its own.
@@ -91,6 +94,9 @@ impl Parcel {
             put(EVENTS, &events.to_string());
         }
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            if self.cbor {
+                put(header::CONTENT_TYPE.as_str(), "application/cbor");
+            }
             return Message { headers, body: self.to_primitive().to_string().into() };
         }
         put("x-m2m-origin", &self.from);
@@ -143,6 +149,8 @@ impl Courier {
             https,
             queue,
             mqtt: OnceLock::new(),
+            sessions: Sessions::default(),
+            coap: OnceLock::new(),
             listeners: Mutex::default(),
             channels: Mutex::default(),
             waiting: Mutex::default(),
@@ -154,6 +162,13 @@ impl Courier {
     pub(crate) fn use_mqtt(&self, publisher: Box<dyn Publisher>) {
         if self.mqtt.set(publisher).is_err() {
             tracing::warn!("the CSE already uses an MQTT broker");
+        }
+    }
+
+    /// Uses this for `coap` URIs from now on. Only the first counts.
+    pub(crate) fn use_coap(&self, caller: CoapCaller) {
+        if self.coap.set(caller).is_err() {
+            tracing::warn!("the CSE already has a CoAP binding");
         }
     }
 
@@ -239,6 +254,10 @@ impl Courier {
                 self.hand_to_listener(&entity, parcel.to_primitive()).await?;
                 return Ok(Answer { status: Status::Ok, content: None });
             }
+            let form = if parcel.cbor { Form::Cbor } else { Form::Json };
+            if let Some(answer) = self.ask(uri, form, &parcel.to_primitive()).await {
+                return answer;
+            }
             let (sender, answer) = oneshot::channel();
             self.waiting.lock().insert(parcel.id.clone(), sender);
             let primitive = parcel.to_primitive();
@@ -281,6 +300,20 @@ impl Courier {
             None => return Err(format!("it answered {http}")),
         };
         Ok(Answer { status, content })
+    }
+
+    /// Sends a request over a binding whose responses come back on the way that it went; nothing when the URI is of
+    /// another.
+    async fn ask(&self, uri: &Uri, form: Form, primitive: &Value) -> Option<Result<Answer, String>> {
+        Some(match uri.scheme_str()? {
+            "session" => self.sessions.ask_entity(&entity_of(uri), primitive).await,
+            "ws" => self.sessions.ask_target(uri, form, primitive).await,
+            "coap" => match self.coap.get() {
+                Some(coap) => coap.ask(uri, form, primitive).await,
+                None => Err("this CSE has no CoAP binding".to_owned()),
+            },
+            _ => return None,
+        })
     }
 
     /// The entity that a URI without HTTP leads to.
@@ -327,6 +360,20 @@ impl Courier {
         let parsed = || {
             serde_json::from_slice(&message.body).map_err(|error| DeliveryError::Message(error.to_string()))
         };
+        if matches!(endpoint.uri.scheme_str(), Some("session" | "ws" | "coap")) {
+            let cbor =
+                message.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/cbor");
+            let form = if cbor { Form::Cbor } else { Form::Json };
+            let primitive = parsed()?;
+            let asked =
+                tokio::time::timeout(endpoint.timeout, self.ask(&endpoint.uri, form, &primitive)).await;
+            return match asked.map_err(|_| DeliveryError::Timeout(endpoint.timeout))? {
+                Some(Ok(answer)) if answer.status.is_success() => Ok(()),
+                Some(Ok(answer)) => Err(DeliveryError::Refused(answer.status.http())),
+                // As with HTTP: it may be starting again.
+                Some(Err(_)) | None => Err(DeliveryError::Refused(StatusCode::SERVICE_UNAVAILABLE)),
+            };
+        }
         match endpoint.uri.scheme_str() {
             Some("local") => self.hand_to_listener(&entity, parsed()?).await.map_err(DeliveryError::Message),
             Some("poll") => match self.channel(&entity).0.try_send(parsed()?) {

@@ -5,7 +5,7 @@ use http::Uri;
 use super::Courier;
 use crate::{
     address::Identity,
-    cse::RELEASES,
+    options::RELEASES,
     remote::{next_hop, points_of_access, uri_of},
     tree::Tree,
     types::ty,
@@ -60,7 +60,13 @@ pub(crate) fn destinations(
     let cbor = ae.attributes.texts("csz").next().is_some_and(|first| first.contains("cbor"));
     let spoken = |release: &&&str| ae.attributes.texts("srv").any(|known| known == **release);
     let release = RELEASES.iter().rev().find(spoken).copied().unwrap_or(RELEASE);
-    let points = ae.attributes.texts("poa");
+    let mut points = ae.attributes.texts("poa").peekable();
+    if courier.sessions.has(aei)
+        && (points.peek().is_none() || ae.attributes.texts("poa").any(|point| point.starts_with("ws")))
+    {
+        // It is connected, and so it is reached over this connection (TS-0020 5.2).
+        return Ok(vec![Destination { uri: special("session", aei)?, cbor, release }]);
+    }
     Ok(points.filter_map(|point| url(courier, point, cbor, release).ok()).collect())
 }
 
@@ -112,7 +118,7 @@ fn url(courier: &Courier, text: &str, cbor: bool, release: &'static str) -> Resu
             }
             Ok(Destination { uri, cbor, release })
         }
-        Some("http" | "https") => Ok(Destination { uri, cbor, release }),
+        Some("http" | "https" | "ws" | "coap") => Ok(Destination { uri, cbor, release }),
         other => Err(format!("{text}: there is no binding for {}", other.unwrap_or("a URI without scheme"))),
     }
 }

@@ -139,6 +139,7 @@ pub fn response_from_json(mut json: Value) -> Option<Response> {
         status: Status::from_code(code).unwrap_or(Status::InternalServerError),
         id: json.get("rqi").cloned().unwrap_or(Value::Null),
         content: json.get("pc").cloned(),
+        shown: None,
         release: None,
         vendor: None,
         result_expires: None,

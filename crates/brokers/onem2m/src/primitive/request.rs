@@ -176,6 +176,9 @@ pub struct Request {
     pub criteria: Vec<(String, String)>,
     /// atrl: the only attributes wanted.
     pub attributes: Vec<String>,
+    /// Whether a representation in the response may come ready made, in [`Response::shown`](super::Response::shown) in
+    /// place of its content: what a binding wants that writes JSON.
+    pub shown: bool,
     /// Whether the binding authenticated the originator.
     pub authenticated: bool,
     /// Where the request came from.
@@ -207,6 +210,7 @@ impl Request {
             filter: Filter::default(),
             criteria: Vec::new(),
             attributes: Vec::new(),
+            shown: false,
             authenticated: false,
             remote: None,
         }

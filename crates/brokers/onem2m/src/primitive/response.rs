@@ -1,7 +1,17 @@
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Request;
 use crate::status::{Failure, Status};
+
+/// A representation as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// `{"m2m:cin": {...}}`.
+    pub json: Bytes,
+    /// The resourceID in it.
+    pub ri: Box<str>,
+}
 
 /// A response primitive (TS-0004 6.4.2).
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +22,8 @@ pub struct Response {
     pub id: Value,
     /// pc.
     pub content: Option<Value>,
+    /// pc in place of `content`, for a request that takes it so.
+    pub shown: Option<Shown>,
     /// rvi.
     pub release: Option<String>,
     /// vsi of the request.
@@ -29,12 +41,14 @@ impl Response {
     pub(crate) fn to(request: &Request, result: Result<Outcome, Failure>) -> Self {
         let outcome = result.unwrap_or_else(|failure| Outcome {
             content: Some(json!({ "m2m:dbg": failure.debug })),
+            shown: None,
             status: failure.status,
         });
         Self {
             status: outcome.status,
             id: request.id.clone(),
             content: outcome.content,
+            shown: outcome.shown,
             release: request.release.clone(),
             vendor: request.vendor.clone(),
             result_expires: request.result_expires.clone(),
@@ -49,10 +63,16 @@ impl Response {
 pub(crate) struct Outcome {
     pub(crate) status: Status,
     pub(crate) content: Option<Value>,
+    pub(crate) shown: Option<Shown>,
 }
 
 impl Outcome {
+    /// With a representation that is ready made.
+    pub(crate) fn shown(status: Status, shown: Shown) -> Self {
+        Self { status, content: None, shown: Some(shown) }
+    }
+
     pub(crate) fn new(status: Status, content: Option<Value>) -> Self {
-        Self { status, content }
+        Self { status, content, shown: None }
     }
 }

@@ -11,8 +11,9 @@ use thiserror::Error;
 use super::{Attributes, Resource, Slot, Tree};
 use crate::{time::Time, types};
 
+/// `A` is the attributes: borrowed to write, a map to read.
 #[derive(Serialize, Deserialize)]
-struct Stored<'a> {
+struct Stored<'a, A> {
     ty: u32,
     root: Cow<'a, str>,
     ri: Cow<'a, str>,
@@ -25,7 +26,7 @@ struct Stored<'a> {
     st: u64,
     cs: u64,
     by: Cow<'a, str>,
-    at: Map<String, Value>,
+    at: A,
 }
 
 /// A record that cannot be read.
@@ -60,7 +61,7 @@ pub(crate) fn encode_resource(resource: &Resource, parent: &str) -> Vec<u8> {
         st: resource.state_tag,
         cs: resource.size,
         by: Cow::Borrowed(&resource.creator),
-        at: resource.attributes.to_map(),
+        at: &resource.attributes,
     };
     let mut record = Vec::with_capacity(256);
     record.push(b'R');
@@ -80,7 +81,7 @@ pub(crate) fn decode(record: &[u8]) -> Result<Record, RecordError> {
     match record.split_first() {
         Some((b'G', ri)) => Ok(Record::Gone(std::str::from_utf8(ri)?.into())),
         Some((b'R', json)) => {
-            let stored: Stored<'_> = serde_json::from_slice(json)?;
+            let stored: Stored<'_, Map<String, Value>> = serde_json::from_slice(json)?;
             let definition = types::definition(stored.ty);
             let name = |name: String| match definition {
                 Some(definition) => definition.intern(&stored.root, name),

@@ -1,5 +1,6 @@
 use std::{borrow::Cow, collections::VecDeque};
 
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::{Attributes, Slot, Tree, is_instance};
@@ -108,33 +109,51 @@ impl Resource {
         }
     }
 
+    /// Hands over the attributes of its representation, one by one.
+    fn each<E>(&self, tree: &Tree, mut put: impl FnMut(&str, Shown<'_>) -> Result<(), E>) -> Result<(), E> {
+        put("rn", Shown::Text(&self.rn))?;
+        put("ty", Shown::Number(u64::from(self.ty)))?;
+        put("ri", Shown::Text(&self.ri))?;
+        put("pi", Shown::Text(tree.parent_id(self)))?;
+        put("ct", Shown::Time(self.created))?;
+        put("lt", Shown::Time(self.modified))?;
+        if self.expires != Time::NEVER {
+            put("et", Shown::Time(self.expires))?;
+        }
+        if types::definition(self.ty).is_some_and(types::TypeDef::has_state_tag) {
+            put("st", Shown::Number(self.state_tag))?;
+        }
+        if is_instance(self.ty) || self.ty == ty::FCNT {
+            put("cs", Shown::Number(self.size))?;
+        }
+        if self.counts_instances() {
+            put("cni", Shown::Number(self.instance_count()))?;
+            put("cbs", Shown::Number(self.instance_bytes()))?;
+        }
+        for (name, value) in self.attributes.iter().filter(|(name, _)| !is_private(name)) {
+            put(name, Shown::Other(value))?;
+        }
+        Ok(())
+    }
+
     /// The attributes of its representation.
     pub(crate) fn to_map(&self, tree: &Tree) -> Map<String, Value> {
         let mut map = Map::with_capacity(12);
-        let mut put = |name: &str, value: Value| map.insert(name.to_owned(), value);
-        put("rn", Value::from(&*self.rn));
-        put("ty", Value::from(self.ty));
-        put("ri", Value::from(&*self.ri));
-        put("pi", Value::from(tree.parent_id(self)));
-        put("ct", Value::from(self.created.to_string()));
-        put("lt", Value::from(self.modified.to_string()));
-        if self.expires != Time::NEVER {
-            put("et", Value::from(self.expires.to_string()));
-        }
-        if types::definition(self.ty).is_some_and(types::TypeDef::has_state_tag) {
-            put("st", Value::from(self.state_tag));
-        }
-        if is_instance(self.ty) || self.ty == ty::FCNT {
-            put("cs", Value::from(self.size));
-        }
-        if self.counts_instances() {
-            put("cni", Value::from(self.instance_count()));
-            put("cbs", Value::from(self.instance_bytes()));
-        }
-        for (name, value) in self.attributes.iter().filter(|(name, _)| !is_private(name)) {
-            put(name, value.clone());
-        }
+        let put = |name: &str, value: Shown<'_>| {
+            map.insert(name.to_owned(), value.into());
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = self.each(tree, put);
         map
+    }
+
+    /// Its representation as JSON text, `{"m2m:cin": {...}}`, without a tree of values in between.
+    pub(crate) fn to_json(&self, tree: &Tree) -> Vec<u8> {
+        let mut json = Vec::with_capacity(384);
+        let mut serializer = serde_json::Serializer::new(&mut json);
+        // Writing to memory does not fail, and a JSON value always has a JSON form.
+        let _ = Representation { resource: self, tree, inside: false }.serialize(&mut serializer);
+        json
     }
 
     /// One attribute as it is shown.
@@ -159,6 +178,55 @@ impl Resource {
     /// What is written to the journal for it.
     pub(crate) fn to_record(&self, tree: &Tree) -> Vec<u8> {
         super::encode_resource(self, tree.parent_id(self))
+    }
+}
+
+/// An attribute as it is shown.
+enum Shown<'a> {
+    Text(&'a str),
+    Number(u64),
+    Time(Time),
+    Other(&'a Value),
+}
+
+impl From<Shown<'_>> for Value {
+    fn from(shown: Shown<'_>) -> Self {
+        match shown {
+            Shown::Text(text) => Self::from(text),
+            Shown::Number(number) => Self::from(number),
+            Shown::Time(time) => Self::from(time.to_string()),
+            Shown::Other(value) => value.clone(),
+        }
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Time(time) => serializer.collect_str(time),
+            Self::Other(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// A resource as it is shown: inside are its attributes, outside is the name of its type.
+struct Representation<'a> {
+    resource: &'a Resource,
+    tree: &'a Tree,
+    inside: bool,
+}
+
+impl Serialize for Representation<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if self.inside {
+            self.resource.each(self.tree, |name, value| map.serialize_entry(name, &value))?;
+        } else {
+            map.serialize_entry(&*self.resource.root, &Representation { inside: true, ..*self })?;
+        }
+        map.end()
     }
 }
 
