@@ -222,3 +222,31 @@ async fn everything_acknowledged_is_there_after_a_restart() {
     cse.make("Mobius/app/c", "Capp", ty::CIN, json!({"m2m:cin": {"con": 5}})).await;
     assert_eq!(cse.get("Mobius/app/c", "Capp").await["st"], 6);
 }
+
+#[tokio::test]
+async fn a_representation_is_the_same_whether_it_is_ready_made_or_not() {
+    let fixture = Fixture::new();
+    fixture.make("Mobius", ADMIN, ty::CNT, json!({"m2m:cnt": {"rn": "c", "lbl": ["ä\"\\"], "mni": 5}})).await;
+    fixture
+        .make(
+            "Mobius/c",
+            ADMIN,
+            ty::CIN,
+            json!({"m2m:cin": {"rn": "i", "con": {"a": [1, null]}, "cr": null}}),
+        )
+        .await;
+    for to in ["Mobius", "Mobius/c", "Mobius/c/la", "Mobius/c/i"] {
+        let request = || Request::new(Operation::Retrieve, to, ADMIN);
+        let plain = fixture.cse.request(request()).await;
+        let ready = fixture.cse.request(Request { shown: true, ..request() }).await;
+        let Some(shown) = ready.shown else {
+            // What changes with every look is never ready made.
+            assert_eq!(to, "Mobius");
+            continue;
+        };
+        assert_eq!(ready.content, None, "{to}");
+        let read: Value = serde_json::from_slice(&shown.json).unwrap();
+        assert_eq!(Some(&read), plain.content.as_ref(), "{to}");
+        assert_eq!(attributes(plain)["ri"].as_str(), Some(&*shown.ri), "{to}");
+    }
+}
