@@ -28,7 +28,7 @@ pub(crate) enum Standard {
     /// An NGSIv2 context broker, with what Orion's users rely on.
     NgsiV2(ngsi_v2::Arguments),
     /// A oneM2M common services entity (TS-0001, TS-0004).
-    Onem2m(onem2m::Arguments),
+    Onem2m(Box<onem2m::Arguments>),
     /// An MQTT broker (3.1.1 and 5).
     Mqtt(mqtt::Arguments),
 }

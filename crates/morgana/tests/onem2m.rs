@@ -14,7 +14,7 @@ struct Cse {
 
 impl Cse {
     async fn start(switches: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder can be made");
         let broker = Broker::start(MORGANA, "onem2m", &folder.path().join("data"), switches).await;
         Self { broker, _folder: folder }
     }
@@ -93,8 +93,20 @@ async fn what_was_acknowledged_over_any_binding_survives_a_kill() {
 #[tokio::test]
 async fn the_cse_is_who_its_switches_say() {
     let switches = [
-        "--cse-name", "in-name", "--cse-id", "in-cse", "--sp-id", "sp.example", "--administrator", "CBoss",
-        "--release", "3", "--point-of-access", "http://cse.example", "--body-max-bytes", "1000",
+        "--cse-name",
+        "in-name",
+        "--cse-id",
+        "in-cse",
+        "--sp-id",
+        "sp.example",
+        "--administrator",
+        "CBoss",
+        "--release",
+        "3",
+        "--point-of-access",
+        "http://cse.example",
+        "--body-max-bytes",
+        "1000",
     ];
     let cse = Cse::start(&switches).await;
     let base = format!("http://{}", cse.broker.address("http"));

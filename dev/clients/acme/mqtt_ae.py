@@ -20,8 +20,8 @@ def read(data):
 
 class Handler(MQTTHandler):
     def onConnect(self, connection):
-        connection.subscribeTopic(f"/oneM2M/resp/{entity}/{cse}/{form}", lambda c, t, data, *_: answers.put(read(data)))
-        connection.subscribeTopic(f"/oneM2M/reg_resp/{entity}/{cse}/{form}", lambda c, t, data, *_: answers.put(read(data)))
+        for topic in ("resp", "reg_resp"):
+            connection.subscribeTopic(f"/oneM2M/{topic}/{entity}/{cse}/{form}", answered)
         connection.subscribeTopic(f"/oneM2M/req/{cse}/{entity}/+", notified)
         return True
 
@@ -42,7 +42,11 @@ class Handler(MQTTHandler):
         pass
 
 
-def notified(connection, topic, data, *_):
+def answered(connection, topic, data):
+    answers.put(read(data))
+
+
+def notified(connection, topic, data):
     # The CSE writes its notifications over MQTT in JSON.
     message = deserializeData(data, ContentSerializationType.JSON)
     message = message.get("m2m:rqp", message)

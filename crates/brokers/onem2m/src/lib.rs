@@ -1,5 +1,5 @@
 //! The oneM2M Common Services Entity (CSE), a library and a server of its own: TS-0001 and TS-0004, releases 2a to 4,
-//! with the bindings HTTP (TS-0009) and MQTT (TS-0010).
+//! with the bindings CoAP (TS-0008), HTTP (TS-0009), MQTT (TS-0010) and WebSocket (TS-0020).
 //!
 //! [`Cse::open`] brings the state of a folder back into memory. The CSE is then used in the same process by
 //! [`Cse::request`], over HTTP by [`serve`] or [`router`], or all of them. Every acknowledged change survives a
@@ -35,7 +35,7 @@ pub use cse::{Cse, OpenError};
 pub use http::{HttpOptions, router, serve};
 pub use morgana_engine::{Access, NotifierOptions, ServerError};
 pub use morgana_journal::Durability;
-pub use mqtt::{MqttError, MqttOptions, serve_mqtt};
+pub use mqtt::{MqttBinding, MqttError, MqttOptions, serve_mqtt};
 pub use options::{Options, Registrar};
 pub use primitive::{
     Filter, Operation, Request, Response, ResponseType, ResultContent, Shown, request_from_json,

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use morgana_fabric::{Client, ClientError, ClientOptions, Event, Qos};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,46 +45,75 @@ pub struct MqttError {
     source: ClientError,
 }
 
+/// A CSE that is subscribed to its topics, and takes what comes once it is served.
+pub struct MqttBinding {
+    cse: Cse,
+    client: Client,
+    events: mpsc::Receiver<Event>,
+    requests: usize,
+}
+
 /// Connects to the broker and carries out the requests that come over it until `stop`. Requests are begun in the order
 /// in which they come, and their responses leave as each is done.
 ///
 /// # Errors
 /// When the broker refuses the CSE's topics.
 pub async fn serve_mqtt(cse: Cse, options: MqttOptions, stop: CancellationToken) -> Result<(), MqttError> {
-    let identity = &cse.inner.identity;
-    let topic_id = if options.topic_id.is_empty() { identity.cse.clone() } else { options.topic_id.clone() };
-    let (client, mut events) = Client::connect(options.client.clone());
-    cse.inner
-        .courier
-        .use_mqtt(Box::new(MqttPublisher { client: client.clone(), topic_id: topic_id.clone() }));
-    let mut names = vec![identity.cse.clone(), identity.name.clone(), topic_id];
-    names.sort();
-    names.dedup();
-    for name in &names {
-        for kind in ["req", "reg_req"] {
-            subscribe(&client, format!("/oneM2M/{kind}/+/{name}/+")).await?;
-        }
-        subscribe(&client, format!("/oneM2M/resp/{name}/+/+")).await?;
-    }
-    let mut under_way = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(()) = under_way.next() => {}
-            event = events.recv(), if under_way.len() < options.requests.max(1) => match event {
-                Some(Event::Message { topic, payload }) => under_way.push(take(&cse, &client, topic, payload)),
-                Some(Event::Disconnected { cause }) => tracing::warn!(%cause, "the MQTT binding lost its broker"),
-                Some(Event::Connected { first }) => tracing::info!(first, "the MQTT binding is connected"),
-                Some(Event::SubscriptionRefused { filter, .. }) => {
-                    tracing::error!(filter, "the broker took a topic away from the MQTT binding");
-                }
-                None => break,
-            },
-        }
-    }
-    while under_way.next().await.is_some() {}
-    client.close().await;
+    MqttBinding::connect(cse, options).await?.serve(stop).await;
     Ok(())
+}
+
+impl MqttBinding {
+    /// Connects to the broker, as long as that takes, and subscribes to the CSE's topics.
+    ///
+    /// # Errors
+    /// When the broker refuses the topics.
+    pub async fn connect(cse: Cse, options: MqttOptions) -> Result<Self, MqttError> {
+        let identity = &cse.inner.identity;
+        let topic_id =
+            if options.topic_id.is_empty() { identity.cse.clone() } else { options.topic_id.clone() };
+        let (client, events) = Client::connect(options.client.clone());
+        cse.inner
+            .courier
+            .use_mqtt(Box::new(MqttPublisher { client: client.clone(), topic_id: topic_id.clone() }));
+        let mut names = vec![identity.cse.clone(), identity.name.clone(), topic_id];
+        names.sort();
+        names.dedup();
+        for name in &names {
+            for kind in ["req", "reg_req"] {
+                subscribe(&client, format!("/oneM2M/{kind}/+/{name}/+")).await?;
+            }
+            subscribe(&client, format!("/oneM2M/resp/{name}/+/+")).await?;
+        }
+        Ok(Self { cse, client, events, requests: options.requests.max(1) })
+    }
+
+    /// Carries out the requests that come, until `stop`.
+    pub async fn serve(mut self, stop: CancellationToken) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(()) = under_way.next() => {}
+                event = self.events.recv(), if under_way.len() < self.requests => match event {
+                    Some(Event::Message { topic, payload }) => {
+                        under_way.push(take(&self.cse, &self.client, topic, payload));
+                    }
+                    Some(Event::Disconnected { cause }) => {
+                        tracing::warn!(%cause, "the MQTT binding lost its broker");
+                    }
+                    Some(Event::Connected { first }) => tracing::info!(first, "the MQTT binding is connected"),
+                    Some(Event::SubscriptionRefused { filter, .. }) => {
+                        tracing::error!(filter, "the broker took a topic away from the MQTT binding");
+                    }
+                    None => break,
+                },
+            }
+        }
+        while under_way.next().await.is_some() {}
+        drop(under_way);
+        self.client.close().await;
+    }
 }
 
 async fn subscribe(client: &Client, topic: String) -> Result<(), MqttError> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use morgana_fabric::{ClientOptions, Open, Server, ServerOptions};
 use morgana_onem2m::{
-    CoapOptions, Cse, MqttOptions, WebSocketOptions, serve, serve_coap, serve_mqtt, serve_websocket,
+    CoapOptions, Cse, MqttBinding, MqttOptions, WebSocketOptions, serve, serve_coap, serve_mqtt,
+    serve_websocket,
 };
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
@@ -25,6 +26,24 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         options.points_of_access = doors.points_of_access();
     }
     let cse = Cse::open(options).map_err(|error| Failure::new("cannot open the CSE", error))?;
+    // Its own broker is here: who reads that all is ready may use it at once. That of others may be away.
+    let mut bindings = JoinSet::new();
+    if let Some(mqtt) = doors.mqtt_options(arguments) {
+        let address = mqtt.client.address.clone();
+        let refused =
+            move |error| Failure::new(format_args!("the MQTT broker {address} refuses the CSE"), error);
+        if doors.broker.is_some() {
+            let binding = MqttBinding::connect(cse.clone(), mqtt).await.map_err(refused)?;
+            let stop = stop.clone();
+            bindings.spawn(async move {
+                binding.serve(stop).await;
+                Ok(())
+            });
+        } else {
+            let served = serve_mqtt(cse.clone(), mqtt, stop.clone());
+            bindings.spawn(async move { served.await.map_err(refused) });
+        }
+    }
     println!(
         "morgana broker is ready: oneM2M {}, CSE {}, data {}",
         doors.points_of_access().join(", "),
@@ -32,11 +51,6 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         arguments.place.data.display()
     );
 
-    // The bindings end before the CSE lets go of its folder.
-    let mut bindings = JoinSet::new();
-    if let Some(mqtt) = doors.mqtt_options(arguments) {
-        bindings.spawn(over_mqtt(cse.clone(), mqtt, stop.clone()));
-    }
     if let Some(listener) = doors.websocket.take() {
         let options =
             WebSocketOptions { message_max_bytes: arguments.body_max_bytes, ..WebSocketOptions::default() };
@@ -53,6 +67,7 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         });
     }
     let served = serve(doors.http, cse.clone(), arguments.http(), stop.clone(), REQUEST_PATIENCE);
+    // The bindings end before the CSE lets go of its folder.
     let ended = tokio::select! {
         outcome = served => outcome.map_err(|error| Failure::new("the CSE ended badly", error)),
         Some(Ok(Err(failure))) = bindings.join_next() => Err(failure),
@@ -64,13 +79,6 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         broker.stop().await;
     }
     ended
-}
-
-/// Speaks over an MQTT broker; while that is away, it tries again and again.
-async fn over_mqtt(cse: Cse, options: MqttOptions, stop: CancellationToken) -> Result<(), Failure> {
-    let address = options.client.address.clone();
-    let served = serve_mqtt(cse, options, stop).await;
-    served.map_err(|error| Failure::new(format_args!("the MQTT broker {address} refuses the CSE"), error))
 }
 
 /// Where the CSE listens.

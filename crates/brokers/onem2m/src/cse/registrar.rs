@@ -5,7 +5,7 @@ use std::{sync::Weak, time::Duration};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cse, Inner, RELEASES, create::Draft};
+use super::{Cse, Inner, create::Draft};
 use crate::{
     options::Registrar,
     primitive::{Operation, Outcome, Request},
@@ -105,7 +105,7 @@ impl Cse {
         put("rr", json!(!inner.options.points_of_access.is_empty()));
         put("poa", json!(inner.options.points_of_access));
         put("csz", json!(["application/json", "application/cbor"]));
-        put("srv", json!(RELEASES));
+        put("srv", json!(inner.options.releases()));
         put("dcse", json!(descendants));
         map
     }

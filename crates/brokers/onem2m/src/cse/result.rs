@@ -92,7 +92,7 @@ impl Inner {
 
     /// A resource as it is shown, as JSON text; nothing for those with attributes that are never kept.
     pub(super) fn shown(&self, tree: &Tree, resource: &Resource) -> Option<Shown> {
-        if matches!(resource.ty, ty::CB | ty::SUB) {
+        if matches!(resource.ty, ty::CB | ty::SUB | ty::CRS) {
             return None;
         }
         Some(Shown { json: resource.to_json(tree).into(), ri: resource.ri.clone() })
