@@ -2,9 +2,11 @@
 
 mod batch;
 mod contexts;
+mod csource_subscriptions;
 mod discovery;
 mod entities;
 mod expiry;
+mod notes;
 mod past;
 mod purge;
 mod query;
@@ -32,8 +34,8 @@ pub use self::{
     query::{EntityQuery, Page},
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
+use self::{csource_subscriptions::CsourceSubscriptions, notes::Notes, tenants::Tenants, watch::Watchers};
 pub(crate) use self::{past::Instances, purge::Purge};
-use self::{tenants::Tenants, watch::Watchers};
 use crate::{
     Context, ContextOptions, Contexts, Error,
     history::History,
@@ -125,6 +127,8 @@ struct Inner {
     subscriptions: RwLock<Subscriptions>,
     registrations: RwLock<Registrations>,
     sources: Sources,
+    notes: RwLock<Notes>,
+    csource_subscriptions: RwLock<CsourceSubscriptions>,
     notifier: Notifier,
     watchers: Watchers,
     /// The name of this broker among others (NGSI-LD 5.2.40).
@@ -171,6 +175,7 @@ impl Broker {
         let mut store = Store::default();
         let mut subscriptions = Subscriptions::default();
         let mut registered = Registrations::default();
+        let mut notes = Notes::default();
         let all = options.clone();
         let journal = morgana_journal::Options {
             dir: options.dir,
@@ -193,9 +198,11 @@ impl Broker {
                 Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
                 Record::Hosted(id, kind, document, at) => contexts.hosted().insert(&id, kind, document, at),
                 Record::Registration(id, document) => match registrations::revived(&document) {
-                    Some(registration) => registered.insert(registration),
+                    Some(registration) => drop(registered.insert(Arc::new(registration))),
                     None => tracing::error!(registration = %id, "cannot revive a registration"),
                 },
+                Record::Note(kind, id, document) => notes.put(kind, id, document),
+                Record::NoNote(kind, id) => drop(notes.remove(kind, &id)),
                 Record::NoRegistration(id) => drop(registered.remove(&id)),
                 Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
             }
@@ -213,6 +220,8 @@ impl Broker {
             subscriptions: RwLock::new(subscriptions),
             registrations: RwLock::new(registered),
             sources: Sources::new(options.sources),
+            notes: RwLock::new(notes),
+            csource_subscriptions: RwLock::default(),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
             watchers: Watchers::default(),
             alias,
@@ -222,6 +231,7 @@ impl Broker {
         };
         let broker = Self { inner: Arc::new(inner) };
         broker.revive_subscriptions();
+        broker.revive_csource_subscriptions();
         runtime.spawn(keep_small(
             Arc::downgrade(&broker.inner),
             broker.inner.journal.clone(),
@@ -388,6 +398,9 @@ impl Inner {
         let registered: Vec<_> = self.registrations.read().iter(Timestamp::now()).cloned().collect();
         for one in registered {
             snapshot.push(&encode_registration(&one.id, Some(&registrations::stored(&one))))?;
+        }
+        for record in self.notes.read().records() {
+            snapshot.push(&record)?;
         }
         for (id, document) in self.stored_subscriptions() {
             snapshot.push(&encode_subscription(&id, Some(&document)))?;

@@ -4,6 +4,7 @@
 mod attributes;
 mod batch;
 mod contexts;
+mod csource_subscriptions;
 mod discovery;
 mod distributed;
 mod entities;
@@ -97,6 +98,7 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .chain(discovery::routes())
         .chain(contexts::routes())
         .chain(registrations::routes())
+        .chain(csource_subscriptions::routes())
         .chain(temporal::routes())
         .chain(identity::routes())
         .chain(unsupported::routes());

@@ -24,8 +24,8 @@ pub(crate) use change::{
     append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
 };
 pub(crate) use codec::{
-    Record, decode_record, encode_context, encode_delete, encode_entity, encode_hosted, encode_no_hosted,
-    encode_registration, encode_subscription,
+    NoteKind, Record, decode_record, encode_context, encode_delete, encode_entity, encode_hosted,
+    encode_no_hosted, encode_note, encode_registration, encode_subscription,
 };
 pub use entity::{Entity, Fragment};
 pub(crate) use expiry::{live, next_expiry};

@@ -5,13 +5,17 @@ mod access;
 mod definition;
 mod names;
 mod operation;
+mod subscription;
 
 use std::{collections::BTreeMap, sync::Arc};
+
+use regex::Regex;
 
 pub(crate) use access::{Mode, SourceAccess};
 pub(crate) use definition::{EntityInfo, Information, Registration};
 pub(crate) use names::{compacted, expanded};
 pub(crate) use operation::Operation;
+pub(crate) use subscription::{CsourceSubscription, Reason, csource_message};
 
 use crate::{
     EntityQuery,
@@ -29,6 +33,7 @@ pub(crate) struct Registrations(BTreeMap<Box<str>, Arc<Registration>>);
 pub(crate) struct RegistrationQuery {
     pub(crate) types: Option<TypeSelection>,
     pub(crate) ids: Vec<Box<str>>,
+    pub(crate) pattern: Option<Regex>,
     pub(crate) attributes: Vec<Name>,
     /// Criteria on the registration itself: its properties (`csf`), scope and location.
     pub(crate) source: EntityQuery,
@@ -37,8 +42,9 @@ pub(crate) struct RegistrationQuery {
 }
 
 impl Registrations {
-    pub(crate) fn insert(&mut self, registration: Registration) {
-        self.0.insert(registration.id.clone(), Arc::new(registration));
+    /// Puts one in. Gives what it was before.
+    pub(crate) fn insert(&mut self, registration: Arc<Registration>) -> Option<Arc<Registration>> {
+        self.0.insert(registration.id.clone(), registration)
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Registration>> {
@@ -79,6 +85,8 @@ impl RegistrationQuery {
                 || part.entities.iter().any(|entity| {
                     self.types.as_ref().is_none_or(|types| types.matches(&entity.types))
                         && (self.ids.is_empty() || self.ids.iter().any(|id| entity.may_be(id)))
+                        && (entity.id.as_deref().zip(self.pattern.as_ref()))
+                            .is_none_or(|(id, pattern)| pattern.is_match(id))
                 });
             let attributes = part.names.is_empty()
                 || self.attributes.is_empty()

@@ -14,7 +14,7 @@ use std::{
 
 use morgana_engine::{DeliveryCounts, InterestIndex};
 
-pub(crate) use definition::Subscription;
+pub(crate) use definition::{Accept, Subscription};
 pub(crate) use notification::{link_header, message};
 pub(crate) use show::Shown;
 pub(crate) use stored::{context_key, stored};

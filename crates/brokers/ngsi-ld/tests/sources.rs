@@ -268,6 +268,7 @@ async fn a_request_is_narrowed_to_what_its_source_is_registered_for() {
     expect(it.post("/csourceRegistrations", &one), 201).await;
     it.read("/entities?type=Car&attrs=speed,brand&scopeQ=/A").await;
     let asked = source.take().remove(0);
+    assert_eq!(asked.body, json!(null));
     let query = asked.uri.query().unwrap();
     for part in ["type=Car", "id=urn:ngsi-ld:Car:1", "attrs=speed", "local=true", "scopeQ=%2FA"] {
         assert!(query.contains(part), "{query}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Broker;
+use super::{Broker, csource_subscriptions::relevant};
 use crate::{
     Context, Error, ErrorKind,
     model::{Entity, Json, Name, Timestamp, encode_registration},
@@ -76,7 +76,8 @@ impl Broker {
                 return Err(not_found(id));
             }
             write.append(&encode_registration(id, None))?;
-            write.inner.registrations.write().remove(id);
+            let old = write.inner.registrations.write().remove(id);
+            write.tell_of_source(old.as_deref(), None);
             write.inner.sources.forget(id);
             Ok(())
         })
@@ -118,15 +119,8 @@ impl Broker {
             if parts.is_empty() {
                 continue;
             }
-            let member = |(name, value): &(Box<str>, Json)| match (&**name, value) {
-                ("information", Json::Array(all)) => {
-                    let matching = parts.iter().filter_map(|at| all.get(*at)).cloned().collect();
-                    (name.clone(), Json::Array(matching))
-                }
-                _ => (name.clone(), value.clone()),
-            };
-            let members = registration.document.as_object().unwrap_or_default().iter().map(member);
-            found.push(self.shown(registration, &Json::Object(members.collect()), context, sys_attrs));
+            let document = relevant(registration, &parts);
+            found.push(self.shown(registration, &document, context, sys_attrs));
         }
         found
     }
@@ -181,7 +175,9 @@ impl super::Write<'_> {
             return Err(Error::bad("expiresAt is in the past"));
         }
         self.append(&encode_registration(&registration.id, Some(&stored(&registration))))?;
-        self.inner.registrations.write().insert(registration);
+        let new = Arc::new(registration);
+        let old = self.inner.registrations.write().insert(Arc::clone(&new));
+        self.tell_of_source(old.as_deref(), Some(&new));
         Ok(())
     }
 }

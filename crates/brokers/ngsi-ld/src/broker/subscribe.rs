@@ -191,7 +191,7 @@ fn not_found(id: &str) -> Error {
 }
 
 /// The document without what the broker itself writes, and with an id.
-fn with_id(document: Json) -> Result<Json, Error> {
+pub(super) fn with_id(document: Json) -> Result<Json, Error> {
     let Json::Object(members) = document else {
         return Err(Error::bad(format!("a subscription must be a JSON object, not {}", document.kind())));
     };
@@ -207,7 +207,7 @@ fn is_system(name: &str) -> bool {
     matches!(name, "@context" | "status" | "createdAt" | "modifiedAt")
 }
 
-fn patched(old: &Subscription, patch: Json) -> Result<Json, Error> {
+pub(super) fn patched(old: &Subscription, patch: Json) -> Result<Json, Error> {
     let Json::Object(patch) = patch else {
         return Err(Error::bad(format!("a subscription must be a JSON object, not {}", patch.kind())));
     };

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Context, EntityQuery, Error,
     model::{Json, check_uri},
-    query::{Query, TypeSelection},
+    query::{Query, TypeSelection, id_pattern},
     registrations::RegistrationQuery,
 };
 
@@ -78,6 +78,7 @@ fn registration_query(asked: &Asked) -> Result<RegistrationQuery, Error> {
     for id in params.list("id")? {
         query.ids.push(check_uri(id, "id")?.into());
     }
+    query.pattern = params.get("idPattern")?.map(id_pattern).transpose()?;
     if let Some(types) = params.get("type")? {
         query.types = TypeSelection::parse(types, context)?;
     }

@@ -8,8 +8,6 @@ use crate::Error;
 pub(super) fn routes() -> Vec<Route> {
     let answer = |what: &'static str| any(move || async move { Error::unsupported(what) });
     vec![
-        ("/csourceSubscriptions", answer("subscription to context sources (csourceSubscriptions)")),
-        ("/csourceSubscriptions/{*rest}", answer("subscription to context sources (csourceSubscriptions)")),
         ("/entityMaps", answer("entity maps (entityMaps)")),
         ("/entityMaps/{*rest}", answer("entity maps (entityMaps)")),
         ("/snapshots", answer("snapshots (snapshots)")),

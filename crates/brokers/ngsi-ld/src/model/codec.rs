@@ -41,6 +41,30 @@ pub(crate) enum Record {
     /// There is no such registration.
     #[n(8)]
     NoRegistration(#[n(0)] Box<str>),
+    /// Something of this kind with this id is now this JSON document.
+    #[n(9)]
+    Note(#[n(0)] NoteKind, #[n(1)] Box<str>, #[n(2)] Json),
+    /// There is no such thing.
+    #[n(10)]
+    NoNote(#[n(0)] NoteKind, #[n(1)] Box<str>),
+}
+
+/// What is kept as a document with an id, beside entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum NoteKind {
+    /// A subscription to context sources (NGSI-LD 5.11).
+    #[n(0)]
+    CsourceSubscription,
+    /// Where copies of a subscription are (NGSI-LD 5.8.1.4).
+    #[n(1)]
+    Copies,
+    /// An entity map (NGSI-LD 5.14).
+    #[n(2)]
+    EntityMap,
+    /// A snapshot (NGSI-LD 5.16).
+    #[n(3)]
+    Snapshot,
 }
 
 /// Written like [`Record::Entity`], from a borrowed entity.
@@ -64,6 +88,10 @@ enum Borrowed<'a> {
     Registration(#[n(0)] &'a str, #[n(1)] &'a Json),
     #[n(8)]
     NoRegistration(#[n(0)] &'a str),
+    #[n(9)]
+    Note(#[n(0)] NoteKind, #[n(1)] &'a str, #[n(2)] &'a Json),
+    #[n(10)]
+    NoNote(#[n(0)] NoteKind, #[n(1)] &'a str),
 }
 
 fn bytes(record: &Borrowed<'_>) -> Vec<u8> {
@@ -102,6 +130,11 @@ pub(crate) fn encode_no_hosted(id: &str) -> Vec<u8> {
 /// The record of a registration, or of its end.
 pub(crate) fn encode_registration(id: &str, document: Option<&Json>) -> Vec<u8> {
     bytes(&document.map_or(Borrowed::NoRegistration(id), |document| Borrowed::Registration(id, document)))
+}
+
+/// The record of a note, or of its end.
+pub(crate) fn encode_note(kind: NoteKind, id: &str, document: Option<&Json>) -> Vec<u8> {
+    bytes(&document.map_or(Borrowed::NoNote(kind, id), |document| Borrowed::Note(kind, id, document)))
 }
 
 /// Reads a record back.

@@ -22,6 +22,9 @@ pub(crate) struct Selector {
     pub(super) types: Option<TypeSelection>,
 }
 
+/// What a selector asks for: ids, a pattern of ids, types.
+pub(crate) type Selected = (Vec<Box<str>>, Option<Regex>, Option<TypeSelection>);
+
 /// What makes a subscription notify (NGSI-LD 5.2.12, notificationTrigger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Triggers {
@@ -149,6 +152,20 @@ impl Subscription {
             endpoint,
             document,
         })
+    }
+
+    /// What each selector asks for: ids, a pattern of ids, types.
+    pub(crate) fn selected(&self) -> Vec<Selected> {
+        let one = |one: &Selector| (one.ids.clone(), one.id_pattern.clone(), one.types.clone());
+        if self.selectors.is_empty() {
+            return vec![(Vec::new(), None, None)];
+        }
+        self.selectors.iter().map(one).collect()
+    }
+
+    /// The attributes to watch; none is all.
+    pub(crate) fn watched(&self) -> &[Name] {
+        &self.watched
     }
 
     /// Where the index has to look for it: what is most likely to leave it alone.

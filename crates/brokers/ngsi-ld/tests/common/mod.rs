@@ -169,7 +169,7 @@ pub async fn listen_with(answer: Answer) -> Listener {
 
 impl Listener {
     pub async fn next(&mut self) -> Arrived {
-        tokio::time::timeout(Duration::from_secs(5), self.arrived.recv())
+        tokio::time::timeout(Duration::from_secs(30), self.arrived.recv())
             .await
             .expect("a notification")
             .unwrap()
@@ -182,7 +182,7 @@ impl Listener {
 
 /// Waits until `condition` holds.
 pub async fn eventually<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
-    tokio::time::timeout(Duration::from_secs(5), async {
+    tokio::time::timeout(Duration::from_secs(30), async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
