@@ -98,6 +98,9 @@ pub(crate) struct UpArguments {
 /// Options of `morgana broker`.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArguments {
+    /// What to log, such as `warn` or `info,morgana_ngsi_v2=debug` [default: info,mqtt5=warn].
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG")]
+    pub(crate) log: Option<String>,
     #[command(subcommand)]
     pub(crate) standard: Standard,
 }

@@ -5,6 +5,7 @@ mod ngsi_ld;
 mod ngsi_v2;
 mod onem2m;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,28 @@ impl<const PORT: u16> Place<PORT> {
     }
 }
 
+/// Who may use a broker, and whom it may use.
+#[derive(Debug, Args)]
+struct Reach {
+    /// Answer only who shows this token, as `Authorization: Bearer TOKEN` or `X-Auth-Token: TOKEN` [default: everyone
+    /// who reaches the broker].
+    #[arg(long, env = "MORGANA_BROKER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Send notifications and forwarded requests to public addresses only, so that who may subscribe cannot reach
+    /// into the network of the broker.
+    #[arg(long)]
+    public_endpoints_only: bool,
+}
+
+impl Reach {
+    fn access(&self) -> morgana_engine::Access {
+        match &self.token {
+            Some(token) => morgana_engine::Access::Token(token.as_str().into()),
+            None => morgana_engine::Access::Open,
+        }
+    }
+}
+
 /// When a write is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Durability {
@@ -82,9 +105,15 @@ impl From<Durability> for morgana_journal::Durability {
     }
 }
 
+/// The command line with what a peer's users are used to replaced by what is meant.
+pub(crate) fn with_known_flags(arguments: Vec<OsString>) -> Vec<OsString> {
+    ngsi_v2::with_orion_flags(arguments)
+}
+
 /// Runs a broker until it is told to stop.
-pub(crate) fn run(standard: &Standard) -> Result<(), Failure> {
-    logging::start(&std::env::var("RUST_LOG").unwrap_or_else(|_| logging::DEFAULT_FILTER.to_owned()))?;
+pub(crate) fn run(standard: &Standard, log: Option<&str>) -> Result<(), Failure> {
+    let filter = log.unwrap_or(logging::DEFAULT_FILTER);
+    let log = logging::start_for_broker(filter)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -93,7 +122,7 @@ pub(crate) fn run(standard: &Standard) -> Result<(), Failure> {
         let stop = stop_on_signal()?;
         match standard {
             Standard::NgsiLd(arguments) => ngsi_ld::run(arguments, stop).await,
-            Standard::NgsiV2(arguments) => ngsi_v2::run(arguments, stop).await,
+            Standard::NgsiV2(arguments) => ngsi_v2::run(arguments, log, stop).await,
             Standard::Onem2m(arguments) => onem2m::run(arguments, stop).await,
             Standard::Mqtt(arguments) => mqtt::run(arguments, stop).await,
         }

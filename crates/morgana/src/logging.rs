@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 use crate::failure::Failure;
 
@@ -41,4 +41,41 @@ pub(crate) fn start_for_workload() -> Result<(), Failure> {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(io::stderr);
     let started = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     started.map_err(|error| Failure::new("logging cannot be started", error))
+}
+
+/// The log of a broker, whose level can be changed while it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct LogHandle(reload::Handle<Targets, tracing_subscriber::Registry>);
+
+impl LogHandle {
+    /// What is logged of those that the filter does not name.
+    pub(crate) fn level(&self) -> LevelFilter {
+        let level = self.0.with_current(Targets::default_level).ok().flatten();
+        level.unwrap_or(LevelFilter::OFF)
+    }
+
+    /// Logs what this filter lets through from now on.
+    pub(crate) fn change(&self, filter: &str) -> Result<(), Failure> {
+        let filter = targets(filter)?;
+        self.0.reload(filter).map_err(|error| Failure::new("cannot change what is logged", error))
+    }
+}
+
+/// Starts the log of a broker alone. The filter knows targets and levels only, as for a workload.
+pub(crate) fn start_for_broker(filter: &str) -> Result<LogHandle, Failure> {
+    let (filter, handle) = reload::Layer::new(targets(filter)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry();
+    let started = if io::stderr().is_terminal() {
+        registry.with(lines.with_target(false).with_filter(filter)).try_init()
+    } else {
+        registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+    };
+    started.map_err(|error| Failure::new("logging cannot be started", error))?;
+    Ok(LogHandle(handle))
+}
+
+fn targets(filter: &str) -> Result<Targets, Failure> {
+    let parsed = filter.parse::<Targets>();
+    parsed.map_err(|error| Failure::new(format_args!("log filter '{filter}' cannot be read"), error))
 }

@@ -26,10 +26,10 @@ fn main() -> ExitCode {
     if let Some(status) = workload::as_started_by_a_node(std::env::args().skip(1)) {
         return status;
     }
-    let outcome = match Arguments::parse().role {
+    let outcome = match Arguments::parse_from(broker::with_known_flags(std::env::args_os().collect())).role {
         Role::Up(arguments) => up::run(&arguments),
         Role::Config(arguments) => show_configuration::run(&arguments),
-        Role::Broker(arguments) => broker::run(&arguments.standard),
+        Role::Broker(arguments) => broker::run(&arguments.standard, arguments.log.as_deref()),
         Role::Thingvisor { kind } => return workload::thing_visor(&kind),
         Role::Silo { kind } => return workload::silo(&kind),
         Role::Completion { shell } => {

@@ -179,7 +179,7 @@ fn tls(connector: Connector) -> Result<Tls, Arc<io::Error>> {
 }
 
 /// Whether an address is one of the public Internet: not this machine, not a private or special network.
-fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

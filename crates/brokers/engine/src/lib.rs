@@ -23,7 +23,7 @@ mod transport;
 mod watch;
 
 pub use access::{Access, require_token};
-pub use client::{ClientError, HttpClient};
+pub use client::{ClientError, HttpClient, is_public};
 pub use fetch::{FetchError, FetchOptions, Fetcher};
 pub use interest::{Interest, InterestIndex};
 pub use lane::DeliveryCounts;

@@ -26,7 +26,10 @@ use thiserror::Error as ThisError;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::scope::correlator as new_correlator;
-pub(crate) use self::{discover::TypeInfo, statistics::Statistics};
+pub(crate) use self::{
+    discover::TypeInfo,
+    statistics::{Answered, Places, Statistics, Traffic},
+};
 use self::{keep::keep, mqtt::MqttClients, tenant::Tenants};
 pub use self::{
     scope::Scope,
@@ -54,6 +57,9 @@ pub struct Options {
     pub keep_interval_ms: u64,
     /// Milliseconds that an endpoint or a context provider has to answer, unless the subscription says otherwise.
     pub http_timeout_ms: u64,
+    /// Whether endpoints and context providers must have public addresses, so that who may subscribe cannot reach into
+    /// the network of the broker.
+    pub public_endpoints_only: bool,
     /// How notifications are queued.
     pub notifications: NotifierOptions,
 }
@@ -69,6 +75,7 @@ impl Default for Options {
             multiservice: false,
             keep_interval_ms: 1_000,
             http_timeout_ms: 5_000,
+            public_endpoints_only: false,
             notifications: NotifierOptions::default(),
         }
     }
@@ -104,9 +111,21 @@ struct Inner {
     client: HttpClient,
     mqtt: Arc<MqttClients>,
     options: Options,
-    statistics: Statistics,
+    statistics: Arc<Statistics>,
     watchers: watch::Watchers,
     stop: CancellationToken,
+}
+
+/// How much a broker has.
+#[derive(Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) entities: usize,
+    pub(crate) subscriptions: usize,
+    pub(crate) registrations: usize,
+    /// Notifications that full queues dropped.
+    pub(crate) dropped: u64,
+    /// Notifications that are queued or under way.
+    pub(crate) waiting: u64,
 }
 
 impl Drop for Inner {
@@ -144,7 +163,11 @@ impl Broker {
             }
             Ok::<_, minicbor::decode::Error>(())
         })?;
-        let client = HttpClient::new(Duration::from_millis(options.http_timeout_ms));
+        let timeout = Duration::from_millis(options.http_timeout_ms);
+        let client = match options.public_endpoints_only {
+            true => HttpClient::public_only(timeout),
+            false => HttpClient::new(timeout),
+        };
         let transport = Arc::new(HttpTransport::new(client.clone()));
         let notifier = Notifier::new(options.notifications.clone(), transport, runtime.clone());
         let inner = Inner {
@@ -153,9 +176,9 @@ impl Broker {
             journal,
             notifier,
             client,
-            mqtt: Arc::default(),
+            mqtt: Arc::new(MqttClients::new(options.public_endpoints_only)),
             options,
-            statistics: Statistics::default(),
+            statistics: Arc::default(),
             watchers: watch::Watchers::default(),
             stop: CancellationToken::new(),
         };
@@ -186,6 +209,22 @@ impl Broker {
     /// How many entities there are, in all services.
     pub fn entity_count(&self) -> usize {
         self.inner.tenants.all().iter().map(|tenant| tenant.store.read().len()).sum()
+    }
+
+    /// How much there is, in all services.
+    pub(crate) fn size(&self) -> Size {
+        let mut size = Size { entities: self.entity_count(), ..Size::default() };
+        for tenant in self.inner.tenants.all() {
+            size.registrations += tenant.registrations.read().iter().count();
+            for subscription in tenant.subscriptions.read().iter() {
+                size.subscriptions += 1;
+                if let Some(counts) = self.inner.notifier.counts(&subscription.id) {
+                    size.dropped += counts.dropped;
+                    size.waiting += counts.waiting;
+                }
+            }
+        }
+        size
     }
 
     pub(crate) fn statistics(&self) -> &Statistics {

@@ -5,6 +5,8 @@ mod admin;
 mod attributes;
 mod entities;
 mod lenient;
+mod log;
+mod metrics;
 mod negotiation;
 mod operations;
 mod params;
@@ -16,7 +18,7 @@ mod server;
 mod subscriptions;
 mod types;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -25,14 +27,15 @@ use hyper::body::Body;
 use morgana_engine::Access;
 
 pub use self::{
+    log::{LogControl, LogLevel},
     reply::Cors,
     server::{ServeError, serve},
 };
 use self::{reply::Reply, request::Call};
-use crate::Broker;
+use crate::{Broker, broker::Answered};
 
 /// How a broker answers over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Who may use it.
     pub access: Access,
@@ -44,6 +47,8 @@ pub struct HttpOptions {
     pub page_max: usize,
     /// Which web pages may use it (Orion's `-corsOrigin`, `-corsMaxAge`).
     pub cors: Option<Cors>,
+    /// What `PUT /admin/log` changes; nothing without.
+    pub log: Option<Arc<dyn LogControl>>,
     /// Milliseconds that requests under way get when the server stops.
     pub patience_ms: u64,
 }
@@ -56,6 +61,7 @@ impl Default for HttpOptions {
             page_default: 20,
             page_max: 1000,
             cors: None,
+            log: None,
             patience_ms: 5_000,
         }
     }
@@ -83,12 +89,16 @@ impl Service {
         let (parts, body) = request.into_parts();
         let correlator = request::correlator(&parts.headers);
         let origin = parts.headers.get(http::header::ORIGIN).cloned();
+        let started = Instant::now();
         let mut received = 0;
-        let reply = match Call::read(self, parts, body, correlator.clone(), &mut received).await {
-            Ok(call) => routes::dispatch(call).await,
-            Err(reply) => reply,
+        let call = Call::read(self, parts, body, correlator.clone(), &mut received).await;
+        let (reply, scope) = match &call {
+            Ok(call) => (routes::dispatch(call).await, Some(&call.scope)),
+            Err(refusal) => (refusal.clone(), None),
         };
-        self.broker.statistics().answered(reply.is_failure(), received, reply.length());
+        let (is_failure, bytes_out) = (reply.is_failure(), reply.length());
+        let answered = Answered { is_failure, bytes_in: received, bytes_out, took: started.elapsed() };
+        self.broker.statistics().answered(scope, answered);
         reply.into_response(&correlator, origin.as_ref(), self.options.cors.as_ref())
     }
 }

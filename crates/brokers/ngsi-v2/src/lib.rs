@@ -21,7 +21,7 @@ mod subscriptions;
 pub use broker::{Broker, Created, OpenError, Options, Scope, Watch, WatchFilter, Watched};
 pub use change::UpdateOptions;
 pub use error::{Error, ErrorKind};
-pub use http::{Cors, HttpOptions, ServeError, Service, serve};
+pub use http::{Cors, HttpOptions, LogControl, LogLevel, ServeError, Service, serve};
 pub use input::{Action, AttributeInput, EntityInput, Update};
 pub use model::{Attribute, Entity, Json, Metadatum, ServicePath, ServicePaths, Time};
 pub use morgana_engine::{Access, Lagged, NotifierOptions};

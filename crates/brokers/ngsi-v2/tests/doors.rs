@@ -78,3 +78,26 @@ async fn a_notification_of_another_broker_is_an_update() {
     expect(broker.post("/op/notify", notification), 200).await;
     assert_eq!(broker.read("/entities/E/attrs/n").await["value"], 1);
 }
+
+#[tokio::test]
+async fn an_attribute_that_an_entity_lacks_is_its_providers_to_change() {
+    let provider = start().await;
+    provider.create(json!({"id": "Lamp", "type": "T", "switch": "off"})).await;
+    let broker = start().await;
+    broker.create(json!({"id": "Lamp", "type": "T", "near": 1})).await;
+    let registration = json!({
+        "dataProvided": {"entities": [{"id": "Lamp", "type": "T"}], "attrs": ["switch"]},
+        "provider": {"http": {"url": provider.base}}
+    });
+    expect(broker.post("/registrations", registration), 201).await;
+    let patch = json!({"switch": {"type": "command", "value": "on"}, "near": {"value": 2}});
+    expect(broker.patch("/entities/Lamp/attrs?type=T", patch), 204).await;
+    assert_eq!(provider.read("/entities/Lamp/attrs/switch").await["value"], "on");
+    assert_eq!(broker.read("/entities/Lamp?options=keyValues,skipForwarding").await["near"], 2);
+    let update = json!({"actionType": "update", "entities": [{"id": "Lamp", "type": "T", "switch": {"value": "dim"}}]});
+    expect(broker.post("/op/update", update), 204).await;
+    assert_eq!(provider.read("/entities/Lamp/attrs/switch").await["value"], "dim");
+    let words = "do not exist: Lamp/T - [ nobody ]";
+    let patch = json!({"nobody": {"value": 1}});
+    expect_error(broker.patch("/entities/Lamp/attrs?type=T", patch), 422, "Unprocessable", words).await;
+}

@@ -23,18 +23,24 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 impl Inner {
     /// Queues the notification of a change. It is put together when its turn has come.
     pub(super) fn notify(&self, subscription: Arc<Subscription>, change: Arc<Change>, origin: Origin) {
-        self.statistics.notified();
         let timeout = match subscription.endpoint.target {
             Target::Http { timeout: Some(timeout) } => timeout,
             _ => Duration::from_millis(self.options.http_timeout_ms),
         };
         let (client, mqtt) = (self.client.clone(), Arc::clone(&self.mqtt));
-        let id = subscription.id.clone();
+        let (id, statistics) = (subscription.id.clone(), Arc::clone(&self.statistics));
         self.notifier.deliver(&id, async move {
+            let mut size = 0;
             let result = match render(&subscription, &change, &origin) {
                 Err(reason) => Err(DeliveryError::Message(reason)),
-                Ok(delivery) => deliver(&client, &mqtt, delivery, timeout).await,
+                Ok(delivery) => {
+                    size = delivery.body.len();
+                    deliver(&client, &mqtt, delivery, timeout).await
+                }
             };
+            let answer = result.as_ref().ok().map(|(_, length)| *length);
+            statistics.notified(&origin.service, &change.entity.path, size, answer);
+            let result = result.map(|(code, _)| code);
             // Nothing more is needed of the change; it may be the last to hold a large entity.
             drop(change);
             note(&subscription, &result);
@@ -63,19 +69,35 @@ fn note(subscription: &Subscription, result: &Result<u16, DeliveryError>) {
 /// Why a delivery failed, in the words that Orion's users know where there are such.
 fn reason(error: &DeliveryError) -> String {
     match error {
-        DeliveryError::Client(ClientError::Unreachable { .. }) => "Couldn't connect to server".to_owned(),
+        DeliveryError::Client(ClientError::Unreachable { source, .. }) if !is_forbidden(source) => {
+            "Couldn't connect to server".to_owned()
+        }
         DeliveryError::Timeout(_) => "Timeout was reached".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// Delivers a message and gives the code of the answer, 0 for MQTT, which has none. Any answer will do, as for Orion.
+/// Whether a host was not connected to because of its address.
+fn is_forbidden(mut error: &(dyn std::error::Error + 'static)) -> bool {
+    loop {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        match error.source() {
+            Some(source) => error = source,
+            None => return false,
+        }
+    }
+}
+
+/// Delivers a message and gives the code of the answer and its length; 0 for MQTT, which has none. Any answer will do,
+/// as for Orion.
 async fn deliver(
     client: &HttpClient,
     mqtt: &MqttClients,
     delivery: Delivery,
     timeout: Duration,
-) -> Result<u16, DeliveryError> {
+) -> Result<(u16, usize), DeliveryError> {
     match delivery.route {
         Route::Http { method, uri, headers } => {
             let mut request = Request::new(Full::new(delivery.body));
@@ -86,11 +108,13 @@ async fn deliver(
                 // A body without content is one, and says so.
                 request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             }
-            send(client, request, timeout).await.map(|(code, _)| code)
+            send(client, request, timeout).await.map(|(code, answer)| (code, answer.len()))
         }
         Route::Mqtt { url, topic, qos, retain, user } => {
             let payload = delivery.body;
-            mqtt.publish(Publication { url, user, topic, qos, retain, payload }, timeout).await.map(|()| 0)
+            mqtt.publish(Publication { url, user, topic, qos, retain, payload }, timeout)
+                .await
+                .map(|()| (0, 0))
         }
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::Full;
 
 use super::{Broker, Scope, deliver::send};
 use crate::{
-    Entity, Json, change,
+    Entity, ErrorKind, Json, change,
     input::{AttributeInput, EntityInput, IdRule, parse_entity},
     model::{Time, write_text},
     query::EntitySelector,
@@ -29,7 +29,7 @@ impl Broker {
         for (number, (selector, registration)) in (1..).zip(self.providers(scope, selectors)) {
             let Some(names) = registration.wanted(attrs) else { continue };
             let body = query_body(&selector, &names);
-            let url = format!("{}/op/query?limit=20&offset=0&options=count", registration.url);
+            let url = format!("{}/op/query?limit=20&offset=0&options=count", base(&registration.url));
             let Some((_, answer)) = self.post(scope, &url, body, number).await else { continue };
             let entities = answer.as_array().unwrap_or_default();
             for entity in entities.iter().filter_map(|entity| parse_entity(entity, IdRule::Body, false).ok())
@@ -62,9 +62,33 @@ impl Broker {
         pairs
     }
 
-    /// Hands an update of attributes that the broker does not have to the providers that do. Returns whether all were
-    /// taken.
-    pub(crate) async fn hand_to_providers(
+    /// Hands what an update could not do, because the broker does not have it, to the providers that do. Returns whether
+    /// there was such, and all of it was taken.
+    pub(crate) async fn hand_missing(&self, scope: &Scope, inputs: &[EntityInput]) -> bool {
+        let mut handed = false;
+        for input in inputs {
+            let kind = input.kind.as_deref();
+            let missing: Vec<AttributeInput> = match self.entity(scope, &input.id, kind) {
+                Ok(known) => {
+                    let is_missing = |one: &&AttributeInput| known.attribute(&one.name).is_none();
+                    input.attributes.iter().filter(is_missing).cloned().collect()
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => input.attributes.clone(),
+                Err(_) => return false,
+            };
+            if missing.is_empty() {
+                continue;
+            }
+            if !self.hand_to_providers(scope, &input.id, kind, &missing).await {
+                return false;
+            }
+            handed = true;
+        }
+        handed
+    }
+
+    /// Hands an update of attributes to the providers that have them. Returns whether all were taken.
+    async fn hand_to_providers(
         &self,
         scope: &Scope,
         id: &str,
@@ -92,7 +116,7 @@ impl Broker {
         let mut all = !handed.is_empty();
         for (number, (registration, attributes)) in (1..).zip(handed) {
             let body = update_body(id, kind, attributes);
-            let url = format!("{}/op/update", registration.url);
+            let url = format!("{}/op/update", base(&registration.url));
             // An answer with content is not one to an update.
             all &= self.post(scope, &url, body, number).await.is_some_and(|(code, _)| code == 204);
         }
@@ -152,6 +176,13 @@ fn add(found: &mut Vec<Arc<Entity>>, input: &EntityInput, registration: &Registr
     }
 }
 
+/// What an operation's path is appended to. A URL without a path has the path `/`, and so two slashes follow each other:
+/// that is what Orion sends, and what IoT agents listen for.
+fn base(url: &str) -> String {
+    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    if has_path { url.to_owned() } else { format!("{url}/") }
+}
+
 fn query_body(selector: &EntitySelector, names: &[&str]) -> Vec<u8> {
     let mut entity: Vec<(&str, Json)> = Vec::new();
     entity.extend(selector.id.as_deref().map(|id| ("id", Json::from(id))));
@@ -186,4 +217,20 @@ fn update_body(id: &str, kind: Option<&str>, attributes: Vec<AttributeInput>) ->
     }
     out.extend_from_slice(b"}]}");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_without_a_path_has_the_root() {
+        for (url, path) in [
+            ("http://h:1", "http://h:1//op/update"),
+            ("http://h:1/", "http://h:1//op/update"),
+            ("http://h:1/v2", "http://h:1/v2/op/update"),
+        ] {
+            assert_eq!(format!("{}/op/update", base(url)), path);
+        }
+    }
 }

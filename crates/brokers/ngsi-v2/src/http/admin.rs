@@ -1,12 +1,10 @@
-//! `/v2`, `/version`, `/statistics`, `/admin/log` and `/admin/metrics`.
+//! `/v2`, `/version` and `/statistics`.
 
-use super::{Handled, Reply, request::Call};
-use crate::{Error, Json};
+use super::{Reply, request::Call};
+use crate::Json;
 
 /// The version of Orion whose interface this is; PEP 440, since clients parse it.
 const ORION_VERSION: &str = "4.7.0";
-/// The levels of Orion's log.
-const LEVELS: [&str; 7] = ["NONE", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG"];
 
 fn json(value: &Json) -> Reply {
     Reply::json(value.to_text().into_bytes())
@@ -47,7 +45,7 @@ pub(super) fn statistics(call: &Call<'_>) -> Reply {
     let number = |number: u64| Json::Number(number as f64);
     json(&Json::object([
         ("uptime_in_secs", number(statistics.uptime_s())),
-        ("measuring_interval_in_secs", number(statistics.uptime_s())),
+        ("measuring_interval_in_secs", number(statistics.counting_s())),
         (
             "counters",
             Json::object([
@@ -59,30 +57,8 @@ pub(super) fn statistics(call: &Call<'_>) -> Reply {
     ]))
 }
 
-/// `GET /admin/metrics`
-pub(super) fn metrics(call: &Call<'_>) -> Reply {
-    let statistics = call.broker().statistics();
-    let number = |number: u64| Json::Number(number as f64);
-    let sum = Json::object([
-        ("incomingTransactions", number(statistics.requests())),
-        ("incomingTransactionRequestSize", number(statistics.bytes_in())),
-        ("incomingTransactionResponseSize", number(statistics.bytes_out())),
-        ("incomingTransactionErrors", number(statistics.failures())),
-        ("outgoingTransactions", number(statistics.notifications())),
-    ]);
-    json(&Json::object([("services", Json::object::<&str>([])), ("sum", Json::object([("sum", sum)]))]))
-}
-
-/// `GET /admin/log`
-pub(super) fn log_level() -> Reply {
-    json(&Json::object([("level", Json::from("INFO"))]))
-}
-
-/// `PUT /admin/log`: the level is checked and accepted; what is logged is the operator's choice, not a client's.
-pub(super) fn set_log_level(call: &Call<'_>) -> Handled {
-    match call.params.get("level") {
-        Some(level) if LEVELS.contains(&&*level.to_ascii_uppercase()) => Ok(Reply::ok()),
-        Some(_) => Err(Error::bad("invalid log level in URI param /level/").into()),
-        None => Err(Error::bad("URI param /level/ is missing").into()),
-    }
+/// `DELETE /statistics`
+pub(super) fn forget_statistics(call: &Call<'_>) -> Reply {
+    call.broker().statistics().forget();
+    json(&Json::object([("message", "All statistics counter reset".into())]))
 }

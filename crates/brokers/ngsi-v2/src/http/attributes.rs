@@ -2,7 +2,7 @@
 
 use super::{Handled, Reply, request::Call};
 use crate::{
-    Attribute, Error, Json,
+    Attribute, EntityInput, Error, Json,
     input::parse_attribute,
     render::{Projection, write_attribute},
 };
@@ -28,10 +28,11 @@ pub(super) fn show(call: &Call<'_>, id: &str, name: &str) -> Handled {
 pub(super) async fn update(call: &Call<'_>, id: &str, name: &str) -> Handled {
     let attribute = parse_attribute(name, &call.document()?)?;
     let options = call.update_options();
-    let again = attribute.clone();
+    let again =
+        EntityInput { id: id.into(), kind: call.kind().map(Into::into), attributes: vec![attribute.clone()] };
     match call.broker().update_attribute(&call.scope, id, call.kind(), attribute, options).await {
         Err(error) if error.kind() == crate::ErrorKind::NotFound => {
-            match call.broker().hand_to_providers(&call.scope, id, call.kind(), &[again]).await {
+            match call.broker().hand_missing(&call.scope, &[again]).await {
                 true => Ok(Reply::done()),
                 false => Err(error.into()),
             }

@@ -101,14 +101,20 @@ pub(super) async fn update(call: &Call<'_>, id: &str) -> Handled {
         _ => Action::Append,
     };
     let options = call.update_options();
-    let attributes = input.attributes.clone();
-    match call.broker().update_attributes(&call.scope, action, input, options).await {
-        Err(error) if action == Action::Update && error.kind() == ErrorKind::NotFound => {
-            match call.broker().hand_to_providers(&call.scope, id, call.kind(), &attributes).await {
+    // What is not here may be a provider's.
+    let again = (action == Action::Update).then(|| input.clone());
+    match (call.broker().update_attributes(&call.scope, action, input, options).await, again) {
+        (Err(error), Some(input)) if is_missing(&error) => {
+            match call.broker().hand_missing(&call.scope, &[input]).await {
                 true => Ok(Reply::done()),
                 false => Err(error.into()),
             }
         }
-        result => Ok(result.map(|()| Reply::done())?),
+        (result, _) => Ok(result.map(|()| Reply::done())?),
     }
+}
+
+/// Whether an update failed because the broker does not have the entity, or some of its attributes.
+pub(super) fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PartialUpdate | ErrorKind::Unprocessable)
 }

@@ -1,8 +1,12 @@
 //! `/v2/op/update`, `/v2/op/query` and `/v2/op/notify`.
 
-use super::{Handled, Reply, entities::render_list, request::Call};
+use super::{
+    Handled, Reply,
+    entities::{is_missing, render_list},
+    request::Call,
+};
 use crate::{
-    Action, ErrorKind, Query,
+    Action, Query,
     input::{parse_notification, parse_query_body, parse_update},
 };
 
@@ -10,14 +14,11 @@ use crate::{
 pub(super) async fn update(call: &Call<'_>) -> Handled {
     let update = parse_update(&call.document()?, call.params.has("keyValues"))?;
     match call.broker().update(&call.scope, &update, call.update_options()).await {
-        Err(error) if update.action == Action::Update && error.kind() == ErrorKind::NotFound => {
-            for entity in &update.entities {
-                let kind = entity.kind.as_deref();
-                if !call.broker().hand_to_providers(&call.scope, &entity.id, kind, &entity.attributes).await {
-                    return Err(error.into());
-                }
+        Err(error) if update.action == Action::Update && is_missing(&error) => {
+            match call.broker().hand_missing(&call.scope, &update.entities).await {
+                true => Ok(Reply::done()),
+                false => Err(error.into()),
             }
-            Ok(Reply::done())
         }
         result => Ok(result.map(|()| Reply::done())?),
     }

@@ -13,8 +13,11 @@ use crate::{
 pub(super) struct Params(Vec<(String, String)>);
 
 /// The options there are (`options`).
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 17] = [
     "count",
+    "normalized",
+    "fullCounters",
+    "libVersions",
     "keyValues",
     "values",
     "unique",

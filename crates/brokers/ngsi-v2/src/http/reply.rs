@@ -21,7 +21,7 @@ impl Cors {
 }
 
 /// An answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reply {
     status: StatusCode,
     /// Few, and so a list: a map is large, and most replies are moved several times.

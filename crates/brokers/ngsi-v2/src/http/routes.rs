@@ -1,8 +1,8 @@
 use http::Method;
 
 use super::{
-    Handled, Reply, admin, attributes, entities, operations, registrations, request::Call, subscriptions,
-    types,
+    Handled, Reply, admin, attributes, entities, log, metrics, operations, registrations, request::Call,
+    subscriptions, types,
 };
 use crate::{
     Error, ErrorKind,
@@ -31,6 +31,7 @@ enum Resource {
     Statistics,
     Log,
     Metrics,
+    Prometheus,
 }
 
 impl Resource {
@@ -55,13 +56,14 @@ impl Resource {
             ["statistics"] => Self::Statistics,
             ["admin", "log"] => Self::Log,
             ["admin", "metrics"] => Self::Metrics,
+            ["metrics"] => Self::Prometheus,
             _ => return None,
         })
     }
 
     fn methods(self) -> &'static str {
         match self {
-            Self::Root | Self::Types | Self::Type | Self::Version => "GET",
+            Self::Root | Self::Types | Self::Type | Self::Version | Self::Prometheus => "GET",
             Self::Entities | Self::Subscriptions | Self::Registrations => "GET, POST",
             Self::Entity | Self::Registration | Self::Statistics | Self::Metrics => "GET, DELETE",
             Self::EntityAttributes => "GET, PATCH, POST, PUT",
@@ -74,8 +76,8 @@ impl Resource {
 }
 
 /// Answers a request that has been read.
-pub(super) async fn dispatch(call: Call<'_>) -> Reply {
-    match route(&call).await {
+pub(super) async fn dispatch(call: &Call<'_>) -> Reply {
+    match route(call).await {
         Ok(reply) | Err(reply) => reply,
     }
 }
@@ -87,7 +89,7 @@ async fn route(call: &Call<'_>) -> Handled {
         return Err(if is_strange { Error::bad("invalid character in URI") } else { unknown() }.into());
     };
     let is_get = call.method == Method::GET;
-    if is_get && resource != Resource::AttributeValue {
+    if is_get && !matches!(resource, Resource::AttributeValue | Resource::Prometheus) {
         call.accept.json()?;
     }
     check_path(&path, resource, &call.method).map_err(|error| {
@@ -129,10 +131,12 @@ async fn route(call: &Call<'_>) -> Handled {
         (Resource::Notify, &Method::POST) => operations::notify(call).await,
         (Resource::Version, &Method::GET) => Ok(admin::version(call)),
         (Resource::Statistics, &Method::GET) => Ok(admin::statistics(call)),
-        (Resource::Log, &Method::GET) => Ok(admin::log_level()),
-        (Resource::Log, &Method::PUT) => admin::set_log_level(call),
-        (Resource::Metrics, &Method::GET) => Ok(admin::metrics(call)),
-        (Resource::Statistics | Resource::Metrics, &Method::DELETE) => Ok(Reply::done()),
+        (Resource::Log, &Method::GET) => Ok(log::show(call)),
+        (Resource::Log, &Method::PUT) => log::set(call),
+        (Resource::Metrics, &Method::GET) => Ok(metrics::show(call)),
+        (Resource::Metrics, &Method::DELETE) => Ok(metrics::forget(call)),
+        (Resource::Statistics, &Method::DELETE) => Ok(admin::forget_statistics(call)),
+        (Resource::Prometheus, &Method::GET) => Ok(metrics::prometheus(call)),
         (resource, &Method::OPTIONS) if call.service.options.cors.is_some() => {
             let methods = format!("{}, OPTIONS", resource.methods());
             // Only asked for when there is one.

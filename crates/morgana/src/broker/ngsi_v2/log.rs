@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use morgana_ngsi_v2::{LogControl, LogLevel};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::logging::LogHandle;
 
@@ -15,7 +16,14 @@ pub(super) struct ProcessLog {
 
 impl ProcessLog {
     pub(super) fn new(handle: LogHandle) -> Self {
-        Self { handle, level: Mutex::new(LogLevel::Info) }
+        let level = match handle.level() {
+            LevelFilter::OFF => LogLevel::None,
+            LevelFilter::ERROR => LogLevel::Error,
+            LevelFilter::WARN => LogLevel::Warning,
+            LevelFilter::INFO => LogLevel::Info,
+            _ => LogLevel::Debug,
+        };
+        Self { handle, level: Mutex::new(level) }
     }
 }
 

@@ -9,11 +9,13 @@ enum Meaning {
     Switch(&'static str),
     /// It has no meaning here: there is no MongoDB, no thread pool, no notification cache.
     Nothing { has_value: bool },
+    /// It would change what others may do, or what they get. Leaving it out would be a surprise, so it is an error.
+    Missed,
 }
 
 /// Orion 4.7's flags (its "Command line options").
 fn meaning(flag: &str) -> Option<Meaning> {
-    use Meaning::{Nothing, Switch};
+    use Meaning::{Missed, Nothing, Switch};
     Some(match flag {
         "port" => Switch("--port"),
         "localIp" => Switch("--listen"),
@@ -55,13 +57,18 @@ fn meaning(flag: &str) -> Option<Meaning> {
         | "logDir"
         | "logLevel"
         | "t" => Nothing { has_value: true },
+        "https"
+        | "key"
+        | "cert"
+        | "insecureNotif"
+        | "disableCustomNotifications"
+        | "simulatedNotification" => Missed,
         _ => return None,
     })
 }
 
 /// `morgana broker ngsi-v2 ...` with Orion's flags replaced by ours. Any other command line stays, and so does a flag
-/// that nobody knows: the error is the argument parser's. Flags that would change what others may do (`-https`,
-/// `-insecureNotif`, `-disableCustomNotifications`, `-simulatedNotification`) are not among those left out.
+/// that nobody knows: the error is the argument parser's.
 pub(in crate::broker) fn with_orion_flags(arguments: Vec<OsString>) -> Vec<OsString> {
     let word = |index: usize| arguments.get(index).and_then(|word| word.to_str());
     if word(1) != Some("broker") || word(2) != Some("ngsi-v2") {
@@ -75,6 +82,12 @@ pub(in crate::broker) fn with_orion_flags(arguments: Vec<OsString>) -> Vec<OsStr
         match flag.and_then(meaning) {
             None => translated.push(word),
             Some(Meaning::Switch(switch)) => translated.push(switch.into()),
+            // With two dashes it is one that the argument parser does not know, and names.
+            Some(Meaning::Missed) => {
+                let mut missed = OsString::from("-");
+                missed.push(&word);
+                translated.push(missed);
+            }
             Some(Meaning::Nothing { has_value }) => {
                 let mut left_out = OsString::from("--orion-flag=");
                 left_out.push(&word);
@@ -114,9 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_would_be_missed_is_one_that_the_parser_names() {
+        assert_eq!(translated("morgana broker ngsi-v2 -https"), "morgana broker ngsi-v2 --https");
+    }
+
+    #[test]
     fn other_command_lines_stay() {
-        for line in
-            ["morgana broker ngsi-ld -port 1", "morgana up -x", "morgana broker ngsi-v2 -https -h --port 0"]
+        for line in ["morgana broker ngsi-ld -port 1", "morgana up -x", "morgana broker ngsi-v2 -h --port 0"]
         {
             assert_eq!(translated(line), line);
         }
