@@ -162,6 +162,8 @@ impl HttpClient {
 fn builder() -> hyper_util::client::legacy::Builder {
     let mut builder = Client::builder(TokioExecutor::new());
     builder
+        // Names of headers have no case, but some receivers only know them as they are written in the standards.
+        .http1_title_case_headers(true)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(4);

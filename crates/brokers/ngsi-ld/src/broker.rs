@@ -6,13 +6,18 @@ mod csource_subscriptions;
 mod discovery;
 mod entities;
 mod expiry;
+mod mqtt;
+mod mqtt3;
 mod notes;
 mod past;
+mod periodic;
+mod plan;
 mod purge;
 mod query;
 mod registrations;
 mod subscribe;
 mod tenants;
+mod transport;
 mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -22,6 +27,7 @@ use morgana_journal::{Durability, Journal, SnapshotError, Source, Ticket};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
@@ -34,7 +40,10 @@ pub use self::{
     query::{EntityQuery, Page},
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
-use self::{csource_subscriptions::CsourceSubscriptions, notes::Notes, tenants::Tenants, watch::Watchers};
+use self::{
+    csource_subscriptions::CsourceSubscriptions, notes::Notes, tenants::Tenants, transport::AnyTransport,
+    watch::Watchers,
+};
 pub(crate) use self::{past::Instances, purge::Purge};
 use crate::{
     Context, ContextOptions, Contexts, Error,
@@ -130,6 +139,8 @@ struct Inner {
     notes: RwLock<Notes>,
     csource_subscriptions: RwLock<CsourceSubscriptions>,
     notifier: Notifier,
+    /// Wakes the task that notifies at intervals.
+    periodic: Arc<Notify>,
     watchers: Watchers,
     /// The name of this broker among others (NGSI-LD 5.2.40).
     alias: Box<str>,
@@ -151,7 +162,7 @@ impl Broker {
     /// # Errors
     /// When the state cannot be read, or another process has it open.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let transport = HttpTransport::new(HttpClient::new(Duration::from_secs(5)));
+        let transport = AnyTransport::new(HttpTransport::new(HttpClient::new(Duration::from_secs(5))));
         Self::open_with(options, Arc::new(transport))
     }
 
@@ -223,6 +234,7 @@ impl Broker {
             notes: RwLock::new(notes),
             csource_subscriptions: RwLock::default(),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
+            periodic: Arc::default(),
             watchers: Watchers::default(),
             alias,
             tenants,
@@ -240,6 +252,8 @@ impl Broker {
         if let Some(history) = &broker.inner.history {
             runtime.spawn(Arc::clone(history).keep_small(broker.inner.stop.clone()));
         }
+        runtime
+            .spawn(periodic::notify_at_intervals(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
         runtime.spawn(expiry::take_out_expired(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
         Ok(broker)
     }
@@ -299,7 +313,7 @@ impl Broker {
 
 /// A write under way: the only way to change the broker's state.
 struct Write<'a> {
-    inner: &'a Inner,
+    inner: &'a Arc<Inner>,
     now: Timestamp,
     last: Option<Ticket>,
     /// The same, of the journal of the past.
@@ -325,7 +339,7 @@ impl Write<'_> {
         let entity = Arc::new(entity);
         let old = self.inner.store.write().put(Arc::clone(&entity));
         let kind = if old.is_none() { ChangeKind::Created } else { ChangeKind::Updated };
-        self.tell(&entity, kind, changes);
+        self.tell(&entity, old.as_ref(), kind, changes);
         Ok(())
     }
 
@@ -343,14 +357,14 @@ impl Write<'_> {
         if let Some(old) = self.inner.store.write().remove(id) {
             let mut changes = Changes::all_created(&old);
             changes.deleted = std::mem::take(&mut changes.created);
-            self.tell(&old, ChangeKind::Deleted, &changes);
+            self.tell(&old, Some(&old), ChangeKind::Deleted, &changes);
         }
         Ok(())
     }
 
-    fn tell(&self, entity: &Arc<Entity>, kind: ChangeKind, changes: &Changes) {
+    fn tell(&self, entity: &Arc<Entity>, old: Option<&Arc<Entity>>, kind: ChangeKind, changes: &Changes) {
         self.inner.watchers.tell(entity, kind, changes);
-        self.inner.notify(entity, kind, changes, self.now);
+        self.inner.notify(entity, old, kind, changes, self.now);
     }
 }
 

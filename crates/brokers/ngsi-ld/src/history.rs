@@ -74,7 +74,7 @@ impl History {
         let mut snapshot = self.journal.begin_snapshot()?;
         let mut after: Option<Arc<Entity>> = None;
         loop {
-            let found = self.scan(after.as_ref().map(|entity| &*entity.id), 64);
+            let found = self.scan(after.as_ref().map(|entity| &*entity.id), 64, false);
             let Some(last) = found.last() else { break };
             after = Some(Arc::clone(last));
             for entity in found {
@@ -88,16 +88,14 @@ impl History {
         self.entities.read().get(id).cloned()
     }
 
-    /// At most `limit` entities whose ids come after `after`, in the order of their ids.
-    pub(crate) fn scan(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Entity>> {
-        use std::ops::Bound;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entities
-            .read()
-            .range::<str, _>((from, Bound::Unbounded))
-            .take(limit)
-            .map(|(_, one)| one.clone())
-            .collect()
+    /// At most `limit` entities whose ids come after `after`, in the order of their ids, or in the order turned round.
+    pub(crate) fn scan(&self, after: Option<&str>, limit: usize, backwards: bool) -> Vec<Arc<Entity>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let entities = self.entities.read();
+        let bound = after.map_or(Unbounded, Excluded);
+        let range = if backwards { (Unbounded, bound) } else { (bound, Unbounded) };
+        let range = entities.range::<str, _>(range).map(|(_, one)| Arc::clone(one));
+        if backwards { range.rev().take(limit).collect() } else { range.take(limit).collect() }
     }
 
     /// Writes a change to the journal and makes it true.

@@ -11,6 +11,7 @@ mod entities;
 mod identity;
 mod known;
 mod params;
+mod preconditions;
 mod registrations;
 mod reply;
 mod request;
@@ -81,8 +82,10 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
     let access = options.access.clone();
     let options = Arc::new(options);
     let gate = tenants::Gate::new(broker.clone(), Arc::clone(&options));
-    of_one(broker, options)
+    of_one(broker, Arc::clone(&options))
+        .layer(middleware::from_fn(preconditions::confirm_version))
         .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
+        .layer(middleware::from_fn_with_state(options, preconditions::ask_for_length))
         .layer(middleware::from_fn_with_state(access, require_token))
 }
 

@@ -26,7 +26,7 @@ pub use context::{CORE_CONTEXT_URL, Context, ContextOptions, Contexts};
 pub use error::{Error, ErrorKind};
 pub use http::{HttpOptions, router, serve};
 pub use model::{
-    Attribute, Changes, Details, Entity, Fragment, Json, Kind, Members, Name, NotUpdated, Projection,
+    Attribute, Changes, Details, Entity, Former, Fragment, Json, Kind, Members, Name, NotUpdated, Projection,
     Rendered, Representation, Timestamp, View,
 };
 pub use morgana_engine::{Access, FetchOptions, NotifierOptions, ServerError};

@@ -18,10 +18,10 @@ mod uri;
 mod value;
 mod write;
 
-pub use attribute::{Attribute, Details, Kind};
+pub use attribute::{Attribute, Details, Former, Kind};
 pub use change::{Changes, NotUpdated};
 pub(crate) use change::{
-    append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
+    MergeOptions, append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
 };
 pub(crate) use codec::{
     NoteKind, Record, decode_record, encode_context, encode_delete, encode_entity, encode_hosted,
@@ -30,10 +30,10 @@ pub(crate) use codec::{
 pub use entity::{Entity, Fragment};
 pub(crate) use expiry::{live, next_expiry};
 pub(crate) use geojson::{Feature, FeatureCollection};
-pub(crate) use join::{Join, flat, inline};
+pub(crate) use join::{Find, Join, joined};
 pub use json::Json;
 pub use name::Name;
-pub(crate) use read::{Form, Reader};
+pub(crate) use read::{Form, NGSI_LD_NULL, Reader};
 pub(crate) use shape::shape;
 pub use time::Timestamp;
 pub(crate) use uri::{check_name, check_uri, shorten};

@@ -3,11 +3,12 @@
 mod eval;
 mod geo;
 mod lexer;
+pub(crate) mod members;
 mod order;
 mod parser;
 mod selection;
 
 pub(crate) use geo::{GeoParts, GeoQuery, coordinates};
-pub(crate) use order::Order;
-pub(crate) use parser::Query;
+pub(crate) use order::{Order, OrderParts};
+pub(crate) use parser::{Query, is_system};
 pub(crate) use selection::{ScopeQuery, TypeSelection, id_pattern, scope_query};

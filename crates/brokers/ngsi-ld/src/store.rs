@@ -1,12 +1,18 @@
-//! The entities in memory, by id and by type.
+//! The entities in memory, by id, and by what they have in common.
+
+mod index;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     hash::BuildHasher,
     sync::Arc,
 };
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use roaring::RoaringBitmap;
+
+pub(crate) use self::index::Area;
+use self::index::Indexes;
 
 use crate::model::{Entity, Name, Timestamp, next_expiry};
 
@@ -21,7 +27,7 @@ pub(crate) struct Store {
     free: VecDeque<u32>,
     ids: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    types: HashMap<Name, BTreeSet<u32>>,
+    indexes: Indexes,
     /// What expires next.
     expiries: BTreeSet<(Timestamp, u32)>,
 }
@@ -50,9 +56,7 @@ impl Store {
         let known = self.ids.find(hash, |place| self.id_at(*place) == Some(&entity.id)).copied();
         let Some(place) = known else {
             let place = self.free_place();
-            for name in &entity.types {
-                self.types.entry(name.clone()).or_default().insert(place);
-            }
+            self.indexes.insert(place, &entity);
             self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
             self.places[place as usize] = Some(entity);
             let (places, hasher) = (&self.places, &self.hasher);
@@ -66,13 +70,8 @@ impl Store {
             self.expiries.remove(&(at, place));
         }
         self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
-        if let Some(old) = &old
-            && old.types != entity.types
-        {
-            self.forget_types(&old.types, place);
-            for name in &entity.types {
-                self.types.entry(name.clone()).or_default().insert(place);
-            }
+        if let Some(old) = &old {
+            self.indexes.update(place, old, &entity);
         }
         old
     }
@@ -87,20 +86,9 @@ impl Store {
         if let Some(at) = next_expiry(&entity) {
             self.expiries.remove(&(at, place));
         }
-        self.forget_types(&entity.types, place);
+        self.indexes.remove(place, &entity);
         self.free.push_back(place);
         Some(entity)
-    }
-
-    fn forget_types(&mut self, types: &[Name], place: u32) {
-        for name in types {
-            if let Some(places) = self.types.get_mut(name) {
-                places.remove(&place);
-                if places.is_empty() {
-                    self.types.remove(name);
-                }
-            }
-        }
     }
 
     fn free_place(&mut self) -> u32 {
@@ -137,18 +125,19 @@ impl Store {
         let mut next = None;
         match types {
             Some([name]) => {
-                for place in self.types.get(*name).into_iter().flat_map(|places| places.range(from..)) {
+                for place in self.indexes.of_type(name).into_iter().flat_map(|places| places.range(from..)) {
                     if found.len() == limit {
-                        next = Some(*place);
+                        next = Some(place);
                         break;
                     }
-                    found.extend(self.at(*place).cloned());
+                    found.extend(self.at(place).cloned());
                 }
             }
             Some(names) => {
                 let mut merged = BTreeSet::new();
                 for name in names {
-                    let places = self.types.get(*name).into_iter().flat_map(|places| places.range(from..));
+                    let places =
+                        self.indexes.of_type(name).into_iter().flat_map(|places| places.range(from..));
                     merged.extend(places.take(limit + 1));
                 }
                 for place in merged {
@@ -174,8 +163,34 @@ impl Store {
 
     /// The types there are, with the number of their entities.
     pub(crate) fn types(&self) -> impl Iterator<Item = (&Name, usize)> {
-        self.types.iter().map(|(name, places)| (name, places.len()))
+        self.indexes.types()
     }
+
+    /// The places of entities that have one of these types.
+    pub(crate) fn of_types(&self, names: &[&Name]) -> RoaringBitmap {
+        union(names.iter().filter_map(|name| self.indexes.of_type(name)))
+    }
+
+    /// The places of entities that have one of these attributes.
+    pub(crate) fn with_attributes(&self, names: &[Name]) -> RoaringBitmap {
+        union(names.iter().filter_map(|name| self.indexes.with_attribute(name)))
+    }
+
+    /// The places of entities with a scope that is as `wanted` says.
+    pub(crate) fn in_scopes(&self, wanted: impl Fn(&str) -> bool) -> RoaringBitmap {
+        self.indexes.in_scopes(wanted)
+    }
+
+    /// The places of entities whose geometry of this name may touch the area.
+    pub(crate) fn in_area(&self, name: &Name, area: Area) -> RoaringBitmap {
+        self.indexes.in_area(name, area)
+    }
+}
+
+fn union<'a>(sets: impl Iterator<Item = &'a RoaringBitmap>) -> RoaringBitmap {
+    let mut all = RoaringBitmap::new();
+    sets.for_each(|places| all |= places);
+    all
 }
 
 #[cfg(test)]

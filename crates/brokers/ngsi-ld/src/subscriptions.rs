@@ -2,8 +2,11 @@
 //! like. Pure; the broker acts.
 
 mod definition;
+mod delivery;
+mod event;
 mod matching;
 mod notification;
+mod params;
 mod show;
 mod stored;
 
@@ -14,8 +17,10 @@ use std::{
 
 use morgana_engine::{DeliveryCounts, InterestIndex};
 
-pub(crate) use definition::{Accept, Subscription};
-pub(crate) use notification::{link_header, message};
+pub(crate) use definition::{Contexts, Subscription};
+pub(crate) use delivery::{Accept, MQTT_QOS, MQTT_VERSION};
+pub(crate) use event::Event;
+pub(crate) use notification::{Told, link_header, message};
 pub(crate) use show::Shown;
 pub(crate) use stored::{context_key, stored};
 
@@ -63,8 +68,10 @@ impl Subscriptions {
             Some(_) => {}
             None => self.order.push(id),
         }
-        if let Some(key) = stored::context_key(&subscription.context) {
-            self.contexts.insert(key, Arc::clone(&subscription.context));
+        for context in [&subscription.context, &subscription.notify_context] {
+            if let Some(key) = stored::context_key(context) {
+                self.contexts.insert(key, Arc::clone(context));
+            }
         }
     }
 
@@ -108,10 +115,16 @@ impl Subscriptions {
         let keys: HashSet<Box<str>> = self
             .by_id
             .values()
-            .filter_map(|subscription| stored::context_key(&subscription.context))
+            .flat_map(|subscription| [&subscription.context, &subscription.notify_context])
+            .filter_map(stored::context_key)
             .collect();
         self.contexts.retain(|key, _| keys.contains(key));
         self.contexts.iter().map(|(key, context)| (key.clone(), context.terms())).collect()
+    }
+
+    /// Those that notify at intervals.
+    pub(crate) fn periodic(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.iter().filter(|subscription| subscription.time_interval.is_some())
     }
 
     /// Whether the disk has the terms of this context already.

@@ -167,16 +167,17 @@ async fn attributes_are_appended_updated_and_deleted() {
     let result: Value = response.json().await.unwrap();
     assert_eq!(result["updated"], json!(["doors"]));
     assert_eq!(result["notUpdated"][0]["attributeName"], "speed");
-    // 5.6.2, update: only what is there.
-    let response = expect(it.patch(&format!("{path}/attrs"), &json!({"speed": 40, "wings": 2})), 207).await;
+    // 5.6.2, 5.5.8, update: what is not there is added; what is deleted has to be there.
+    let update = json!({"speed": 40, "wings": 2, "horns": "urn:ngsi-ld:null"});
+    let response = expect(it.patch(&format!("{path}/attrs"), &update), 207).await;
     let result: Value = response.json().await.unwrap();
     assert_eq!(
         (&result["updated"], &result["notUpdated"][0]["attributeName"]),
-        (&json!(["speed"]), &json!("wings"))
+        (&json!(["wings", "speed"]), &json!("horns"))
     );
     assert_eq!(
         it.read(&format!("{path}?format=simplified")).await,
-        json!({"id": "urn:ngsi-ld:Car:1", "type": "Car", "speed": 40, "brand": "Fiat", "color": "red", "doors": 5})
+        json!({"id": "urn:ngsi-ld:Car:1", "type": "Car", "speed": 40, "brand": "Fiat", "color": "red", "doors": 5, "wings": 2})
     );
     // 5.6.4, partial update: the members that are given.
     expect(
@@ -202,10 +203,10 @@ async fn attributes_are_appended_updated_and_deleted() {
     )
     .await;
     expect_error(
-        it.patch(&format!("{path}/attrs/wings"), &json!({"value": 1})),
+        it.patch(&format!("{path}/attrs/horns"), &json!({"value": 1})),
         404,
         "ResourceNotFound",
-        "wings",
+        "horns",
     )
     .await;
     // 5.6.19, replace.

@@ -83,7 +83,10 @@ async fn a_notification_is_in_the_form_that_was_asked_for() {
             assert!(arrived.body["@context"].is_string());
             assert_eq!(
                 arrived.body["data"],
-                json!([{"id": "urn:ngsi-ld:Car:1", "type": "Car", "speed": 10}])
+                json!([{
+                    "id": "urn:ngsi-ld:Car:1", "type": "Car", "speed": 10,
+                    "@context": arrived.body["@context"],
+                }])
             );
         } else {
             assert!(arrived.body["data"][0]["createdAt"].is_string());
@@ -103,9 +106,10 @@ async fn triggers_say_which_events_notify() {
     expect(it.delete("/entities/urn:ngsi-ld:Car:1/attrs/speed"), 204).await;
     expect(it.delete("/entities/urn:ngsi-ld:Car:1"), 204).await;
     assert_eq!(listener.next().await.body["data"][0]["speed"]["value"], 10);
-    assert_eq!(listener.next().await.body["data"][0].get("speed"), None);
+    let null = json!({"type": "Property", "value": "urn:ngsi-ld:null"});
+    assert_eq!(listener.next().await.body["data"][0]["speed"], null);
     let last = listener.next().await.body["data"][0].clone();
-    assert_eq!((&last["id"], last.get("brand")), (&json!("urn:ngsi-ld:Car:1"), None));
+    assert_eq!((&last["id"], &last["brand"]), (&json!("urn:ngsi-ld:Car:1"), &null));
     assert!(last["deletedAt"].is_string());
 }
 
@@ -206,8 +210,9 @@ async fn what_is_no_subscription_is_refused_by_name() {
             "BadRequestData",
             "format",
         ),
-        (json!({"notification": {"endpoint": {"uri": "mqtt://h/t"}}}), 501, "OperationNotSupported", "MQTT"),
-        (json!({"timeInterval": 5}), 501, "OperationNotSupported", "timeInterval"),
+        (json!({"notification": {"endpoint": {"uri": "mqtt://h"}}}), 400, "BadRequestData", "topic"),
+        (json!({"timeInterval": 0}), 400, "BadRequestData", "timeInterval"),
+        (json!({"timeInterval": 5, "throttling": 5}), 400, "BadRequestData", "exclude each other"),
         (json!({"geoQ": {}}), 400, "BadRequestData", "geoQ"),
     ] {
         expect_error(it.post("/subscriptions", &subscription(1, url, more)), status, kind, words).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{AppendMode, Broker, Write};
 use crate::{
     Context, Error, ErrorKind,
-    model::{self, Changes, Entity, Form, Json, Reader},
+    model::{self, Changes, Entity, Form, Json, MergeOptions, Reader},
 };
 
 /// What an upsert does to an entity that is there already (NGSI-LD 5.6.8).
@@ -71,7 +71,8 @@ impl Broker {
                 Err(error) => result.failed.push(BatchFailure { id: id_of(&json), error }),
             }
         }
-        let done = self.batch(items, BatchOperation::Upsert(mode), Form::Full).await?;
+        let done =
+            self.batch(items, BatchOperation::Upsert(mode), Form::Full, &MergeOptions::default()).await?;
         result.created = done.created;
         result.updated = done.updated;
         result.failed.extend(done.failed);
@@ -104,13 +105,14 @@ impl Broker {
         items: Vec<BatchItem>,
         operation: BatchOperation,
         form: Form,
+        options: &MergeOptions,
     ) -> Result<BatchResult, Error> {
         self.write(|write| {
             let mut result = BatchResult::default();
             for (json, context) in items {
                 let id = id_of(&json);
                 let reader = Reader { context: &context, form, now: write.now };
-                match one(write, json, &reader, operation) {
+                match one(write, json, &reader, operation, options) {
                     Ok(true) => result.created.push(id),
                     Ok(false) => result.updated.push(id),
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
@@ -129,6 +131,7 @@ fn one(
     json: Json,
     reader: &Reader<'_>,
     operation: BatchOperation,
+    options: &MergeOptions,
 ) -> Result<bool, Error> {
     let old = write.get(&id_of(&json));
     match (operation, old) {
@@ -170,7 +173,7 @@ fn one(
             }
         }
         (BatchOperation::Merge, Some(old)) => {
-            change(write, &old, |entity| model::merge(entity, json, reader))
+            change(write, &old, |entity| model::merge(entity, json, reader, options))
         }
     }
 }

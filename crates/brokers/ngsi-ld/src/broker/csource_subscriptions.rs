@@ -121,7 +121,7 @@ impl Broker {
         for (id, note) in self.notes(NoteKind::CsourceSubscription) {
             match revived(&note, self.inner.notifier.default_timeout()) {
                 Some(one) => {
-                    let endpoint = one.inner.endpoint.clone();
+                    let endpoint = one.inner.delivery.endpoint.clone();
                     self.inner.notifier.open(&lane(&id), endpoint, DeliveryCounts::default());
                     self.inner.csource_subscriptions.write().insert(id.clone(), Arc::new(one));
                     self.notify_at_intervals(&id);
@@ -162,7 +162,7 @@ impl Write<'_> {
         let one = Arc::new(one);
         self.put_note(NoteKind::CsourceSubscription, &one.inner.id, stored(&one))?;
         let counts = self.inner.notifier.counts(&lane(&one.inner.id)).unwrap_or_default();
-        self.inner.notifier.open(&lane(&one.inner.id), one.inner.endpoint.clone(), counts);
+        self.inner.notifier.open(&lane(&one.inner.id), one.inner.delivery.endpoint.clone(), counts);
         self.inner.csource_subscriptions.write().insert(one.inner.id.clone(), Arc::clone(&one));
         // Who subscribes, or changes what to, first hears what there is (NGSI-LD 5.11.7).
         self.inner.tell_all(&one, Reason::NewlyMatching);

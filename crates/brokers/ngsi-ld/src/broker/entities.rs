@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Broker, EntityQuery};
 use crate::{
     Context, Error, ErrorKind,
-    model::{self, Changes, Entity, Form, Json, Name, Reader, Timestamp, live},
+    model::{self, Changes, Entity, Form, Json, MergeOptions, Name, Reader, Timestamp, live},
 };
 
 /// What appending does to attributes that are there already.
@@ -129,10 +129,11 @@ impl Broker {
         json: Json,
         context: &Context,
         form: Form,
+        options: &MergeOptions,
     ) -> Result<Changes, Error> {
         self.change(id, context, form, |entity, reader| {
             same_id(entity, json.get("id").or_else(|| json.get("@id")).and_then(Json::as_str))?;
-            model::merge(entity, json, reader)
+            model::merge(entity, json, reader, options)
         })
         .await
     }

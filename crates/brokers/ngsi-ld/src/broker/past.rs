@@ -136,16 +136,15 @@ impl Broker {
         &self,
         queries: &[EntityQuery],
         window: &Window,
-        offset: usize,
-        limit: usize,
-        count: bool,
+        (offset, limit, count): (usize, usize, bool),
+        backwards: bool,
     ) -> Result<Page, Error> {
         let history = self.history()?;
         let mut page = Page::default();
         let mut seen = 0;
         let mut after: Option<Arc<Entity>> = None;
         'pages: loop {
-            let found = history.scan(after.as_ref().map(|entity| &*entity.id), SCAN_STEP);
+            let found = history.scan(after.as_ref().map(|entity| &*entity.id), SCAN_STEP, backwards);
             let Some(last) = found.last() else { break };
             after = Some(Arc::clone(last));
             for entity in found {

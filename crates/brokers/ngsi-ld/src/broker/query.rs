@@ -3,11 +3,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use regex::Regex;
+use roaring::RoaringBitmap;
 
 use super::Broker;
 use crate::{
     Context, Error,
-    model::{Entity, Name, Projection, Timestamp, check_name, live},
+    model::{Entity, Find, Name, Projection, Timestamp, check_name, live},
     query::{GeoQuery, Order, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
     sources::Wanted,
 };
@@ -20,11 +21,11 @@ const SCAN_STEP: usize = 256;
 pub struct EntityQuery {
     ids: Vec<Box<str>>,
     id_pattern: Option<Regex>,
-    types: Option<TypeSelection>,
-    attributes: Vec<Name>,
-    q: Option<Query>,
-    scopes: Option<ScopeQuery>,
-    geo: Option<GeoQuery>,
+    pub(super) types: Option<TypeSelection>,
+    pub(super) attributes: Vec<Name>,
+    pub(super) q: Option<Query>,
+    pub(super) scopes: Option<ScopeQuery>,
+    pub(super) geo: Option<GeoQuery>,
     projection: Option<Projection>,
 }
 
@@ -84,9 +85,24 @@ impl EntityQuery {
     ///
     /// # Errors
     /// When it is not a query.
-    pub fn with_q(mut self, q: &str, context: &Context) -> Result<Self, Error> {
-        self.q = Some(Query::parse(q, context)?);
+    pub fn with_q(self, q: &str, context: &Context) -> Result<Self, Error> {
+        self.with_q_expanding(q, context, &[])
+    }
+
+    /// Only entities that match a query, in which the values of the attributes `expanded` stand for names.
+    pub(crate) fn with_q_expanding(
+        mut self,
+        q: &str,
+        context: &Context,
+        expanded: &[Name],
+    ) -> Result<Self, Error> {
+        self.q = Some(Query::parse(q, context)?.expanding(expanded));
         Ok(self)
+    }
+
+    /// Whether its query, if there is one, only asks for what the broker itself writes.
+    pub(crate) fn q_is_system(&self) -> bool {
+        self.q.as_ref().is_none_or(Query::is_system)
     }
 
     /// Only entities in these scopes (NGSI-LD 4.19).
@@ -111,14 +127,24 @@ impl EntityQuery {
         self
     }
 
-    /// Whether the entity is asked for.
+    /// How many relationships the query follows, one after the other (NGSI-LD 4.9).
+    pub(crate) fn links(&self) -> usize {
+        self.q.as_ref().map_or(0, Query::links)
+    }
+
+    /// Whether the entity is asked for, as far as it alone can tell.
     pub fn matches(&self, entity: &Entity) -> bool {
+        self.matches_with(entity, &|_| None)
+    }
+
+    /// Whether the entity is asked for; `find` gives the entities that its relationships point to.
+    pub(crate) fn matches_with(&self, entity: &Entity, find: &Find<'_>) -> bool {
         (self.ids.is_empty() || self.ids.contains(&entity.id))
             && self.types.as_ref().is_none_or(|types| types.matches(&entity.types))
             && (self.attributes.is_empty() || self.attributes.iter().any(|name| entity.has(name)))
             && self.id_pattern.as_ref().is_none_or(|pattern| pattern.is_match(&entity.id))
             && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
-            && self.q.as_ref().is_none_or(|q| q.matches(entity))
+            && self.q.as_ref().is_none_or(|q| q.matches_with(entity, find))
             && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
             && self.projection.as_ref().is_none_or(|projection| projection.shows(entity))
     }
@@ -166,12 +192,12 @@ impl Broker {
     /// Like [`Self::query`], in another order. All that match have to be looked at.
     pub(crate) fn query_ordered(
         &self,
-        query: &EntityQuery,
+        queries: &[EntityQuery],
         order: &Order,
         offset: usize,
         limit: usize,
     ) -> Page {
-        let mut entities = self.query(query, 0, usize::MAX, false).entities;
+        let mut entities = self.query_any(queries, 0, usize::MAX, false).entities;
         entities.sort_by(|a, b| order.compare(a, b));
         let total = entities.len();
         let entities: Vec<_> = entities.into_iter().skip(offset).take(limit).collect();
@@ -186,7 +212,8 @@ impl Broker {
         limit: usize,
         count: bool,
     ) -> Page {
-        let matches = |entity: &Entity| queries.iter().any(|query| query.matches(entity));
+        let find = |id: &str| self.get(id);
+        let matches = |entity: &Entity| queries.iter().any(|query| query.matches_with(entity, &find));
         let now = Timestamp::now();
         let mut page = Page::default();
         let mut seen = 0;
@@ -213,16 +240,16 @@ impl Broker {
                     break;
                 }
             }
-        } else {
-            let covers: Option<Vec<_>> =
-                queries.iter().map(|query| query.types.as_ref().map(TypeSelection::cover)).collect();
-            let cover: Option<Vec<&Name>> = covers.map(|covers| covers.into_iter().flatten().collect());
-            let exact = matches!(queries, [query] if query.index_is_exact());
+        } else if let [query] = queries
+            && let Some(name) = query.only_type()
+        {
+            // What the index finds needs no second look, and it can be begun anywhere.
+            let exact = query.index_is_exact();
             let step =
                 if exact { SCAN_STEP.min(offset.saturating_add(limit).saturating_add(1)) } else { SCAN_STEP };
             let mut from = Some(0);
             'pages: while let Some(start) = from {
-                let (found, next) = self.inner.store.read().scan(cover.as_deref(), start, step);
+                let (found, next) = self.inner.store.read().scan(Some(&[name]), start, step);
                 from = next;
                 for entity in found.iter().filter_map(|entity| live(entity, now)) {
                     if (exact || matches(&entity)) && !take(entity) {
@@ -230,10 +257,40 @@ impl Broker {
                     }
                 }
             }
+        } else {
+            let candidates: Option<RoaringBitmap> = {
+                let store = self.inner.store.read();
+                let found = queries.iter().map(|query| query.candidates(&store));
+                found.reduce(|a, b| Some(a? | b?)).flatten()
+            };
+            let places: Box<dyn Iterator<Item = u32>> = match candidates {
+                Some(places) => Box::new(places.into_iter()),
+                None => Box::new(0..self.inner.store.read().end()),
+            };
+            self.look_at(places, |entity| match live(entity, now) {
+                Some(entity) if matches(&entity) => take(entity),
+                _ => true,
+            });
         }
         if count {
             page.total = Some(seen);
         }
         page
+    }
+
+    /// Shows the entities at these places to `visit` until it has seen enough. Writers wait no longer than for some of
+    /// them.
+    fn look_at(&self, places: impl Iterator<Item = u32>, mut visit: impl FnMut(&Arc<Entity>) -> bool) {
+        let mut places = places.peekable();
+        let mut found = Vec::with_capacity(SCAN_STEP);
+        while places.peek().is_some() {
+            {
+                let store = self.inner.store.read();
+                found.extend(places.by_ref().take(SCAN_STEP).filter_map(|place| store.at(place)).cloned());
+            }
+            if !found.drain(..).all(|entity| visit(&entity)) {
+                return;
+            }
+        }
     }
 }

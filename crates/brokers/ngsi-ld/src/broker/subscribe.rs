@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Broker, ChangeKind, Inner, Write};
 use crate::{
     Context, Error, ErrorKind,
-    model::{Changes, Entity, Json, Timestamp, encode_context, encode_subscription},
-    subscriptions::{Shown, Subscription, context_key, message, stored},
+    model::{Changes, Entity, Json, Timestamp, check_uri, encode_context, encode_subscription},
+    subscriptions::{Contexts, Event, Shown, Subscription, Told, context_key, message, stored},
 };
 
 impl Broker {
@@ -19,23 +19,42 @@ impl Broker {
     /// When the document is not a subscription, or there is one with its id.
     pub async fn subscribe(&self, document: Json, context: Arc<Context>) -> Result<Box<str>, Error> {
         let document = with_id(document)?;
-        self.write(|write| {
-            let now = write.now;
-            let subscription = Subscription::new(document, context, now, now, write.inner.timeout())?;
-            let id = subscription.id.clone();
-            if write.inner.subscriptions.read().get(&id).is_some() {
-                return Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("subscription {id} already exists"),
-                ));
+        let contexts = self.contexts_of(&document, context).await?;
+        let id = self
+            .write(|write| {
+                let now = write.now;
+                let subscription = Subscription::new(document, contexts, now, now, write.inner.timeout())?;
+                let id = subscription.id.clone();
+                if write.inner.subscriptions.read().get(&id).is_some() {
+                    return Err(Error::new(
+                        ErrorKind::AlreadyExists,
+                        format!("subscription {id} already exists"),
+                    ));
+                }
+                if subscription.expires_at.is_some_and(|end| end <= now) {
+                    return Err(Error::bad("expiresAt is in the past"));
+                }
+                write.keep(subscription, &DeliveryCounts::default())?;
+                Ok(id)
+            })
+            .await?;
+        self.inner.periodic.notify_one();
+        Ok(id)
+    }
+
+    /// The contexts of a subscription: `jsonldContext` names that of its notifications (NGSI-LD 5.2.12).
+    async fn contexts_of(&self, document: &Json, context: Arc<Context>) -> Result<Contexts, Error> {
+        let notification = match document.get("jsonldContext") {
+            None => Arc::clone(&context),
+            Some(Json::String(url)) => {
+                check_uri(url, "jsonldContext")?;
+                self.inner.contexts.resolve(Some(&Json::from(&**url))).await?
             }
-            if subscription.expires_at.is_some_and(|end| end <= now) {
-                return Err(Error::bad("expiresAt is in the past"));
+            Some(other) => {
+                return Err(Error::bad(format!("jsonldContext must be a URL, not {}", other.kind())));
             }
-            write.keep(subscription, &DeliveryCounts::default())?;
-            Ok(id)
-        })
-        .await
+        };
+        Ok(Contexts { document: context, notification })
     }
 
     /// Changes members of a subscription (NGSI-LD 5.8.2): each is replaced; null removes it.
@@ -45,21 +64,25 @@ impl Broker {
         patch: Json,
         context: Arc<Context>,
     ) -> Result<(), Error> {
+        let known = self.inner.subscriptions.read().get(id).cloned().ok_or_else(|| not_found(id))?;
+        // Without a context of its own, a patch is written in that of the subscription.
+        let context =
+            if Arc::ptr_eq(&context, &Context::core()) { Arc::clone(&known.context) } else { context };
+        let contexts = self.contexts_of(&patched(&known, patch.clone())?, context).await?;
         self.write(|write| {
             let old = write.inner.subscriptions.read().get(id).cloned().ok_or_else(|| not_found(id))?;
             let document = patched(&old, patch)?;
-            // Without a context of its own, a patch is written in that of the subscription.
-            let context =
-                if Arc::ptr_eq(&context, &Context::core()) { Arc::clone(&old.context) } else { context };
             let subscription =
-                Subscription::new(document, context, old.created_at, write.now, write.inner.timeout())?;
+                Subscription::new(document, contexts, old.created_at, write.now, write.inner.timeout())?;
             if subscription.expires_at.is_some_and(|end| end <= write.now) {
                 return Err(Error::bad("expiresAt is in the past"));
             }
             let counts = write.inner.notifier.counts(id).unwrap_or_default();
             write.keep(subscription, &counts)
         })
-        .await
+        .await?;
+        self.inner.periodic.notify_one();
+        Ok(())
     }
 
     /// Ends a subscription (NGSI-LD 5.8.5).
@@ -122,7 +145,7 @@ impl Broker {
     /// Opens the queues of subscriptions that the journal brought back.
     pub(super) fn revive_subscriptions(&self) {
         for (subscription, counts) in self.inner.subscriptions.write().revive() {
-            self.inner.notifier.open(&subscription.id, subscription.endpoint.clone(), counts);
+            self.inner.notifier.open(&subscription.id, subscription.delivery.endpoint.clone(), counts);
         }
     }
 
@@ -141,13 +164,15 @@ impl Broker {
 impl Write<'_> {
     /// Puts a subscription in, new or changed.
     fn keep(&mut self, subscription: Subscription, counts: &DeliveryCounts) -> Result<(), Error> {
-        if let Some(key) = context_key(&subscription.context)
-            && !self.inner.subscriptions.read().has_context(&key)
-        {
-            self.append(&encode_context(&key, &subscription.context.terms()))?;
+        for context in [&subscription.context, &subscription.notify_context] {
+            if let Some(key) = context_key(context)
+                && !self.inner.subscriptions.read().has_context(&key)
+            {
+                self.append(&encode_context(&key, &context.terms()))?;
+            }
         }
         self.append(&encode_subscription(&subscription.id, Some(&stored(&subscription, counts))))?;
-        self.inner.notifier.open(&subscription.id, subscription.endpoint.clone(), counts.clone());
+        self.inner.notifier.open(&subscription.id, subscription.delivery.endpoint.clone(), counts.clone());
         self.inner.subscriptions.write().insert(Arc::new(subscription));
         Ok(())
     }
@@ -170,19 +195,47 @@ impl Inner {
 
     /// Hands a notification to every subscription that a change matches. Called under the write lock, so that each
     /// subscription's queue has the order of the changes; the message itself is put together when its turn has come.
-    pub(super) fn notify(&self, entity: &Arc<Entity>, kind: ChangeKind, changes: &Changes, now: Timestamp) {
+    pub(super) fn notify(
+        self: &Arc<Self>,
+        entity: &Arc<Entity>,
+        old: Option<&Arc<Entity>>,
+        kind: ChangeKind,
+        changes: &Changes,
+        now: Timestamp,
+    ) {
         let subscriptions = self.subscriptions.read();
         if subscriptions.len() == 0 {
             return;
         }
+        let find = |id: &str| self.store.read().get(id).cloned();
+        let mut event: Option<Arc<Event>> = None;
         let attributes = [&changes.created, &changes.updated, &changes.deleted].into_iter().flatten();
         for subscription in subscriptions.candidates(entity, attributes) {
-            if subscription.matches(entity, kind, changes, now) && subscription.may_notify(now) {
-                let (subscription, entity) = (Arc::clone(subscription), Arc::clone(entity));
-                let id = subscription.id.clone();
-                self.notifier.send(&id, move || message(&subscription, &entity, kind, now));
+            if subscription.matches(entity, kind, changes, now, &find)
+                && !self.cools_down(subscription, now)
+                && subscription.may_notify(now)
+            {
+                let event = event.get_or_insert_with(|| {
+                    let (entity, old, changes) = (Arc::clone(entity), old.cloned(), changes.clone());
+                    Arc::new(Event { entity, old, kind, changes, at: now })
+                });
+                let (subscription, event) = (Arc::clone(subscription), Arc::clone(event));
+                let (id, broker) = (subscription.id.clone(), Arc::downgrade(self));
+                self.notifier.send(&id, move || {
+                    let find = |id: &str| broker.upgrade()?.store.read().get(id).cloned();
+                    message(&subscription, &Told::Change(&event), now, &find)
+                });
             }
         }
+    }
+
+    fn cools_down(&self, subscription: &Subscription, now: Timestamp) -> bool {
+        if subscription.delivery.cooldown.is_none() {
+            return false;
+        }
+        let counts = self.notifier.counts(&subscription.id).unwrap_or_default();
+        let last_failure = counts.last_failure.filter(|_| counts.failing);
+        subscription.cools_down(last_failure.map(Timestamp::from), now)
     }
 }
 
@@ -195,7 +248,13 @@ pub(super) fn with_id(document: Json) -> Result<Json, Error> {
     let Json::Object(members) = document else {
         return Err(Error::bad(format!("a subscription must be a JSON object, not {}", document.kind())));
     };
-    let mut members: Vec<_> = Vec::from(members).into_iter().filter(|(name, _)| !is_system(name)).collect();
+    let kept = Vec::from(members).into_iter().filter(|(name, _)| !is_system(name));
+    let mut members: Vec<_> = kept
+        .map(|(name, value)| {
+            let value = if &*name == "notification" { without_status(value) } else { value };
+            (name, value)
+        })
+        .collect();
     if !members.iter().any(|(name, _)| &**name == "id") {
         let id = format!("urn:ngsi-ld:Subscription:{}", Uuid::new_v4());
         members.insert(0, ("id".into(), Json::String(id.into())));
@@ -203,8 +262,52 @@ pub(super) fn with_id(document: Json) -> Result<Json, Error> {
     Ok(Json::Object(members.into()))
 }
 
+/// What the broker itself writes, and what is no member of a subscription at all (NGSI-LD 5.2.12): neither is kept.
 fn is_system(name: &str) -> bool {
-    matches!(name, "@context" | "status" | "createdAt" | "modifiedAt")
+    !MEMBERS.contains(&name)
+}
+
+/// The members that a subscriber gives.
+const MEMBERS: [&str; 23] = [
+    "id",
+    "type",
+    "subscriptionName",
+    "description",
+    "entities",
+    "watchedAttributes",
+    "notificationTrigger",
+    "timeInterval",
+    "q",
+    "geoQ",
+    "csf",
+    "isActive",
+    "notification",
+    "expiresAt",
+    "throttling",
+    "temporalQ",
+    "scopeQ",
+    "lang",
+    "datasetId",
+    "jsonldContext",
+    "localOnly",
+    "expandValues",
+    "jsonKeys",
+];
+
+/// A notification without what the broker itself counts (NGSI-LD 5.2.14.2).
+fn without_status(notification: Json) -> Json {
+    let is_status = |name: &str| {
+        matches!(
+            name,
+            "status" | "timesSent" | "timesFailed" | "lastNotification" | "lastFailure" | "lastSuccess"
+        )
+    };
+    match notification {
+        Json::Object(members) => {
+            Json::Object(Vec::from(members).into_iter().filter(|(name, _)| !is_status(name)).collect())
+        }
+        other => other,
+    }
 }
 
 pub(super) fn patched(old: &Subscription, patch: Json) -> Result<Json, Error> {
@@ -223,26 +326,13 @@ pub(super) fn patched(old: &Subscription, patch: Json) -> Result<Json, Error> {
             name if is_system(name) => continue,
             _ => {}
         }
-        members.retain(|(known, _)| *known != name || matches!(&**known, "id" | "type" | "notification"));
+        if matches!(&*name, "id" | "type") {
+            continue;
+        }
+        members.retain(|(known, _)| *known != name);
         match (&*name, value) {
-            ("id" | "type", _) | (_, Json::Null) => {}
-            // A notification is patched member by member: who changes its endpoint keeps its format.
-            ("notification", Json::Object(changes)) => {
-                let known = members.iter_mut().find(|(known, _)| &**known == "notification");
-                if let Some((_, Json::Object(inner))) = known {
-                    let mut merged = Vec::from(std::mem::take(inner));
-                    for (name, value) in changes {
-                        merged.retain(|(known, _)| *known != name);
-                        if value != Json::Null {
-                            merged.push((name, value));
-                        }
-                    }
-                    *inner = merged.into();
-                }
-            }
-            ("notification", other) => {
-                return Err(Error::bad(format!("notification must be an object, not {}", other.kind())));
-            }
+            (_, Json::Null) => {}
+            ("notification", value) => members.push((name, without_status(value))),
             (_, value) => members.push((name, value)),
         }
     }

@@ -106,8 +106,13 @@ pub(super) fn term(iri: &str) -> Option<&'static str> {
 pub(crate) fn is_core_url(url: &str) -> bool {
     let path = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     path.and_then(|path| path.strip_prefix("uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context"))
-        .is_some_and(|rest| rest.ends_with(".jsonld"))
+        .and_then(|rest| rest.strip_suffix(".jsonld"))
+        .is_some_and(|version| VERSIONS.contains(&version))
 }
+
+/// What the URLs of core @contexts end with: the first one had no version, and 1.3 was the first that had one. What one
+/// version defines, the next ones do too.
+const VERSIONS: [&str; 8] = ["", "-v1.3", "-v1.4", "-v1.5", "-v1.6", "-v1.7", "-v1.8", "-v1.9"];
 
 #[cfg(test)]
 mod tests {
@@ -126,5 +131,6 @@ mod tests {
         assert!(is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld"));
         assert!(is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.3.jsonld"));
         assert!(!is_core_url("https://example.org/context.jsonld"));
+        assert!(!is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v9.9.jsonld"));
     }
 }

@@ -103,6 +103,31 @@ impl Window {
         Ok(Self { span: Some(span), property, last })
     }
 
+    /// Reads a temporal query that is a JSON object (NGSI-LD 5.2.21).
+    pub(crate) fn from_json(json: &Json) -> Result<Self, Error> {
+        if json.as_object().is_none() {
+            return Err(Error::bad(format!("temporalQ must be an object, not {}", json.kind())));
+        }
+        let text = |member: &str| match json.get(member) {
+            None => Ok(None),
+            Some(Json::String(text)) => Ok(Some(&**text)),
+            Some(other) => {
+                Err(Error::bad(format!("temporalQ: {member} must be a string, not {}", other.kind())))
+            }
+        };
+        let last = match json.get("lastN") {
+            None => None,
+            Some(Json::Number(number)) => Some(
+                number.as_u64().ok_or_else(|| Error::bad("temporalQ: lastN must be a number from 1 on"))?
+                    as usize,
+            ),
+            Some(other) => {
+                return Err(Error::bad(format!("temporalQ: lastN must be a number, not {}", other.kind())));
+            }
+        };
+        Self::parse(text("timerel")?, text("timeAt")?, text("endTimeAt")?, text("timeproperty")?, last)
+    }
+
     /// What the window shows of an entity.
     pub(crate) fn of(&self, entity: &Entity) -> Entity {
         let inside = |attribute: &&Attribute| match (self.span, self.property.of(attribute)) {

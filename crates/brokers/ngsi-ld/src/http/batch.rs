@@ -10,14 +10,20 @@ use morgana_engine::Problem;
 use serde::Serialize;
 
 use super::{
-    Door, Route, Shared, reply,
+    Door, Route, Shared,
+    entities::{check_csf, check_links, joined},
+    params::join_of,
+    reply,
     request::{Accepted, Sent},
 };
 use crate::{
     AppendMode, BatchFailure, BatchResult, Context, EntityQuery, Error, UpsertMode,
     broker::BatchOperation,
-    model::{Json, Projection, check_uri},
-    query::GeoQuery,
+    model::{Join, Json, Projection, check_uri},
+    query::{
+        GeoQuery, Order, OrderParts,
+        members::{self, Mode},
+    },
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -95,7 +101,7 @@ fn items(body: &Json) -> Result<&[Json], Error> {
 /// Runs an operation on the entities of a body, each in its own context.
 async fn run(door: &Door, mut sent: Sent, operation: BatchOperation) -> Result<BatchResult, Error> {
     items(&sent.body)?;
-    let form = sent.params.form()?;
+    let (form, options) = (sent.params.form()?, sent.params.merge_options()?);
     let body = std::mem::replace(&mut sent.body, Json::Null);
     let Json::Array(entities) = body else { return Ok(BatchResult::default()) };
     let mut failed = Vec::new();
@@ -109,7 +115,7 @@ async fn run(door: &Door, mut sent: Sent, operation: BatchOperation) -> Result<B
             }
         }
     }
-    let mut result = door.broker.batch(batch, operation, form).await?;
+    let mut result = door.broker.batch(batch, operation, form, &options).await?;
     result.failed.splice(0..0, failed);
     Ok(result)
 }
@@ -141,32 +147,57 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     if body.get("temporalQ").is_some() {
         return Err(Error::bad("temporalQ belongs to temporal/entityOperations/query"));
     }
-    let (queries, projection) = queries(body, &context)?;
+    let Asking { queries, projection, order, join } = asking(body, &context)?;
     let mut view = sent.params.view(&context)?;
-    view.language = body.get("lang").and_then(Json::as_str).map(Into::into).or(view.language);
-    view.projection = Projection { dataset_ids: view.projection.dataset_ids, ..projection };
-    let paging = sent.params.paging(&door.options)?;
-    let mut page = match &sent.remote {
-        Some(remote) => remote.page(&door.broker, &queries, paging),
-        None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
+    view.version = sent.version;
+    view.language = text(body, "lang")?.map(Into::into).or(view.language);
+    let dataset_ids = projection.dataset_ids.or(view.projection.dataset_ids);
+    view.projection = Projection { dataset_ids, ..projection };
+    let join = match join {
+        Some(join) => Some(join),
+        None => sent.params.join()?,
     };
-    page.total = page.total.filter(|_| paging.count);
-    let response = reply::entities(&page.entities, &context, &view, sent.accepted, &sent.params)?;
-    Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
+    let levels = join.as_ref().map_or(0, |(_, levels)| *levels);
+    check_links(&queries, &view.projection, levels)?;
+    let order = match order {
+        Some(order) => Some(order),
+        None => sent.params.order(&context)?,
+    };
+    let paging = sent.params.paging(&door.options)?;
+    let page = match (&sent.remote, order) {
+        (Some(remote), _) => remote.page(&door.broker, &queries, paging),
+        (None, Some(order)) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
+        (None, None) => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
+    };
+    let response = match join {
+        None => reply::entities(&page.entities, &context, &view, sent.accepted, &sent.params)?,
+        Some(join) => {
+            let joined = joined(&door, &page.entities, &context, &view, join, sent.accepted);
+            reply::body(StatusCode::OK, &joined, &context, sent.accepted)
+        }
+    };
+    let total = page.total.filter(|_| paging.count);
+    Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, total))
 }
 
-/// Which entities a body asks for, and what of them (NGSI-LD 5.2.23).
-pub(super) fn queries(body: &Json, context: &Context) -> Result<(Vec<EntityQuery>, Projection), Error> {
+/// What a body asks for (NGSI-LD 5.2.23).
+pub(super) struct Asking {
+    /// Which entities.
+    pub(super) queries: Vec<EntityQuery>,
+    /// What of them.
+    pub(super) projection: Projection,
+    /// In which order.
+    pub(super) order: Option<Order>,
+    /// With which linked ones.
+    pub(super) join: Option<(Join, usize)>,
+}
+
+pub(super) fn asking(body: &Json, context: &Context) -> Result<Asking, Error> {
     if body.get("type").and_then(Json::as_str) != Some("Query") {
         return Err(Error::bad("type must be \"Query\""));
     }
-    for (member, what) in [
-        ("join", "linked entity retrieval (member join)"),
-        ("orderBy", "ordering of results (member orderBy)"),
-    ] {
-        if body.get(member).is_some() {
-            return Err(Error::unsupported(what));
-        }
+    if let Some(csf) = text(body, "csf")? {
+        check_csf(csf, context)?;
     }
     let selectors = match body.get("entities") {
         None => vec![EntityQuery::default()],
@@ -176,13 +207,18 @@ pub(super) fn queries(body: &Json, context: &Context) -> Result<(Vec<EntityQuery
         Some(_) => return Err(Error::bad("entities must be an array with at least one entity selector")),
     };
     let attributes = terms(body, "attrs")?;
+    let expand = |member| -> Result<Vec<_>, Error> {
+        terms(body, member)?.into_iter().map(|term| context.name(term, member)).collect()
+    };
+    let expanded = expand("expandValues")?;
+    expand("jsonKeys")?;
     let mut queries = Vec::with_capacity(selectors.len());
     for mut query in selectors {
         query = query.with_attributes(attributes.iter().copied(), context)?;
-        if let Some(q) = body.get("q").and_then(Json::as_str) {
-            query = query.with_q(q, context)?;
+        if let Some(q) = text(body, "q")? {
+            query = query.with_q_expanding(q, context, &expanded)?;
         }
-        if let Some(scopes) = body.get("scopeQ").and_then(Json::as_str) {
+        if let Some(scopes) = text(body, "scopeQ")? {
             query = query.with_scopes(scopes)?;
         }
         if let Some(geo) = body.get("geoQ") {
@@ -190,18 +226,61 @@ pub(super) fn queries(body: &Json, context: &Context) -> Result<(Vec<EntityQuery
         }
         queries.push(query);
     }
-    let expand = |terms: Vec<&str>| -> Result<Vec<_>, Error> {
-        terms.into_iter().map(|term| Ok((Box::from(term), context.name(term, "pick or omit")?))).collect()
+    let selection = |member, mode| -> Result<Option<Projection>, Error> {
+        let terms = terms(body, member)?;
+        let found = (!terms.is_empty()).then(|| members::projection(&terms.join(","), mode, context));
+        found.transpose()
     };
-    let (pick, omit) = (expand(terms(body, "pick")?)?, expand(terms(body, "omit")?)?);
-    let names = attributes.iter().map(|term| context.name(term, "attrs")).collect::<Result<Vec<_>, _>>()?;
-    let projection = Projection {
-        attributes: (!names.is_empty()).then_some(names),
-        pick: (!pick.is_empty()).then_some(pick),
-        omit,
-        dataset_ids: None,
+    let projection = members::both(selection("pick", Mode::Pick)?, selection("omit", Mode::Omit)?)?;
+    let names = expand("attrs")?;
+    if !names.is_empty() && (projection.pick.is_some() || !projection.omit.is_empty()) {
+        return Err(Error::bad("attrs cannot be combined with pick or omit"));
+    }
+    let dataset_id = |id: &str| if id == "@none" { None } else { Some(id.into()) };
+    let dataset_ids = match body.get("datasetId") {
+        None => None,
+        Some(Json::String(id)) => Some(vec![dataset_id(id)]),
+        Some(_) => Some(terms(body, "datasetId")?.into_iter().map(dataset_id).collect()),
     };
-    Ok((queries, projection))
+    let projection =
+        Projection { attributes: (!names.is_empty()).then_some(names), dataset_ids, ..projection };
+    Ok(Asking { queries, projection, order: order(body, context)?, join: join(body)? })
+}
+
+/// The ordering in a body, whose members may also stand in an object of their own (NGSI-LD 5.2.43).
+fn order(body: &Json, context: &Context) -> Result<Option<Order>, Error> {
+    let body = body.get("ordering").unwrap_or(body);
+    let keys = match body.get("orderBy") {
+        None => None,
+        Some(Json::String(text)) => Some(text.to_string()),
+        Some(_) => Some(terms(body, "orderBy")?.join(",")),
+    };
+    let parts = OrderParts {
+        keys: keys.as_deref(),
+        from: body.get("orderFrom").or_else(|| body.get("coordinates")),
+        geometry: text(body, "geometry")?,
+        collation: text(body, "collation")?,
+    };
+    Order::parse(parts, context)
+}
+
+fn join(body: &Json) -> Result<Option<(Join, usize)>, Error> {
+    let level = match body.get("joinLevel") {
+        None => None,
+        Some(Json::Number(number)) if number.as_u64().is_some_and(|level| level > 0) => number.as_u64(),
+        Some(_) => return Err(Error::bad("joinLevel must be a number from 1 on")),
+    };
+    let level = level.map(|level| level as usize);
+    join_of(text(body, "join")?, level)
+}
+
+/// A member that is a string, if it is there.
+fn text<'a>(body: &'a Json, member: &str) -> Result<Option<&'a str>, Error> {
+    match body.get(member) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text)),
+        Some(other) => Err(Error::bad(format!("{member} must be a string, not {}", other.kind()))),
+    }
 }
 
 fn selector(json: &Json, context: &Context) -> Result<EntityQuery, Error> {
@@ -233,7 +312,8 @@ fn terms<'a>(body: &'a Json, member: &str) -> Result<Vec<&'a str>, Error> {
     let Some(value) = body.get(member) else { return Ok(Vec::new()) };
     let items = value
         .as_array()
-        .ok_or_else(|| Error::bad(format!("{member} must be an array, not {}", value.kind())))?;
+        .filter(|items| !items.is_empty())
+        .ok_or_else(|| Error::bad(format!("{member} must be an array with at least one item")))?;
     let term =
         |item: &'a Json| item.as_str().ok_or_else(|| Error::bad(format!("{member} must hold strings")));
     items.iter().map(term).collect()

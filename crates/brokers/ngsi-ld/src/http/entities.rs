@@ -18,7 +18,8 @@ use super::{
 use crate::{
     Context, EntityQuery, Error, ErrorKind,
     broker::Purge,
-    model::{Entity, Join, Json, Name, View, check_uri, flat, inline},
+    model::{self, Entity, Join, Json, Name, Projection, View, check_uri},
+    query::{Query, is_system},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -39,6 +40,7 @@ async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let Asked { params, context, .. } = asked;
     let strict = HttpOptions { lenient_queries: false, ..HttpOptions::clone(&door.options) };
     let query = entity_query(&params, &context, &strict)?;
+    check_links(std::slice::from_ref(&query), &Projection::default(), 0)?;
     let purge = match (params.names("drop", &context)?, params.names("keep", &context)?) {
         (None, None) => Purge::Entities,
         (Some(names), None) => Purge::Drop(names),
@@ -50,17 +52,20 @@ async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path, remote } = asked;
+    let Asked { params, context, accepted, path, remote, version } = asked;
     let query = entity_query(&params, &context, &door.options)?;
-    let view = params.view(&context)?;
-    let query = query.with_projection(&view.projection);
+    let view = View { version, ..params.view(&context)? };
+    let queries = [query.with_projection(&view.projection)];
+    let join = params.join()?;
+    let levels = join.as_ref().map_or(0, |(_, levels)| *levels);
+    check_links(&queries, &view.projection, levels)?;
     let paging = params.paging(&door.options)?;
     let page = match params.order(&context)? {
-        _ if let Some(remote) = &remote => remote.page(&door.broker, &[query], paging),
-        Some(order) => door.broker.query_ordered(&query, &order, paging.offset, paging.limit),
-        None => door.broker.query(&query, paging.offset, paging.limit, paging.count),
+        _ if let Some(remote) = &remote => remote.page(&door.broker, &queries, paging),
+        Some(order) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
+        None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };
-    let response = match params.join()? {
+    let response = match join {
         None => reply::entities(&page.entities, &context, &view, accepted, &params)?,
         Some(join) => {
             let joined = joined(&door, &page.entities, &context, &view, join, accepted);
@@ -72,25 +77,16 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 }
 
 /// Entities with those that they point to (NGSI-LD 4.5.23).
-fn joined(
+pub(super) fn joined(
     door: &Door,
     entities: &[Arc<Entity>],
     context: &Context,
     view: &View,
-    (join, levels): (Join, usize),
+    join: (Join, usize),
     accepted: Accepted,
 ) -> Vec<Json> {
     let find = |id: &str| door.broker.get(id);
-    let mut shown: Vec<Json> = match join {
-        Join::Inline => entities
-            .iter()
-            .map(|entity| inline(entity, context, view, levels, &mut Vec::new(), &find))
-            .collect(),
-        Join::Flat => flat(entities, levels, &find)
-            .iter()
-            .map(|entity| inline(entity, context, view, 0, &mut Vec::new(), &find))
-            .collect(),
-    };
+    let mut shown = model::joined(entities, context, view, join, &find);
     if accepted.has_context() {
         for entity in &mut shown {
             if let Json::Object(members) = entity {
@@ -101,6 +97,27 @@ fn joined(
         }
     }
     shown
+}
+
+/// Refuses queries and projections that follow more relationships than linked entities are retrieved for (NGSI-LD
+/// 5.7.2.4).
+pub(super) fn check_links(
+    queries: &[EntityQuery],
+    projection: &Projection,
+    levels: usize,
+) -> Result<(), Error> {
+    let links = queries.iter().map(EntityQuery::links).max().unwrap_or(0).max(projection.links());
+    if links > levels {
+        return Err(Error::bad(format!(
+            "the query reaches into linked entities {links} deep, and join and joinLevel ask for {levels} (NGSI-LD 5.7.2.4)"
+        )));
+    }
+    Ok(())
+}
+
+/// A filter of context sources must at least be a query (NGSI-LD 5.7.2.4).
+pub(super) fn check_csf(csf: &str, context: &Context) -> Result<(), Error> {
+    Query::parse(csf, context).map(drop).map_err(|error| Error::bad(format!("csf: {}", error.detail())))
 }
 
 /// The criteria in a query's parameters (NGSI-LD 6.4.3.2).
@@ -121,17 +138,24 @@ pub(super) fn entity_query(
         query = query.with_id_pattern(pattern)?;
     }
     let mut criteria = params.flag("local")?;
+    if params.get("type")? == Some("*") && params.get("local")? == Some("false") {
+        return Err(Error::bad("type=* is for local queries, and local is false (NGSI-LD 4.17)"));
+    }
     if let Some(types) = params.get("type")? {
         query = query.with_types(types, context)?;
         criteria = true;
     }
     // What is picked must be there; id, type and scope always are.
     let attributes = params.list("attrs")?;
-    criteria |= !attributes.is_empty();
+    // What the broker itself writes is everywhere.
+    criteria |= attributes.iter().any(|name| !is_system(name));
     query = query.with_attributes(attributes, context)?;
     if let Some(q) = params.get("q")? {
-        query = query.with_q(q, context)?;
-        criteria = true;
+        query = query.with_q_expanding(q, context, &params.expanded(context)?)?;
+        criteria |= !query.q_is_system();
+    }
+    if let Some(csf) = params.get("csf")? {
+        check_csf(csf, context)?;
     }
     if let Some(scopes) = params.get("scopeQ")? {
         query = query.with_scopes(scopes)?;
@@ -151,7 +175,7 @@ pub(super) fn entity_query(
 
 async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
     check_uri(&id, "id")?;
-    let view = asked.params.view(&asked.context)?;
+    let view = View { version: asked.version, ..asked.params.view(&asked.context)? };
     let entity = match &asked.remote {
         None => {
             of_types(&door, &id, &asked.params, &asked.context)?;
@@ -189,7 +213,8 @@ async fn merge(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Resul
     let (context, form) = (sent.context(&door.broker).await?, sent.params.form()?);
     of_types(&door, &id, &sent.params, &context)?;
     has_content(&sent.body)?;
-    let changes = door.broker.merge(&id, sent.body, &context, form).await?;
+    let options = sent.params.merge_options()?;
+    let changes = door.broker.merge(&id, sent.body, &context, form, &options).await?;
     Ok(reply::changes(&changes, &context))
 }
 

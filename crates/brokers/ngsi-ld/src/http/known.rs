@@ -40,6 +40,8 @@ const PARAMETERS: &[&str] = &[
     "onlyIds",
     "options",
     "orderBy",
+    "orderFrom",
+    "orderGeometry",
     "pick",
     "q",
     "reload",

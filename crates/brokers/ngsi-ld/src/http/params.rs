@@ -1,20 +1,16 @@
 use super::{HttpOptions, known, request::Accepted};
 use crate::{
     AppendMode, Context, Error, ErrorKind,
-    model::{Form, Join, Members, Name, Projection, Representation, View},
-    query::{GeoParts, GeoQuery, Order, coordinates},
+    model::{Form, Join, MergeOptions, Name, Projection, Representation, Timestamp, View},
+    query::{
+        GeoParts, GeoQuery, Order, OrderParts, coordinates,
+        members::{self, Mode},
+    },
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 7] = [
-    ("containedBy", "linked entity retrieval (parameter containedBy)"),
-    ("collation", "ordering of results (parameter collation)"),
-    ("entityMap", "entity maps (parameter entityMap)"),
-    ("expandValues", "expansion of values (parameter expandValues)"),
-    ("jsonKeys", "JSON members kept from expansion (parameter jsonKeys)"),
-    ("onlyIds", "lists of ids (parameter onlyIds)"),
-    ("observedAt", "one observedAt for all attributes (parameter observedAt)"),
-];
+const NOT_YET: [(&str, &str); 2] =
+    [("entityMap", "entity maps (parameter entityMap)"), ("onlyIds", "lists of ids (parameter onlyIds)")];
 
 /// How deep linked entities are followed at most: each level may multiply the answer.
 const MAX_JOIN_LEVEL: usize = 8;
@@ -131,13 +127,11 @@ impl Params {
             None => Representation::Normalized,
         };
         let attributes = self.names("attrs", context)?;
-        let pick = self.members("pick", context)?;
-        let omit = self.members("omit", context)?;
-        let picks =
-            |(_, omitted): &(Box<str>, Name)| pick.iter().flatten().any(|(_, picked)| picked == omitted);
-        if omit.iter().flatten().any(picks) {
-            return Err(Error::bad("a member cannot be both in pick and in omit"));
-        }
+        let selection = |name, mode| {
+            let text = self.get(name)?;
+            text.map(|text| members::projection(text, mode, context)).transpose()
+        };
+        let (pick, omit) = (selection("pick", Mode::Pick)?, selection("omit", Mode::Omit)?);
         if attributes.is_some() && (pick.is_some() || omit.is_some()) {
             return Err(Error::bad("parameter attrs cannot be combined with pick or omit"));
         }
@@ -145,12 +139,18 @@ impl Params {
         let dataset_id = |id: &&str| if *id == "@none" { None } else { Some((*id).into()) };
         let projection = Projection {
             attributes,
-            pick,
-            omit: omit.unwrap_or_default(),
             dataset_ids: (!dataset_ids.is_empty()).then(|| dataset_ids.iter().map(dataset_id).collect()),
+            ..members::both(pick, omit)?
         };
+        let links = projection.links();
+        if links > self.join()?.map_or(0, |(_, levels)| levels) {
+            return Err(Error::bad(format!(
+                "pick or omit reach into linked entities {links} deep, which join and joinLevel do not ask for (NGSI-LD 5.7.2.4)"
+            )));
+        }
         let sys_attrs = self.option("sysAttrs") || self.flag("sysAttrs")?;
-        Ok(View { representation, sys_attrs, projection, language: self.get("lang")?.map(Into::into) })
+        let language = self.get("lang")?.map(Into::into);
+        Ok(View { representation, sys_attrs, projection, language, version: None })
     }
 
     /// The attribute whose value is the geometry of a GeoJSON answer (NGSI-LD 6.4.3.2).
@@ -164,23 +164,38 @@ impl Params {
 
     /// How linked entities are asked for, and how deep (NGSI-LD 4.5.23).
     pub(super) fn join(&self) -> Result<Option<(Join, usize)>, Error> {
-        let level = self.number("joinLevel")?;
-        if level == Some(0) {
-            return Err(Error::bad("parameter joinLevel must be a number from 1 on"));
-        }
-        let levels = level.unwrap_or(1).min(MAX_JOIN_LEVEL);
-        match self.get("join")? {
-            None if level.is_some() => Err(Error::bad("parameter joinLevel needs join")),
-            None | Some("@none") => Ok(None),
-            Some("inline") => Ok(Some((Join::Inline, levels))),
-            Some("flat") => Ok(Some((Join::Flat, levels))),
-            Some(other) => Err(Error::bad(format!("parameter join must be inline or flat, not \"{other}\""))),
-        }
+        join_of(self.get("join")?, self.number("joinLevel")?)
     }
 
     /// By what results are ordered (NGSI-LD 4.23).
     pub(super) fn order(&self, context: &Context) -> Result<Option<Order>, Error> {
-        self.get("orderBy")?.map(|text| Order::parse(text, context)).transpose()
+        let from = self.get("orderFrom")?.map(coordinates).transpose()?;
+        let parts = OrderParts {
+            keys: self.get("orderBy")?,
+            from: from.as_ref(),
+            geometry: self.get("orderGeometry")?,
+            collation: self.get("collation")?,
+        };
+        Order::parse(parts, context)
+    }
+
+    /// The attributes whose values in `q` are expanded like names (`expandValues`, NGSI-LD 4.9).
+    pub(super) fn expanded(&self, context: &Context) -> Result<Vec<Name>, Error> {
+        self.names("jsonKeys", context)?;
+        Ok(self.names("expandValues", context)?.unwrap_or_default())
+    }
+
+    /// What a merge does beside merging (NGSI-LD 5.6.17).
+    pub(super) fn merge_options(&self) -> Result<MergeOptions, Error> {
+        let at = |text: &str| {
+            Timestamp::parse(text).ok_or_else(|| {
+                Error::bad("parameter observedAt must be a date and time such as 2026-11-22T05:45:30Z")
+            })
+        };
+        Ok(MergeOptions {
+            observed_at: self.get("observedAt")?.map(at).transpose()?,
+            language: self.get("lang")?.map(Into::into),
+        })
     }
 
     /// The geo-query in the parameters (NGSI-LD 6.4.3.2), if there is one.
@@ -212,14 +227,6 @@ impl Params {
         }
     }
 
-    fn members(&self, parameter: &str, context: &Context) -> Result<Option<Members>, Error> {
-        if self.get(parameter)?.is_some_and(|value| value.contains('{')) {
-            return Err(Error::unsupported("projection of linked entities (pick or omit with {})"));
-        }
-        let Some(names) = self.names(parameter, context)? else { return Ok(None) };
-        Ok(Some(self.list(parameter)?.into_iter().map(Into::into).zip(names).collect()))
-    }
-
     /// The parameters again, with another offset, in the order of the alphabet.
     pub(super) fn with_offset(&self, offset: usize) -> String {
         let rest = self.0.iter().filter(|(key, _)| key != "offset");
@@ -236,12 +243,34 @@ pub(super) fn decode_path(segment: &str) -> String {
     decode(&segment.replace('+', "%2B"))
 }
 
+/// How linked entities are asked for, by `join` and `joinLevel`.
+pub(super) fn join_of(join: Option<&str>, level: Option<usize>) -> Result<Option<(Join, usize)>, Error> {
+    if level == Some(0) {
+        return Err(Error::bad("joinLevel must be a number from 1 on"));
+    }
+    let levels = level.unwrap_or(1).min(MAX_JOIN_LEVEL);
+    match join {
+        None if level.is_some() => Err(Error::bad("joinLevel needs join")),
+        None | Some("@none") => Ok(None),
+        Some("inline") => Ok(Some((Join::Inline, levels))),
+        Some("flat") => Ok(Some((Join::Flat, levels))),
+        Some(other) => Err(Error::bad(format!("join must be inline or flat, not \"{other}\""))),
+    }
+}
+
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paging {
     pub(super) offset: usize,
     pub(super) limit: usize,
     pub(super) count: bool,
+}
+
+impl Paging {
+    /// Offset, limit, and whether to count.
+    pub(super) fn parts(self) -> (usize, usize, bool) {
+        (self.offset, self.limit, self.count)
+    }
 }
 
 /// The pairs of a query string, decoded.

@@ -84,7 +84,7 @@ pub(super) fn entity(
         return Ok(body(StatusCode::OK, &feature, context, accepted));
     }
     let rendered = Rendered { entity, context, view, with_context };
-    Ok(body(StatusCode::OK, &rendered, context, accepted))
+    Ok(body(status_of(view, [entity]), &rendered, context, accepted))
 }
 
 /// A list of entities.
@@ -105,7 +105,14 @@ pub(super) fn entities(
     }
     let rendered: Vec<_> =
         entities.iter().map(|entity| Rendered { entity, context, view, with_context }).collect();
-    Ok(body(StatusCode::OK, &rendered, context, accepted))
+    Ok(body(status_of(view, entities.iter().map(|one| &**one)), &rendered, context, accepted))
+}
+
+/// 203 when an answer is not what the broker has, because an older version of the standard was asked for (NGSI-LD
+/// 4.3.6.8).
+fn status_of<'a>(view: &View, entities: impl IntoIterator<Item = &'a Entity>) -> StatusCode {
+    let altered = view.version.is_some() && entities.into_iter().any(|entity| view.alters(entity));
+    if altered { StatusCode::NON_AUTHORITATIVE_INFORMATION } else { StatusCode::OK }
 }
 
 /// Adds links to the pages around, and the count (NGSI-LD 6.3.10, 6.3.13).

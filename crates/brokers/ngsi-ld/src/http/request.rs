@@ -52,6 +52,8 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// What context sources said.
     pub(super) remote: Option<Arc<Remote>>,
+    /// The minor version of the standard that the answer is wanted in (`Prefer: ngsi-ld=1.5`).
+    pub(super) version: Option<u8>,
 }
 
 impl FromRequestParts<Door> for Asked {
@@ -64,7 +66,8 @@ impl FromRequestParts<Door> for Asked {
         let context =
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
         let remote = parts.extensions.get().cloned();
-        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote })
+        let version = preferred_version(&parts.headers);
+        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote, version })
     }
 }
 
@@ -77,6 +80,8 @@ pub(super) struct Sent {
     pub(super) path: String,
     /// What context sources said.
     pub(super) remote: Option<Arc<Remote>>,
+    /// As in [`Asked`].
+    pub(super) version: Option<u8>,
     link: Option<String>,
     is_ld: bool,
 }
@@ -115,6 +120,7 @@ impl FromRequest<Door> for Sent {
             accepted,
             path: parts.uri.path().to_owned(),
             remote: parts.extensions.get().cloned(),
+            version: preferred_version(&parts.headers),
             link: link.map(Into::into),
             is_ld,
         })
@@ -138,6 +144,27 @@ impl Sent {
             (false, None) => broker.context(self.link.as_deref().map(Json::from).as_ref()).await,
         }
     }
+}
+
+/// The preferences of a request (RFC 7240): names in small letters, and values without quotes.
+pub(super) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> + '_ {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|preference| {
+        // What follows a semicolon are parameters of the preference.
+        let preference = preference.split(';').next().unwrap_or_default();
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        let name = name.trim().to_ascii_lowercase();
+        (!name.is_empty()).then(|| (name, value.trim().trim_matches('"').to_owned()))
+    })
+}
+
+/// The minor version in `Prefer: ngsi-ld=1.5` (NGSI-LD 4.3.6.8).
+fn preferred_version(headers: &HeaderMap) -> Option<u8> {
+    if !headers.contains_key("prefer") {
+        return None;
+    }
+    let (_, value) = preferences(headers).find(|(name, _)| name == "ngsi-ld")?;
+    value.strip_prefix("1.")?.parse().ok()
 }
 
 /// Reads a body of at most `max` bytes. A larger one is thrown away as it comes, for a while, so that the client is
@@ -185,13 +212,14 @@ impl IntoResponse for Unacceptable {
 /// The form of answer that the Accept header prefers among those there are. Of equally welcome ones the first of the
 /// standard's list is taken (6.3.4), and a form with weight 0 is none, whatever a wildcard says (RFC 9110 12.5.1).
 fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
-    let prefers = |what: &str| {
-        headers.get_all("prefer").iter().any(|value| value.to_str().is_ok_and(|value| value.contains(what)))
-    };
+    let json_body = || preferences(headers).any(|(name, value)| name == "body" && value == "json");
+    if !headers.contains_key(header::ACCEPT) {
+        return Ok(Accepted::Json);
+    }
     let forms = [
         ("application/json", Accepted::Json),
         ("application/ld+json", Accepted::LdJson),
-        ("application/geo+json", Accepted::GeoJson { context: !prefers("body=json") }),
+        ("application/geo+json", Accepted::GeoJson { context: !json_body() }),
     ];
     let mut ranges: Vec<(String, f32)> = Vec::new();
     for value in headers.get_all(header::ACCEPT) {

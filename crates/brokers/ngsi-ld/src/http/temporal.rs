@@ -9,8 +9,8 @@ use http::StatusCode;
 
 use super::{
     ROOT, Route, Shared,
-    batch::queries,
-    entities::{entity_query, has_content},
+    batch::{Asking, asking},
+    entities::{check_links, entity_query, has_content},
     params::Params,
     reply,
     request::{Accepted, Asked, Sent},
@@ -19,7 +19,8 @@ use crate::{
     Context, Error, ErrorKind,
     broker::Instances,
     history::{Aggregation, Evolution, Style, Window, duration},
-    model::{Json, check_uri},
+    model::{Json, Projection, check_uri},
+    query::Order,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -107,26 +108,6 @@ pub(super) fn window(params: &Params) -> Result<Window, Error> {
     )
 }
 
-/// The temporal query in a body (NGSI-LD 5.2.21).
-fn window_of(json: &Json) -> Result<Window, Error> {
-    let text = |member: &str| match json.get(member) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(&**text)),
-        Some(other) => Err(Error::bad(format!("temporalQ: {member} must be a string, not {}", other.kind()))),
-    };
-    let last = match json.get("lastN") {
-        None => None,
-        Some(Json::Number(number)) => {
-            Some(number.as_u64().ok_or_else(|| Error::bad("temporalQ: lastN must be a number from 1 on"))?
-                as usize)
-        }
-        Some(other) => {
-            return Err(Error::bad(format!("temporalQ: lastN must be a number, not {}", other.kind())));
-        }
-    };
-    Window::parse(text("timerel")?, text("timeAt")?, text("endTimeAt")?, text("timeproperty")?, last)
-}
-
 /// How the past is to be written (NGSI-LD 6.3.12).
 fn style(params: &Params, window: &Window, body: Option<&Json>) -> Result<Style, Error> {
     let formats = ["normalized", "simplified", "keyValues", "temporalValues", "aggregatedValues"];
@@ -182,39 +163,47 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let Asked { params, context, accepted, path, .. } = asked;
     let query = entity_query(&params, &context, &door.options)?;
+    check_links(std::slice::from_ref(&query), &Projection::default(), 0)?;
     let window = window(&params)?;
     let style = style(&params, &window, None)?;
     let view = params.temporal_view(&context)?;
     let query = query.with_projection(&view.projection);
     let paging = params.paging(&door.options)?;
-    // Only ids order the past (NGSI-LD 5.7.4.4).
-    match params.order(&context)?.map(|order| order.by_id()) {
-        None | Some(Some(false)) => {}
-        Some(Some(true)) => {
-            return Err(Error::unsupported("ordering evolutions backwards (orderBy=id;desc)"));
-        }
-        Some(None) => return Err(Error::bad("orderBy: temporal evolutions can only be ordered by id")),
-    }
+    let backwards = is_backwards(params.order(&context)?.as_ref())?;
     if params.join()?.is_some() {
         return Err(Error::bad("join does not go with temporal evolutions"));
     }
-    let page = door.broker.query_past(&[query], &window, paging.offset, paging.limit, paging.count)?;
+    let page = door.broker.query_past(&[query], &window, paging.parts(), backwards)?;
     let response = answer(&page.entities, &context, &view, &style, accepted);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }
 
 async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
-    let (queries, projection) = queries(&sent.body, &context)?;
+    let Asking { queries, projection, order, join } = asking(&sent.body, &context)?;
+    if join.is_some() {
+        return Err(Error::bad("join does not go with temporal evolutions"));
+    }
+    check_links(&queries, &projection, 0)?;
+    let backwards = is_backwards(order.as_ref())?;
     let temporal = sent.body.get("temporalQ");
-    let window = temporal.map(window_of).transpose()?.unwrap_or_default();
+    let window = temporal.map(Window::from_json).transpose()?.unwrap_or_default();
     let style = style(&sent.params, &window, temporal.or(sent.body.get("aggrParams")))?;
     let mut view = sent.params.temporal_view(&context)?;
     view.projection = projection;
     let paging = sent.params.paging(&door.options)?;
-    let page = door.broker.query_past(&queries, &window, paging.offset, paging.limit, paging.count)?;
+    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards)?;
     let response = answer(&page.entities, &context, &view, &style, sent.accepted);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
+}
+
+/// Only ids order the past, upwards or downwards (NGSI-LD 5.7.4.4).
+fn is_backwards(order: Option<&Order>) -> Result<bool, Error> {
+    match order.map(Order::by_id) {
+        None => Ok(false),
+        Some(Some(backwards)) => Ok(backwards),
+        Some(None) => Err(Error::bad("orderBy: temporal evolutions can only be ordered by id")),
+    }
 }
 
 fn answer(

@@ -75,6 +75,28 @@ impl Kind {
             Self::ListRelationship => "objectList",
         }
     }
+
+    /// The minor version of the standard that brought this kind (NGSI-LD 4.3.6.8).
+    pub(crate) fn since(self) -> u8 {
+        match self {
+            Self::Property | Self::Relationship | Self::GeoProperty => 0,
+            Self::LanguageProperty => 4,
+            Self::VocabProperty | Self::JsonProperty | Self::ListProperty | Self::ListRelationship => 8,
+        }
+    }
+
+    /// The member that holds the value before a change (NGSI-LD 4.5.2 to 4.5.24).
+    pub(crate) fn previous_member(self) -> &'static str {
+        match self {
+            Self::Property | Self::GeoProperty => "previousValue",
+            Self::Relationship => "previousObject",
+            Self::LanguageProperty => "previousLanguageMap",
+            Self::VocabProperty => "previousVocab",
+            Self::JsonProperty => "previousJson",
+            Self::ListProperty => "previousValueList",
+            Self::ListRelationship => "previousObjectList",
+        }
+    }
 }
 
 /// One instance of an attribute. An attribute with several instances (NGSI-LD 4.5.5) is several of these side by
@@ -126,6 +148,20 @@ pub struct Details {
     /// Which instance of the attribute's past this is (NGSI-LD 4.5.6); a URI. The present has none.
     #[n(5)]
     pub instance_id: Option<Box<str>>,
+    /// What only the past and notifications know of an instance.
+    #[n(6)]
+    pub former: Option<Box<Former>>,
+}
+
+/// What an instance was before it was changed or deleted.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct Former {
+    /// When the instance was deleted (NGSI-LD 4.8).
+    #[n(0)]
+    pub deleted_at: Option<Timestamp>,
+    /// The value before the change (NGSI-LD 5.8.6, `showChanges`).
+    #[n(1)]
+    pub previous: Option<Json>,
 }
 
 impl Attribute {
@@ -147,6 +183,20 @@ impl Attribute {
     /// Which instance of the attribute's past this is.
     pub fn instance_id(&self) -> Option<&str> {
         self.details.as_ref()?.instance_id.as_deref()
+    }
+
+    /// When this instance was deleted; `None` for what is there.
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        self.details.as_ref()?.former.as_ref()?.deleted_at
+    }
+
+    /// The value before the change that a notification tells of.
+    pub fn previous(&self) -> Option<&Json> {
+        self.details.as_ref()?.former.as_ref()?.previous.as_ref()
+    }
+
+    pub(crate) fn former_mut(&mut self) -> &mut Former {
+        self.details_mut().former.get_or_insert_default()
     }
 
     /// When the broker forgets this instance.

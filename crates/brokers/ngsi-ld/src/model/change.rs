@@ -51,6 +51,9 @@ impl Changes {
     }
 }
 
+/// The name of the scopes of an entity.
+const SCOPE: &str = "https://uri.etsi.org/ngsi-ld/scope";
+
 fn distinct(attributes: &[Attribute]) -> Vec<Name> {
     let mut names = Vec::new();
     for attribute in attributes {
@@ -90,16 +93,16 @@ pub(crate) fn append(entity: &mut Entity, fragment: Fragment, overwrite: bool, n
     changes
 }
 
-/// Writes over the attributes that the entity has and leaves out the others (NGSI-LD 5.6.2).
-pub(crate) fn update(entity: &mut Entity, fragment: Fragment, now: Timestamp) -> Changes {
+/// Writes over the attributes that the entity has and adds the others (NGSI-LD 5.6.2, 5.5.8). Scopes are replaced where
+/// there are some; what is to be deleted has to be there.
+pub(crate) fn update(entity: &mut Entity, mut fragment: Fragment, now: Timestamp) -> Changes {
     let mut changes = Changes::default();
+    if entity.scopes.is_empty() && fragment.scopes.take_if(|scopes| !scopes.is_empty()).is_some() {
+        changes.refuse(&Name::new(SCOPE), "the entity has no scope");
+    }
     head(entity, &fragment);
     for attribute in fragment.attributes {
-        if entity.attributes.iter().any(|known| known.is(&attribute.name, attribute.dataset_id())) {
-            put(entity, attribute, &mut changes);
-        } else {
-            changes.refuse(&attribute.name, "the entity does not have it");
-        }
+        put(entity, attribute, &mut changes);
     }
     delete_all(entity, fragment.deletions, &mut changes);
     entity.modified_at = now;
@@ -164,8 +167,41 @@ pub(crate) fn partial_update(
     change_one(entity, name, &key, merged, reader)
 }
 
+/// What a merge does beside merging (NGSI-LD 5.6.17).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MergeOptions {
+    /// When the values were true, for attributes that say when but are not told anew.
+    pub(crate) observed_at: Option<Timestamp>,
+    /// The language of texts for language maps.
+    pub(crate) language: Option<Box<str>>,
+}
+
+/// A bare value for an attribute that is there: it keeps its kind.
+fn of_kind(old: &Attribute, value: Json, options: &MergeOptions) -> Json {
+    if is_null(&value) {
+        return Json::Object([("value".into(), value)].into());
+    }
+    let member = old.kind.value_member();
+    let value = match (old.kind, value, &options.language) {
+        (super::Kind::LanguageProperty, text @ Json::String(_), Some(language)) => {
+            Json::Object([(language.clone(), text)].into())
+        }
+        // The simplified form of some kinds has their member around the value (NGSI-LD 4.5.4).
+        (_, value, _) => match value.get(member) {
+            Some(inner) if matches!(&value, Json::Object(members) if members.len() == 1) => inner.clone(),
+            _ => value,
+        },
+    };
+    Json::Object([("type".into(), old.kind.name().into()), (member.into(), value)].into())
+}
+
 /// Merges `patch` into the entity (NGSI-LD 5.6.17, 5.5.12): objects member by member, everything else as a whole.
-pub(crate) fn merge(entity: &mut Entity, patch: Json, reader: &Reader<'_>) -> Result<Changes, Error> {
+pub(crate) fn merge(
+    entity: &mut Entity,
+    patch: Json,
+    reader: &Reader<'_>,
+    options: &MergeOptions,
+) -> Result<Changes, Error> {
     let Json::Object(members) = patch else {
         return Err(Error::bad(format!("an entity must be a JSON object, not {}", patch.kind())));
     };
@@ -187,8 +223,12 @@ pub(crate) fn merge(entity: &mut Entity, patch: Json, reader: &Reader<'_>) -> Re
             one => vec![one],
         };
         for patch in patches {
+            let default = entity.attributes.iter().find(|known| known.is(&name, None));
             let patch = match (reader.form, patch) {
                 (Form::Full, Json::Object(members)) if !is_geometry_alone(&members) => Json::Object(members),
+                (Form::Simplified, value) if default.is_some_and(|old| keeps_kind(old, &value, options)) => {
+                    default.map_or(Json::Null, |old| of_kind(old, value, options))
+                }
                 (_, value) => as_attribute(reader, &key, value)?,
             };
             if is_null_language_map(&patch) {
@@ -198,8 +238,15 @@ pub(crate) fn merge(entity: &mut Entity, patch: Json, reader: &Reader<'_>) -> Re
             }
             let dataset_id = patch.get("datasetId").and_then(Json::as_str);
             let old = entity.attributes.iter().find(|known| known.is(&name, dataset_id));
+            let told = patch.get("observedAt").is_some();
             let merged = match old {
-                Some(old) if !other_kind(old, &patch) => overlay(show(old, reader.context), patch, true),
+                Some(old) if !other_kind(old, &patch) => {
+                    let mut merged = overlay(show(old, reader.context), patch, true);
+                    if let (Some(at), Some(_), false) = (options.observed_at, old.observed_at, told) {
+                        merged = set(merged, "observedAt", Json::String(at.to_string().into()));
+                    }
+                    merged
+                }
                 _ => patch,
             };
             let fragment = full.attribute(&key, merged)?;
@@ -339,6 +386,30 @@ fn as_attribute(reader: &Reader<'_>, key: &str, value: Json) -> Result<Json, Err
     }
     let fragment = reader.attribute(key, value)?;
     Ok(fragment.attributes.first().map_or(Json::Null, |attribute| show(attribute, reader.context)))
+}
+
+/// Whether a bare value can be one of the attribute's kind; else it makes the attribute a Property.
+fn keeps_kind(old: &Attribute, value: &Json, options: &MergeOptions) -> bool {
+    use super::Kind;
+    is_null(value)
+        || match old.kind {
+            Kind::Property => false,
+            Kind::LanguageProperty => {
+                value.as_object().is_some() || (value.as_str().is_some() && options.language.is_some())
+            }
+            Kind::Relationship => value.as_str().is_some_and(|text| super::check_uri(text, "").is_ok()),
+            Kind::GeoProperty => false,
+            _ => true,
+        }
+}
+
+/// An object with a member set.
+fn set(object: Json, name: &str, value: Json) -> Json {
+    let Json::Object(members) = object else { return object };
+    let mut members = Vec::from(members);
+    members.retain(|(known, _)| &**known != name);
+    members.push((name.into(), value));
+    Json::Object(members.into())
 }
 
 /// A concise GeoProperty: a geometry in the place of an attribute.

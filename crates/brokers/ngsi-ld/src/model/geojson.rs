@@ -20,7 +20,9 @@ impl Feature<'_> {
     /// The geometry: of the default instance, or of the first one shown.
     fn geometry(&self) -> Option<&Json> {
         let shown = |attribute: &&super::Attribute| {
-            attribute.kind == Kind::GeoProperty && self.view.projection.attribute(attribute)
+            attribute.kind == Kind::GeoProperty
+                && attribute.value.as_object().is_some()
+                && self.view.projection.attribute(attribute)
         };
         let mut instances = self.entity.instances(self.geometry).filter(shown);
         let first = instances.next()?;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Entity, Json, Kind, Rendered, Representation, View};
+use super::{Entity, Json, Kind, Projection, Rendered, Representation, View};
 use crate::Context;
 
 /// How linked entities are put together.
@@ -17,8 +17,31 @@ pub(crate) enum Join {
 /// What finds an entity by its id.
 pub(crate) type Find<'a> = dyn Fn(&str) -> Option<Arc<Entity>> + 'a;
 
+/// Entities with those that they point to.
+pub(crate) fn joined(
+    entities: &[Arc<Entity>],
+    context: &Context,
+    view: &View,
+    (join, levels): (Join, usize),
+    find: &Find<'_>,
+) -> Vec<Json> {
+    match join {
+        Join::Inline => entities
+            .iter()
+            .map(|entity| inline(entity, context, view, levels, &mut Vec::new(), find))
+            .collect(),
+        Join::Flat => flat(entities, levels, &view.projection, find)
+            .iter()
+            .map(|(entity, projection)| {
+                let view = View { projection: projection.clone(), ..view.clone() };
+                inline(entity, context, &view, 0, &mut Vec::new(), find)
+            })
+            .collect(),
+    }
+}
+
 /// The entity with linked ones inside, `levels` deep. Those on the way to it are not put in again.
-pub(crate) fn inline(
+fn inline(
     entity: &Entity,
     context: &Context,
     view: &View,
@@ -35,18 +58,17 @@ pub(crate) fn inline(
     }
     let mut members = Vec::from(members);
     path.push(entity.id.clone());
-    // Linked entities are shown as a whole.
-    let whole = View { projection: super::Projection::default(), ..view.clone() };
     for attribute in entity.attributes.iter().filter(|one| is_link(one.kind)) {
         let key = context.compact(&attribute.name);
         let Some((_, shown)) = members.iter_mut().find(|(name, _)| **name == *key) else { continue };
+        let linked = View { projection: view.projection.of_linked(&attribute.name), ..view.clone() };
         let targets = targets(&attribute.value);
         let found: Vec<Option<Json>> = targets
             .iter()
             .map(|id| {
                 let known = path.iter().any(|seen| **seen == **id);
                 let target = find(id).filter(|_| !known)?;
-                Some(inline(&target, context, &whole, levels - 1, path, find))
+                Some(inline(&target, context, &linked, levels - 1, path, find))
             })
             .collect();
         put(shown, attribute.dataset_id(), &targets, found, view.representation, attribute.kind);
@@ -55,22 +77,30 @@ pub(crate) fn inline(
     Json::Object(members.into())
 }
 
-/// The entities and those they point to, `levels` deep, each once.
-pub(crate) fn flat(entities: &[Arc<Entity>], levels: usize, find: &Find<'_>) -> Vec<Arc<Entity>> {
-    let mut all = entities.to_vec();
+/// The entities and those they point to, `levels` deep, each once, and what is shown of each. Relationships that are
+/// not shown are not followed.
+fn flat(
+    entities: &[Arc<Entity>],
+    levels: usize,
+    projection: &Projection,
+    find: &Find<'_>,
+) -> Vec<(Arc<Entity>, Projection)> {
+    let mut all: Vec<_> = entities.iter().map(|entity| (Arc::clone(entity), projection.clone())).collect();
     let mut seen: HashSet<Box<str>> = entities.iter().map(|entity| entity.id.clone()).collect();
     let mut from = 0;
     for _ in 0..levels {
         let end = all.len();
         for at in from..end {
-            let links: Vec<Arc<Entity>> = all[at]
-                .attributes
-                .iter()
-                .filter(|one| is_link(one.kind))
-                .flat_map(|one| targets(&one.value).into_iter().map(Box::<str>::from).collect::<Vec<_>>())
-                .filter_map(|id| find(&id))
-                .collect();
-            all.extend(links.into_iter().filter(|entity| seen.insert(entity.id.clone())));
+            let (entity, projection) = all[at].clone();
+            for link in entity.attributes.iter().filter(|one| is_link(one.kind) && projection.attribute(one))
+            {
+                for id in targets(&link.value) {
+                    if let Some(target) = find(id).filter(|target| !seen.contains(&target.id)) {
+                        seen.insert(target.id.clone());
+                        all.push((target, projection.of_linked(&link.name)));
+                    }
+                }
+            }
         }
         from = end;
     }

@@ -1,11 +1,11 @@
 use std::{
-    collections::HashSet,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
     sync::{Arc, LazyLock},
 };
 
+use hashbrown::HashSet;
 use parking_lot::RwLock;
 
 /// The expanded name (an IRI) of a type or an attribute. Each distinct name is kept once in the process, so a copy

@@ -31,9 +31,23 @@ pub struct Projection {
     pub omit: Members,
     /// Only instances with these dataset ids; `None` in the list is the default instance (`datasetId`).
     pub dataset_ids: Option<Vec<Option<Box<str>>>>,
+    /// What is shown of the entities that a relationship points to (`pick=a{b}`); of others, everything.
+    pub linked: Vec<(Name, Self)>,
 }
 
 impl Projection {
+    /// What is shown of the entities that the relationship `name` points to.
+    pub(crate) fn of_linked(&self, name: &Name) -> Self {
+        let found = self.linked.iter().find(|(known, _)| known == name);
+        let shown = found.map(|(_, linked)| linked.clone()).unwrap_or_default();
+        Self { dataset_ids: self.dataset_ids.clone(), ..shown }
+    }
+
+    /// How deep into linked entities the projection goes.
+    pub(crate) fn links(&self) -> usize {
+        self.linked.iter().map(|(_, linked)| 1 + linked.links()).max().unwrap_or(0)
+    }
+
     /// Whether anything of the entity is shown.
     pub(crate) fn shows(&self, entity: &Entity) -> bool {
         self.member("id")
@@ -70,6 +84,18 @@ pub struct View {
     pub projection: Projection,
     /// The language that language maps are reduced to (NGSI-LD 4.15).
     pub language: Option<Box<str>>,
+    /// The minor version of the standard that the client wants the kinds of attributes of (NGSI-LD 4.3.6.8).
+    pub version: Option<u8>,
+}
+
+impl View {
+    /// Whether the entity has attributes that the wanted version does not know.
+    pub(crate) fn alters(&self, entity: &Entity) -> bool {
+        fn newer(attributes: &[Attribute], version: u8) -> bool {
+            attributes.iter().any(|one| one.kind.since() > version || newer(one.attributes(), version))
+        }
+        self.version.is_some_and(|version| newer(&entity.attributes, version))
+    }
 }
 
 /// An entity that serializes as a view shows it, in the names of a context.
@@ -87,9 +113,17 @@ pub struct Rendered<'a> {
 
 impl Serialize for Rendered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.members(&mut map)?;
+        map.end()
+    }
+}
+
+impl Rendered<'_> {
+    /// Writes the members into a map that has been begun.
+    pub(crate) fn members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         let Self { entity, context, view, with_context } = *self;
         let show = &view.projection;
-        let mut map = serializer.serialize_map(None)?;
         if show.member("id") {
             map.serialize_entry("id", &entity.id)?;
         }
@@ -134,7 +168,7 @@ impl Serialize for Rendered<'_> {
         if with_context {
             map.serialize_entry("@context", &context.shown())?;
         }
-        map.end()
+        Ok(())
     }
 }
 
@@ -186,7 +220,7 @@ impl Serialize for Instance<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { attribute, context, view } = *self;
         let kind = shown_kind(attribute, view);
-        let value = Value { attribute, context, view };
+        let value = Value { attribute, value: &attribute.value, context, view };
         if view.representation == Representation::Simplified {
             return match kind {
                 Kind::LanguageProperty | Kind::VocabProperty | Kind::JsonProperty => {
@@ -216,8 +250,12 @@ impl Serialize for Instance<'_> {
             map.serialize_entry("type", kind.name())?;
         }
         map.serialize_entry(kind.value_member(), &value)?;
+        if let Some(previous) = attribute.previous() {
+            let previous = Value { attribute, value: previous, context, view };
+            map.serialize_entry(kind.previous_member(), &previous)?;
+        }
         if kind != attribute.kind
-            && let Some((language, _)) = in_language(attribute, view)
+            && let Some((language, _)) = in_language(attribute.kind, &attribute.value, view)
         {
             map.serialize_entry("lang", language)?;
         }
@@ -244,6 +282,9 @@ impl Serialize for Instance<'_> {
         if view.sys_attrs {
             map.serialize_entry("createdAt", &attribute.created_at)?;
             map.serialize_entry("modifiedAt", &attribute.modified_at)?;
+            if let Some(time) = attribute.deleted_at() {
+                map.serialize_entry("deletedAt", &time)?;
+            }
         }
         let mut rest = attribute.attributes();
         while let Some(first) = rest.first() {
@@ -260,9 +301,16 @@ impl Serialize for Instance<'_> {
     }
 }
 
-/// The kind shown: with a language asked for, a language map becomes a Property.
+/// The kind shown: with a language asked for, a language map becomes a Property; what is newer than the version that
+/// the client wants becomes a Property or a Relationship (NGSI-LD 4.3.6.8).
 fn shown_kind(attribute: &Attribute, view: &View) -> Kind {
-    match in_language(attribute, view) {
+    if view.version.is_some_and(|version| attribute.kind.since() > version) {
+        return match attribute.kind {
+            Kind::ListRelationship => Kind::Relationship,
+            _ => Kind::Property,
+        };
+    }
+    match in_language(attribute.kind, &attribute.value, view) {
         Some(_) => Kind::Property,
         None => attribute.kind,
     }
@@ -270,9 +318,9 @@ fn shown_kind(attribute: &Attribute, view: &View) -> Kind {
 
 /// The language and text that stand for a language map (NGSI-LD 4.15): the first of the wanted that is there, or of
 /// those that only differ in region; else the map's `@none`, `en`, or first.
-fn in_language<'a>(attribute: &'a Attribute, view: &View) -> Option<(&'a str, &'a Json)> {
-    let (Kind::LanguageProperty, Some(wanted)) = (attribute.kind, &view.language) else { return None };
-    let map = attribute.value.as_object()?;
+fn in_language<'a>(kind: Kind, value: &'a Json, view: &View) -> Option<(&'a str, &'a Json)> {
+    let (Kind::LanguageProperty, Some(wanted)) = (kind, &view.language) else { return None };
+    let map = value.as_object()?;
     let find = |language: &str| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(language));
     let base = |language: &str| language.split('-').next().unwrap_or_default().to_ascii_lowercase();
     let wanted = wanted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim());
@@ -292,23 +340,25 @@ fn holds_objects(value: &Json) -> bool {
 /// The value of an attribute in the form its kind is written in.
 struct Value<'a> {
     attribute: &'a Attribute,
+    value: &'a Json,
     context: &'a Context,
     view: &'a View,
 }
 
 impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { attribute, context, view } = *self;
-        if let Some((_, text)) = in_language(attribute, view) {
+        let Self { attribute, value, context, view } = *self;
+        if let Some((_, text)) = in_language(attribute.kind, value, view) {
             return text.serialize(serializer);
         }
-        match (attribute.kind, &attribute.value) {
+        match (attribute.kind, value) {
             (Kind::VocabProperty, Json::String(iri)) => serializer.serialize_str(&context.compact(iri)),
             (Kind::VocabProperty, Json::Array(iris)) => {
                 serializer.collect_seq(iris.iter().filter_map(Json::as_str).map(|iri| context.compact(iri)))
             }
             (Kind::ListRelationship, Json::Array(uris))
-                if view.representation != Representation::Simplified =>
+                if view.representation != Representation::Simplified
+                    && shown_kind(attribute, view) == Kind::ListRelationship =>
             {
                 serializer.collect_seq(uris.iter().map(|object| Object { object }))
             }

@@ -4,22 +4,49 @@ use std::cmp::Ordering;
 
 use super::{
     lexer::Operator,
-    parser::{Choice, Expression, Operand, Path, Query, Term, Test},
+    parser::{Choice, Expression, Operand, Path, Query, Test},
 };
-use crate::model::{Attribute, Entity, Json, Kind, Timestamp};
+use crate::model::{Attribute, Entity, Find, Json, Kind, Timestamp};
 
 impl Query {
-    /// Whether the entity matches.
-    pub(crate) fn matches(&self, entity: &Entity) -> bool {
-        expression(&self.0, entity)
+    /// Whether the entity matches; `find` gives the entities that relationships point to.
+    pub(crate) fn matches_with(&self, entity: &Entity, find: &Find<'_>) -> bool {
+        expression(&self.0, entity, find)
     }
 }
 
-fn expression(expression_: &Expression, entity: &Entity) -> bool {
+fn expression(expression_: &Expression, entity: &Entity, find: &Find<'_>) -> bool {
     match expression_ {
-        Expression::All(parts) => parts.iter().all(|part| expression(part, entity)),
-        Expression::Any(parts) => parts.iter().any(|part| expression(part, entity)),
-        Expression::Term(term) => self::term(term, entity),
+        Expression::All(parts) => parts.iter().all(|part| expression(part, entity, find)),
+        Expression::Any(parts) => parts.iter().any(|part| expression(part, entity, find)),
+        Expression::Term(term) => any_linked(&term.path, &term.test, entity, find),
+    }
+}
+
+/// Follows the relationships of a path; the test is that of the entities at its end.
+fn any_linked(path: &Path, test: &Option<Test>, entity: &Entity, find: &Find<'_>) -> bool {
+    let Some(linked) = &path.linked else { return term(path, test, entity) };
+    let mut relationships = Vec::new();
+    attributes(path, 0, &entity.attributes, &mut relationships);
+    let mut ids = relationships
+        .into_iter()
+        .filter(|attribute| matches!(attribute.kind, Kind::Relationship | Kind::ListRelationship))
+        .flat_map(|attribute| texts(&attribute.value));
+    ids.any(|id| {
+        let target = find(id).filter(|entity| linked.hint.as_ref().is_none_or(|hint| entity.has_type(hint)));
+        target.is_some_and(|entity| any_linked(linked, test, &entity, find))
+    })
+}
+
+/// The attributes at the end of a path.
+fn attributes<'a>(path: &Path, step: usize, among: &'a [Attribute], found: &mut Vec<&'a Attribute>) {
+    let Some((_, name)) = path.names.get(step) else { return };
+    for attribute in among.iter().filter(|attribute| attribute.name == *name) {
+        if step + 1 == path.names.len() {
+            found.push(attribute);
+        } else {
+            attributes(path, step + 1, attribute.attributes(), found);
+        }
     }
 }
 
@@ -29,23 +56,28 @@ enum Target<'a> {
     Json(&'a Json),
     /// An expanded name, compared with expanded operands.
     Name(&'a Json),
+    /// URIs of other entities, which are equal or not, and nothing else.
+    Link(&'a Json),
     Time(Timestamp),
 }
 
-fn term(term: &Term, entity: &Entity) -> bool {
+fn term(path: &Path, test: &Option<Test>, entity: &Entity) -> bool {
     let mut targets = Vec::new();
-    match &*term.path.first {
-        "createdAt" if term.path.names.len() == 1 => targets.push(Target::Time(entity.created_at)),
-        "modifiedAt" if term.path.names.len() == 1 => targets.push(Target::Time(entity.modified_at)),
-        _ => collect(&term.path, 0, &entity.attributes, &mut targets),
+    match &*path.first {
+        "createdAt" if path.names.len() == 1 => targets.push(Target::Time(entity.created_at)),
+        "modifiedAt" if path.names.len() == 1 => targets.push(Target::Time(entity.modified_at)),
+        _ => collect(path, 0, &entity.attributes, &mut targets),
     }
-    match &term.test {
+    match test {
         None => !targets.is_empty(),
         Some(Test::Pattern(pattern, wanted)) => {
             let found = |target: &Target<'_>| match target {
                 Target::Json(json) | Target::Name(json) => texts(json).any(|text| pattern.is_match(text)),
+                Target::Link(_) => false,
                 Target::Time(time) => pattern.is_match(&time.to_string()),
             };
+            // A relationship has no text (NGSI-LD 4.9).
+            targets.retain(|target| !matches!(target, Target::Link(_)));
             !targets.is_empty() && targets.iter().any(found) == *wanted
         }
         // Unequal is the contrary of equal, for what is there (NGSI-LD 4.9).
@@ -53,6 +85,9 @@ fn term(term: &Term, entity: &Entity) -> bool {
             !targets.is_empty() && !targets.iter().any(|target| any_choice(*target, Operator::Equal, choices))
         }
         Some(Test::Compare(operator, choices)) => {
+            if *operator != Operator::Equal {
+                targets.retain(|target| !matches!(target, Target::Link(_)));
+            }
             targets.iter().any(|target| any_choice(*target, *operator, choices))
         }
     }
@@ -63,7 +98,7 @@ fn collect<'a>(path: &Path, step: usize, attributes: &'a [Attribute], targets: &
     let Some((_, name)) = path.names.get(step) else { return };
     for attribute in attributes.iter().filter(|attribute| attribute.name == *name) {
         let Some((term, _)) = path.names.get(step + 1) else {
-            value(attribute, &path.inside, targets);
+            value(attribute, path, targets);
             continue;
         };
         let last = step + 2 == path.names.len();
@@ -78,9 +113,10 @@ fn collect<'a>(path: &Path, step: usize, attributes: &'a [Attribute], targets: &
 }
 
 /// The value of an attribute, or what lies inside it.
-fn value<'a>(attribute: &'a Attribute, inside: &[Box<str>], targets: &mut Vec<Target<'a>>) {
-    match (attribute.kind, inside) {
-        (Kind::VocabProperty, []) => targets.push(Target::Name(&attribute.value)),
+fn value<'a>(attribute: &'a Attribute, path: &Path, targets: &mut Vec<Target<'a>>) {
+    match (attribute.kind, &path.inside[..]) {
+        (Kind::VocabProperty, []) if path.expands => targets.push(Target::Name(&attribute.value)),
+        (Kind::Relationship | Kind::ListRelationship, []) => targets.push(Target::Link(&attribute.value)),
         (Kind::LanguageProperty, [language]) if &**language != "*" => {
             targets.extend(attribute.value.get(language).map(Target::Json));
         }
@@ -124,6 +160,7 @@ fn items(target: Target<'_>) -> Vec<Target<'_>> {
     match target {
         Target::Json(Json::Array(items)) => items.iter().map(Target::Json).collect(),
         Target::Name(Json::Array(items)) => items.iter().map(Target::Name).collect(),
+        Target::Link(Json::Array(items)) => items.iter().map(Target::Link).collect(),
         one => vec![one],
     }
 }
@@ -145,7 +182,9 @@ fn compare(target: Target<'_>, operand: &Operand) -> Option<Ordering> {
     match (target, operand) {
         (Target::Json(Json::Number(number)), Operand::Number(other)) => number.as_f64()?.partial_cmp(other),
         (Target::Json(Json::Bool(bool)), Operand::Bool(other)) => Some(bool.cmp(other)),
-        (Target::Json(Json::String(text)), Operand::Text(other, _)) => Some((**text).cmp(other)),
+        (Target::Json(Json::String(text)) | Target::Link(Json::String(text)), Operand::Text(other, _)) => {
+            Some((**text).cmp(other))
+        }
         (Target::Name(Json::String(name)), Operand::Text(_, expanded)) => Some((**name).cmp(expanded)),
         (Target::Json(Json::String(text)), Operand::DateTime(time, written)) => {
             match Timestamp::parse(text) {
@@ -158,6 +197,7 @@ fn compare(target: Target<'_>, operand: &Operand) -> Option<Ordering> {
             compare(Target::Json(json.get("@value")?), operand)
         }
         (Target::Time(time), Operand::DateTime(other, _)) => Some(time.cmp(other)),
+        (Target::Time(time), Operand::Text(text, _)) => Some(time.cmp(&Timestamp::parse(text)?)),
         _ => None,
     }
 }
@@ -192,7 +232,12 @@ mod tests {
         )
         .unwrap();
         let entity = reader.entity(entity).unwrap();
-        Query::parse(q, &context).unwrap_or_else(|error| panic!("{q}: {error}")).matches(&entity)
+        let query = Query::parse(q, &context).unwrap_or_else(|error| panic!("{q}: {error}"));
+        let state = context.name("state", "").unwrap();
+        query.expanding(&[state]).matches_with(&entity, &|id| {
+            let person = format!(r#"{{"id": "{id}", "type": "Person", "name": {{"value": "Anna"}}}}"#);
+            Some(std::sync::Arc::new(reader.entity(Json::parse(person.as_bytes()).unwrap()).unwrap()))
+        })
     }
 
     #[test]
@@ -227,6 +272,9 @@ mod tests {
             "none;speed|sold==false",
             "(none|speed);(tags==\"a\"|none)",
             "https://uri.etsi.org/ngsi-ld/default-context/speed==55",
+            "owner{name}==\"Anna\"",
+            "owner{Person:name}==\"Anna\"",
+            "modifiedAt<\"2027-01-01T00:00:00Z\"",
         ] {
             assert!(matches(q), "{q}");
         }
@@ -244,6 +292,11 @@ mod tests {
             "none!~=x",
             "speed;none",
             "none;(speed|sold)",
+            "owner>\"urn:a\"",
+            "owner~=urn",
+            "owner{name}==\"Berta\"",
+            "owner{Car:name}==\"Anna\"",
+            "speed{name}",
         ] {
             assert!(!matches(q), "{q}");
         }

@@ -1,12 +1,14 @@
 //! Geo-queries (NGSI-LD 4.10): where entities are.
 
 use geo::{
-    Closest, CoordsIter, Distance, Geometry, Haversine, HaversineClosestPoint, Intersects, Point, Relate,
+    BoundingRect, Closest, CoordsIter, Distance, Geometry, Haversine, HaversineClosestPoint, Intersects,
+    Point, Relate,
 };
 
 use crate::{
     Context, Error,
     model::{Entity, Json, Kind, Name, shape, shorten},
+    store::Area,
 };
 
 /// A parsed geo-query.
@@ -74,6 +76,41 @@ impl GeoQuery {
         Self::parse(parts, context)
     }
 
+    /// The attribute that is looked at.
+    pub(crate) fn property(&self) -> &Name {
+        &self.property
+    }
+
+    /// A rectangle that everything that matches touches, west, south, east and north in degrees; `None` when what
+    /// matches may be anywhere.
+    pub(crate) fn area(&self) -> Option<Area> {
+        let rect = self.reference.bounding_rect()?;
+        let (min, max) = (rect.min(), rect.max());
+        let exact = [min.x, min.y, max.x, max.y];
+        match self.relation {
+            Relation::Within(metres) => {
+                // A degree of latitude is at least 110.5 km long; one of longitude shrinks towards the poles.
+                let tall = metres / 110_000.0;
+                let highest = (min.y.abs().max(max.y.abs()) + tall).min(90.0);
+                let shrink = highest.to_radians().cos();
+                if shrink < 0.02 {
+                    return Some([-180.0, min.y - tall, 180.0, max.y + tall]);
+                }
+                let wide = tall / shrink;
+                if min.x - wide < -180.0 || max.x + wide > 180.0 {
+                    return Some([-180.0, min.y - tall, 180.0, max.y + tall]);
+                }
+                Some([min.x - wide, min.y - tall, max.x + wide, max.y + tall])
+            }
+            Relation::Inside
+            | Relation::Contains
+            | Relation::Overlaps
+            | Relation::Intersects
+            | Relation::Equals => Some(exact),
+            Relation::Beyond(_) | Relation::Disjoint => None,
+        }
+    }
+
     /// Whether an instance of the entity's geo-property lies as asked.
     pub(crate) fn matches(&self, entity: &Entity) -> bool {
         entity
@@ -100,7 +137,7 @@ impl Relation {
             ))
         };
         let metres = |text: &str| {
-            text.strip_prefix("==")?.parse().ok().filter(|metres: &f64| *metres >= 0.0 && metres.is_finite())
+            text.strip_prefix("==")?.parse().ok().filter(|metres: &f64| *metres > 0.0 && metres.is_finite())
         };
         let relation = match text {
             "within" => Some(Self::Inside),
@@ -130,6 +167,11 @@ impl Relation {
             Self::Disjoint => target.relate(reference).is_disjoint(),
         }
     }
+}
+
+/// Metres between a GeoJSON geometry and a reference; `None` when it is no geometry.
+pub(super) fn metres_to(value: &Json, reference: &Geometry) -> Option<f64> {
+    shape(value, "").ok().map(|target| distance(&target, reference))
 }
 
 /// Metres between two shapes on the earth: 0 where they meet, else from the corners of one to the nearest point of the
@@ -194,6 +236,8 @@ mod tests {
         for (georel, geometry) in [
             ("near", "Point"),
             ("near;maxDistance==-1", "Point"),
+            ("near;maxDistance==0", "Point"),
+            ("near;maxDistance==5;minDistance==1", "Point"),
             ("near;maxDistance=1", "Point"),
             ("beside", "Point"),
             ("within", "Polygon"),

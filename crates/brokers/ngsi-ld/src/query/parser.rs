@@ -12,6 +12,8 @@ use crate::{
 const MAX_DEPTH: usize = 32;
 /// How many comparisons a query may have.
 const MAX_TERMS: usize = 256;
+/// How many relationships a path may follow.
+const MAX_LINKS: usize = 8;
 /// How much memory a compiled pattern may take, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
@@ -42,6 +44,60 @@ pub(super) struct Path {
     pub(super) names: Vec<(Box<str>, Name)>,
     /// Members inside the value; a language for a language map.
     pub(super) inside: Vec<Box<str>>,
+    /// Where to look in the entities that a relationship points to (`a{b}`).
+    pub(super) linked: Option<Box<Path>>,
+    /// Which type the entities at this path have to be of (`a{Type:b}`).
+    pub(super) hint: Option<Name>,
+    /// Whether the values compared with stand for names (`expandValues`).
+    pub(super) expands: bool,
+}
+
+impl Path {
+    fn expand(&mut self, names: &[Name]) {
+        let last = self.names.last();
+        self.expands = self.linked.is_none() && last.is_some_and(|(_, name)| names.contains(name));
+        if let Some(linked) = &mut self.linked {
+            linked.expand(names);
+        }
+    }
+
+    /// Whether it leads to what the broker itself writes.
+    fn is_system(&self) -> bool {
+        self.linked.is_none() && is_system(&self.first)
+    }
+
+    /// How many relationships are followed.
+    fn links(&self) -> usize {
+        self.linked.as_ref().map_or(0, |linked| 1 + linked.links())
+    }
+}
+
+/// Members of entities that the broker itself writes (NGSI-LD 4.8).
+pub(crate) fn is_system(member: &str) -> bool {
+    matches!(member, "createdAt" | "modifiedAt" | "deletedAt" | "expiresAt")
+}
+
+impl Expression {
+    fn each(&mut self, change: &mut impl FnMut(&mut Term)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter_mut().for_each(|part| part.each(change)),
+            Self::Term(term) => change(term),
+        }
+    }
+
+    fn is_system(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_system),
+            Self::Term(term) => term.path.is_system(),
+        }
+    }
+
+    fn links(&self) -> usize {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::links).max().unwrap_or(0),
+            Self::Term(term) => term.path.links(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +123,32 @@ pub(super) enum Operand {
     DateTime(Timestamp, Box<str>),
 }
 
+impl Expression {
+    /// Attributes that an entity needs to match: of each list, one.
+    fn needs(&self) -> Vec<Vec<Name>> {
+        match self {
+            Self::All(parts) => parts.iter().flat_map(Self::needs).collect(),
+            Self::Any(parts) => {
+                // Of several alternatives each has to need something, and then one of all of that is needed.
+                let needs: Option<Vec<_>> =
+                    parts.iter().map(|part| part.needs().into_iter().next()).collect();
+                needs.map(|needs| needs.concat()).into_iter().collect()
+            }
+            Self::Term(term) => match term.path.names.first() {
+                // Even what is unequal has to be there (NGSI-LD 4.9).
+                Some((_, name)) if !is_system(&term.path.first) => vec![vec![name.clone()]],
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
 impl Query {
+    /// Attributes that an entity needs to match: of each list, one.
+    pub(crate) fn needs(&self) -> Vec<Vec<Name>> {
+        self.0.needs()
+    }
+
     /// Parses the value of a `q` parameter.
     pub(crate) fn parse(text: &str, context: &Context) -> Result<Self, Error> {
         let tokens = tokens(text)?;
@@ -77,6 +158,24 @@ impl Query {
             None => Ok(Self(expression)),
             Some(token) => Err(unexpected(Some(token), "the end or a logical operator")),
         }
+    }
+
+    /// The same query, in which the values compared with these attributes stand for names (`expandValues`).
+    pub(crate) fn expanding(mut self, names: &[Name]) -> Self {
+        if !names.is_empty() {
+            self.0.each(&mut |term| term.path.expand(names));
+        }
+        self
+    }
+
+    /// Whether only what the broker itself writes is asked for.
+    pub(crate) fn is_system(&self) -> bool {
+        self.0.is_system()
+    }
+
+    /// How many relationships are followed, one after the other; 0 for a query over entities alone.
+    pub(crate) fn links(&self) -> usize {
+        self.0.links()
     }
 }
 
@@ -154,15 +253,34 @@ impl Parser<'_> {
     }
 
     fn path(&self, text: &str) -> Result<Path, Error> {
-        if text.contains('{') {
-            return Err(Error::unsupported("a query over linked entities (q with {})"));
+        let unclosed =
+            |what: &str| Error::bad(format!("q: \"{text}\" has an opening {what} without a closing one"));
+        if let Some((own, rest)) = text.split_once('{') {
+            let inner = rest.strip_suffix('}').ok_or_else(|| unclosed("brace"))?;
+            let path = self.path(own)?;
+            if !path.inside.is_empty() {
+                return Err(Error::bad(format!("q: \"{own}\" is no relationship that can be followed")));
+            }
+            // A type in front of the attribute, which is not a prefix of its name when it is spelt out.
+            let (hint, inner) = match inner.split_once(':') {
+                Some((hint, inner)) if !inner.starts_with("//") && !hint.contains(['{', '[', '.']) => {
+                    (Some(self.context.name(hint, "q: type")?), inner)
+                }
+                _ => (None, inner),
+            };
+            let linked = Box::new(Path { hint, ..self.path(inner)? });
+            if linked.links() >= MAX_LINKS {
+                let detail = format!("q follows more than {MAX_LINKS} relationships");
+                return Err(Error::new(ErrorKind::TooComplexQuery, detail));
+            }
+            return Ok(Path { linked: Some(linked), ..path });
         }
         let (names, inside) = match text.split_once('[') {
             Some((names, inside)) => {
-                let inside =
-                    inside.strip_suffix(']').filter(|inside| !inside.is_empty()).ok_or_else(|| {
-                        Error::bad(format!("q: \"{text}\" has an opening bracket without a closing one"))
-                    })?;
+                let inside = inside
+                    .strip_suffix(']')
+                    .filter(|inside| !inside.is_empty())
+                    .ok_or_else(|| unclosed("bracket"))?;
                 (names, inside.split('.').map(Into::into).collect())
             }
             None => (text, Vec::new()),
@@ -171,7 +289,8 @@ impl Parser<'_> {
         let parts: Vec<&str> = if names.contains("://") { vec![names] } else { names.split('.').collect() };
         let name = |part: &&str| Ok(((*part).into(), self.context.name(part, "q: attribute name")?));
         let names = parts.iter().map(name).collect::<Result<Vec<_>, Error>>()?;
-        Ok(Path { first: parts.first().copied().unwrap_or_default().into(), names, inside })
+        let first = parts.first().copied().unwrap_or_default().into();
+        Ok(Path { first, names, inside, linked: None, hint: None, expands: false })
     }
 
     fn pattern(&mut self) -> Result<Regex, Error> {

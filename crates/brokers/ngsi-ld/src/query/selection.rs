@@ -92,32 +92,85 @@ pub(crate) fn id_pattern(text: &str) -> Result<Regex, Error> {
     pattern(text, "idPattern")
 }
 
-/// A parsed scope query: one of the lists must hold in full.
+/// A parsed scope query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ScopeQuery(Vec<Vec<Box<str>>>);
+pub(crate) enum ScopeQuery {
+    /// A scope like this.
+    Is(Box<str>),
+    /// All of these.
+    All(Vec<ScopeQuery>),
+    /// One of these.
+    Any(Vec<ScopeQuery>),
+}
 
-/// Parses a `scopeQ`: `/A/B`, `/A/+`, `/A/#`, `/A;/B`, `/A,/B` (NGSI-LD 4.19).
+/// Parses a `scopeQ`: `/A/B`, `/A/+`, `/A/#`, `/A;/B`, `(/A;/B)|/C` (NGSI-LD 4.19).
 pub(crate) fn scope_query(text: &str) -> Result<ScopeQuery, Error> {
-    let level = |level: &str| level == "+" || !level.is_empty() && !level.contains(['#', '+', '(', ')', ' ']);
-    let path = |path: &str| {
-        let bare = path.strip_suffix("/#").unwrap_or(path);
-        let bare = bare.strip_prefix('/').unwrap_or(bare);
-        if path == "/#" || bare.split('/').all(level) {
-            Ok(path.into())
-        } else {
-            Err(Error::bad(format!("scopeQ: \"{}\" is not a scope", crate::model::shorten(path))))
-        }
-    };
-    let all = |all: &str| all.split(';').map(path).collect::<Result<Vec<_>, _>>();
-    text.split([',', '|']).map(all).collect::<Result<Vec<_>, _>>().map(ScopeQuery)
+    let mut rest = text;
+    let query = any_scope(&mut rest, 0)?;
+    if rest.is_empty() { Ok(query) } else { Err(bad_scope(rest)) }
+}
+
+fn any_scope(rest: &mut &str, depth: usize) -> Result<ScopeQuery, Error> {
+    let mut parts = vec![all_scopes(rest, depth)?];
+    while let Some(after) = rest.strip_prefix([',', '|']) {
+        *rest = after;
+        parts.push(all_scopes(rest, depth)?);
+    }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { ScopeQuery::Any(parts) })
+}
+
+fn all_scopes(rest: &mut &str, depth: usize) -> Result<ScopeQuery, Error> {
+    let mut parts = vec![one_scope(rest, depth)?];
+    while let Some(after) = rest.strip_prefix(';') {
+        *rest = after;
+        parts.push(one_scope(rest, depth)?);
+    }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { ScopeQuery::All(parts) })
+}
+
+fn one_scope(rest: &mut &str, depth: usize) -> Result<ScopeQuery, Error> {
+    if depth > 32 {
+        return Err(Error::new(ErrorKind::TooComplexQuery, "scopeQ nests deeper than 32 parentheses"));
+    }
+    if let Some(after) = rest.strip_prefix('(') {
+        *rest = after;
+        let inner = any_scope(rest, depth + 1)?;
+        *rest = rest.strip_prefix(')').ok_or_else(|| bad_scope(rest))?;
+        return Ok(inner);
+    }
+    let end = rest.find([',', '|', ';', '(', ')']).unwrap_or(rest.len());
+    let (path, after) = rest.split_at(end);
+    *rest = after;
+    let level = |level: &str| level == "+" || !level.is_empty() && !level.contains(['#', '+', ' ']);
+    let bare = path.strip_suffix("/#").unwrap_or(path);
+    let bare = bare.strip_prefix('/').unwrap_or(bare);
+    if path == "/#" || bare.split('/').all(level) {
+        Ok(ScopeQuery::Is(path.into()))
+    } else {
+        Err(bad_scope(path))
+    }
+}
+
+fn bad_scope(text: &str) -> Error {
+    Error::bad(format!("scopeQ: \"{}\" is not a scope (NGSI-LD 4.19)", crate::model::shorten(text)))
 }
 
 impl ScopeQuery {
     /// Whether the entity's scopes are selected.
     pub(crate) fn matches(&self, entity: &Entity) -> bool {
-        self.0
-            .iter()
-            .any(|all| all.iter().all(|path| entity.scopes.iter().any(|scope| scope_matches(path, scope))))
+        match self {
+            Self::Is(path) => entity.scopes.iter().any(|scope| scope_matches(path, scope)),
+            Self::All(parts) => parts.iter().all(|part| part.matches(entity)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(entity)),
+        }
+    }
+
+    /// Whether one of the scopes asked for is like this.
+    pub(crate) fn mentions(&self, scope: &str) -> bool {
+        match self {
+            Self::Is(path) => scope_matches(path, scope),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.mentions(scope)),
+        }
     }
 }
 
@@ -183,6 +236,12 @@ mod tests {
             ("/#", "/Madrid", true),
         ] {
             assert_eq!(scope_matches(path, scope), matches, "{path} {scope}");
+        }
+        for text in ["(/A;/B)|/C", "/A,/B", "/A;(/B,/C/#)", "/#"] {
+            assert!(scope_query(text).is_ok(), "{text}");
+        }
+        for text in ["", "(/A", "/A)", "/A;", "/A//B", "/A b"] {
+            assert!(scope_query(text).is_err(), "{text}");
         }
     }
 }

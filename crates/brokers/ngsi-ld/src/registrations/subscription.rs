@@ -13,7 +13,7 @@ use crate::{
     history::Window,
     model::{Json, Timestamp},
     query::GeoQuery,
-    subscriptions::{Accept, Subscription, link_header},
+    subscriptions::{Accept, Contexts, Subscription, link_header},
 };
 
 /// Members that say something else of context sources than of entities.
@@ -48,8 +48,13 @@ impl CsourceSubscription {
     ) -> Result<Self, Error> {
         let members = document.as_object().unwrap_or_default();
         let common = members.iter().filter(|(name, _)| !OWN.contains(&&**name)).cloned().collect();
-        let mut inner =
-            Subscription::new(Json::Object(common), Arc::clone(&context), created_at, modified_at, timeout)?;
+        let mut inner = Subscription::new(
+            Json::Object(common),
+            Contexts::one(&context),
+            created_at,
+            modified_at,
+            timeout,
+        )?;
         let text = |member: &str| match document.get(member) {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(&**text)),
@@ -142,7 +147,7 @@ pub(crate) fn csource_message(
     now: Timestamp,
 ) -> Result<Message, DeliveryError> {
     let context = &*subscription.inner.context;
-    let with_context = subscription.inner.accept == Accept::LdJson;
+    let with_context = subscription.inner.delivery.accept == Accept::LdJson;
     let notification = ContextSourceNotification {
         id: format!("urn:ngsi-ld:ContextSourceNotification:{}", Uuid::new_v4()),
         r#type: "ContextSourceNotification",

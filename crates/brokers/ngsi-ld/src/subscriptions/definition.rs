@@ -1,15 +1,17 @@
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::AtomicI64},
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use morgana_engine::{Endpoint, Interest};
+use morgana_engine::Interest;
 use regex::Regex;
 
+use super::{delivery::Delivery, params::Params};
 use crate::{
     Context, Error,
-    model::{Json, Members, Name, Projection, Representation, Timestamp, View, check_uri, date_time},
+    history::Window,
+    model::{Json, Name, Timestamp, check_uri, date_time},
     query::{GeoQuery, Query, ScopeQuery, TypeSelection, id_pattern, scope_query},
 };
 
@@ -36,21 +38,16 @@ pub(crate) struct Triggers {
     pub(super) attribute_deleted: bool,
 }
 
-/// The format of a notification's body (NGSI-LD 5.2.15, accept).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accept {
-    Json,
-    LdJson,
-}
-
 /// A subscription, checked and ready to match changes.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) id: Box<str>,
     /// What the subscriber wrote, in the subscriber's own terms, without @context.
     pub(crate) document: Json,
-    /// The context of the document, and of notifications.
+    /// The context of the document.
     pub(crate) context: Arc<Context>,
+    /// The context of notifications: that of the document, unless `jsonldContext` names another.
+    pub(crate) notify_context: Arc<Context>,
     pub(crate) created_at: Timestamp,
     pub(crate) modified_at: Timestamp,
     pub(crate) active: bool,
@@ -64,35 +61,41 @@ pub(crate) struct Subscription {
     pub(super) throttling: Option<Duration>,
     /// When the last notification was handed over, in microseconds since 1970; 0 for never.
     pub(super) last_notified: AtomicI64,
-    pub(crate) view: View,
-    pub(crate) accept: Accept,
-    pub(crate) endpoint: Endpoint,
+    /// How often to notify whatever happens (timeInterval).
+    pub(crate) time_interval: Option<Duration>,
+    pub(crate) params: Params,
+    pub(crate) delivery: Delivery,
+}
+
+/// The contexts of a subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct Contexts {
+    /// That of the document.
+    pub(crate) document: Arc<Context>,
+    /// That of notifications (`jsonldContext`).
+    pub(crate) notification: Arc<Context>,
+}
+
+impl Contexts {
+    /// One context for both.
+    pub(crate) fn one(context: &Arc<Context>) -> Self {
+        Self { document: Arc::clone(context), notification: Arc::clone(context) }
+    }
 }
 
 impl Subscription {
     /// Checks a document (NGSI-LD 5.2.12). `timeout` is an attempt's time limit unless the document gives one.
     pub(crate) fn new(
         document: Json,
-        context: Arc<Context>,
+        contexts: Contexts,
         created_at: Timestamp,
         modified_at: Timestamp,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let members = document.as_object().ok_or_else(|| {
-            Error::bad(format!("a subscription must be a JSON object, not {}", document.kind()))
-        })?;
-        for (name, _) in members {
-            match &**name {
-                "timeInterval" => {
-                    return Err(Error::unsupported("a periodic subscription (member timeInterval)"));
-                }
-                "csf" => return Err(Error::unsupported("a context source filter (member csf)")),
-                "temporalQ" => {
-                    return Err(Error::unsupported("a temporal query in a subscription (member temporalQ)"));
-                }
-                _ => {}
-            }
+        if document.as_object().is_none() {
+            return Err(Error::bad(format!("a subscription must be a JSON object, not {}", document.kind())));
         }
+        let Contexts { document: context, notification: notify_context } = contexts;
         if document.get("type").and_then(Json::as_str) != Some("Subscription") {
             return Err(Error::bad("type must be \"Subscription\""));
         }
@@ -112,6 +115,16 @@ impl Subscription {
             None => None,
             Some(value) => Some(positive_seconds(value, "throttling")?),
         };
+        let time_interval = match document.get("timeInterval") {
+            None => None,
+            Some(_) if throttling.is_some() => {
+                return Err(Error::bad("throttling and timeInterval exclude each other (NGSI-LD 5.2.12)"));
+            }
+            Some(value) => Some(positive_seconds(value, "timeInterval")?),
+        };
+        // Both speak of context sources, whose part in notifications is the distributed operations'.
+        text(&document, "csf")?.map(|csf| Query::parse(csf, &context)).transpose()?;
+        document.get("temporalQ").map(Window::from_json).transpose()?;
         let expires_at = match document.get("expiresAt") {
             None => None,
             Some(value) => Some(date_time(value, "expiresAt")?),
@@ -123,18 +136,23 @@ impl Subscription {
                 return Err(Error::bad(format!("isActive must be a boolean, not {}", other.kind())));
             }
         };
-        let q = text(&document, "q")?.map(|q| Query::parse(q, &context)).transpose()?;
+        let expanded = names(&document, "expandValues", &context)?.unwrap_or_default();
+        let q = match text(&document, "q")? {
+            None => None,
+            // As in a URL, a query may be written with percent signs.
+            Some(q) => Some(Query::parse(&percent_decoded(q), &context)?.expanding(&expanded)),
+        };
         let scopes = text(&document, "scopeQ")?.map(scope_query).transpose()?;
         let geo = document.get("geoQ").map(|geo| GeoQuery::from_json(geo, &context)).transpose()?;
         let notification =
             document.get("notification").ok_or_else(|| Error::bad("notification is missing"))?;
-        let mut view = view(notification, &context)?;
-        view.language = text(&document, "lang")?.map(Into::into);
-        let (endpoint, accept) = endpoint(notification, timeout)?;
+        let params = Params::new(&document, notification, &context)?;
+        let delivery = Delivery::new(notification, timeout)?;
         let triggers = triggers(&document)?;
         Ok(Self {
             id,
             context,
+            notify_context,
             created_at,
             modified_at,
             active,
@@ -147,9 +165,9 @@ impl Subscription {
             triggers,
             throttling,
             last_notified: AtomicI64::new(0),
-            view,
-            accept,
-            endpoint,
+            time_interval,
+            params,
+            delivery,
             document,
         })
     }
@@ -168,6 +186,13 @@ impl Subscription {
         &self.watched
     }
 
+    /// The types of which every entity subscribed to has one; `None` when any type will do.
+    pub(crate) fn types(&self) -> Option<Vec<&Name>> {
+        let covers = self.selectors.iter().map(|one| one.types.as_ref().map(TypeSelection::cover));
+        let covers: Vec<_> = covers.collect::<Option<_>>()?;
+        (!covers.is_empty()).then(|| covers.into_iter().flatten().collect())
+    }
+
     /// Where the index has to look for it: what is most likely to leave it alone.
     pub(crate) fn interest(&self) -> Interest<Name> {
         if !self.selectors.is_empty() && self.selectors.iter().all(|selector| !selector.ids.is_empty()) {
@@ -181,15 +206,34 @@ impl Subscription {
         if !self.watched.is_empty() && by_attribute {
             return Interest::Attributes(self.watched.clone());
         }
-        let covers: Option<Vec<_>> =
-            self.selectors.iter().map(|one| one.types.as_ref().map(TypeSelection::cover)).collect();
-        match covers {
-            Some(covers) if !covers.is_empty() => {
-                Interest::Types(covers.into_iter().flatten().cloned().collect())
-            }
-            _ => Interest::Everything,
+        match self.types() {
+            Some(types) => Interest::Types(types.into_iter().cloned().collect()),
+            None => Interest::Everything,
         }
     }
+}
+
+/// A text without percent-encoding; what is none stays as it is.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return text.into();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        match (first, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).map_or(text.into(), Cow::Owned)
 }
 
 /// A member that is a string, if it is there.
@@ -219,7 +263,7 @@ fn selector(json: &Json, context: &Context) -> Result<Selector, Error> {
 }
 
 /// A list of attribute names, if it is there; it must not be empty.
-fn names(json: &Json, member: &str, context: &Context) -> Result<Option<Vec<Name>>, Error> {
+pub(super) fn names(json: &Json, member: &str, context: &Context) -> Result<Option<Vec<Name>>, Error> {
     let Some(value) = json.get(member) else { return Ok(None) };
     let items = value
         .as_array()
@@ -239,93 +283,6 @@ fn positive_seconds(value: &Json, what: &str) -> Result<Duration, Error> {
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| Error::bad(format!("{what} must be a number of seconds above 0")))
-}
-
-fn view(notification: &Json, context: &Context) -> Result<View, Error> {
-    for (member, what) in [
-        ("showChanges", "former values in notifications (member showChanges)"),
-        ("join", "linked entities in notifications (member join)"),
-    ] {
-        if !matches!(notification.get(member), None | Some(Json::Bool(false))) {
-            return Err(Error::unsupported(what));
-        }
-    }
-    let representation = match text(notification, "format")? {
-        None | Some("normalized") => Representation::Normalized,
-        Some("concise") => Representation::Concise,
-        Some("keyValues" | "simplified") => Representation::Simplified,
-        Some(other) => {
-            return Err(Error::bad(format!(
-                "notification: format \"{other}\" is not one of normalized, concise, keyValues"
-            )));
-        }
-    };
-    let sys_attrs = match notification.get("sysAttrs") {
-        None => false,
-        Some(Json::Bool(shown)) => *shown,
-        Some(other) => {
-            return Err(Error::bad(format!(
-                "notification: sysAttrs must be a boolean, not {}",
-                other.kind()
-            )));
-        }
-    };
-    let members = |member: &str| -> Result<Option<Members>, Error> {
-        let Some(names) = names(notification, member, context)? else { return Ok(None) };
-        let terms = notification.get(member).and_then(Json::as_array).unwrap_or_default();
-        let pairs = terms.iter().zip(names);
-        Ok(Some(pairs.map(|(term, name)| (term.as_str().unwrap_or_default().into(), name)).collect()))
-    };
-    let projection = Projection {
-        attributes: names(notification, "attributes", context)?,
-        pick: members("pick")?,
-        omit: members("omit")?.unwrap_or_default(),
-        dataset_ids: None,
-    };
-    Ok(View { representation, sys_attrs, projection, language: None })
-}
-
-fn endpoint(notification: &Json, timeout: Duration) -> Result<(Endpoint, Accept), Error> {
-    let endpoint =
-        notification.get("endpoint").ok_or_else(|| Error::bad("notification: endpoint is missing"))?;
-    let uri = text(endpoint, "uri")?.ok_or_else(|| Error::bad("notification: endpoint has no uri"))?;
-    check_uri(uri, "notification: uri of endpoint")?;
-    if uri.starts_with("mqtt://") || uri.starts_with("mqtts://") {
-        return Err(Error::unsupported("notification by MQTT"));
-    }
-    let uri: Uri = uri
-        .parse()
-        .ok()
-        .filter(|uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")))
-        .ok_or_else(|| Error::bad("notification: uri of endpoint must be an http or https URL"))?;
-    let accept = match text(endpoint, "accept")? {
-        None | Some("application/json") => Accept::Json,
-        Some("application/ld+json") => Accept::LdJson,
-        Some("application/geo+json") => return Err(Error::unsupported("notification in GeoJSON")),
-        Some(other) => {
-            return Err(Error::bad(format!("notification: accept \"{other}\" is not a format of NGSI-LD")));
-        }
-    };
-    let timeout = match endpoint.get("timeout") {
-        None => timeout,
-        Some(Json::Number(milliseconds)) => Duration::from_millis(milliseconds.as_u64().unwrap_or(1).max(1)),
-        Some(other) => {
-            return Err(Error::bad(format!("notification: timeout must be a number, not {}", other.kind())));
-        }
-    };
-    let mut headers = HeaderMap::new();
-    for pair in endpoint.get("receiverInfo").and_then(Json::as_array).unwrap_or_default() {
-        let (Some(key), Some(value)) = (text(pair, "key")?, text(pair, "value")?) else {
-            return Err(Error::bad("notification: receiverInfo must hold objects with key and value"));
-        };
-        let name = HeaderName::try_from(key);
-        let value = HeaderValue::try_from(value);
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Error::bad(format!("notification: receiverInfo \"{key}\" is not an HTTP header")));
-        };
-        headers.append(name, value);
-    }
-    Ok((Endpoint { uri, headers, timeout }, accept))
 }
 
 fn triggers(document: &Json) -> Result<Triggers, Error> {

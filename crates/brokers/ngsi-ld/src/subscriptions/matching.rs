@@ -1,9 +1,9 @@
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::definition::{Selector, Subscription};
 use crate::{
     ChangeKind,
-    model::{Changes, Entity, Name, Timestamp},
+    model::{Changes, Entity, Find, Name, Timestamp},
 };
 
 impl Subscription {
@@ -20,13 +20,46 @@ impl Subscription {
         kind: ChangeKind,
         changes: &Changes,
         now: Timestamp,
+        find: &Find<'_>,
     ) -> bool {
-        self.is_on(now)
+        self.time_interval.is_none()
+            && self.is_on(now)
             && self.triggered(kind, changes)
-            && (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
+            && self.is_about(entity, find)
+    }
+
+    /// Whether the entity is one of those subscribed to.
+    pub(crate) fn is_about(&self, entity: &Entity, find: &Find<'_>) -> bool {
+        (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
+            && (self.time_interval.is_none()
+                || self.watched.is_empty()
+                || self.watched.iter().any(|name| entity.has(name)))
             && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
-            && self.q.as_ref().is_none_or(|q| q.matches(entity))
+            && self.q.as_ref().is_none_or(|q| q.matches_with(entity, find))
             && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
+    }
+
+    /// When the next periodic notification is due; the first one at once.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        let interval = self.time_interval?;
+        match self.last_notified.load(Ordering::Relaxed) {
+            0 => Some(self.modified_at),
+            last => Timestamp::from_micros(last.saturating_add(interval.as_micros() as i64)),
+        }
+    }
+
+    /// Counts a periodic notification.
+    pub(crate) fn note_periodic(&self, now: Timestamp) {
+        self.last_notified.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether the endpoint is left alone for a while after a failure (cooldown, NGSI-LD 5.2.15).
+    pub(crate) fn cools_down(&self, last_failure: Option<Timestamp>, now: Timestamp) -> bool {
+        let since = last_failure.map(|at| now.as_micros().saturating_sub(at.as_micros()).max(0) as u64);
+        match (self.delivery.cooldown, since) {
+            (Some(cooldown), Some(since)) => Duration::from_micros(since) < cooldown,
+            _ => false,
+        }
     }
 
     /// Whether enough time has passed since the last notification (throttling, NGSI-LD 5.2.12); counts as one if so.
@@ -54,8 +87,8 @@ impl Subscription {
                     || (on.attribute_updated && watched(&changes.updated))
                     || (on.attribute_deleted && watched(&changes.deleted))
             }
-            // The end of an entity is an event of its own; its attributes do not end one by one.
-            ChangeKind::Deleted => false,
+            // With an entity all its attributes go.
+            ChangeKind::Deleted => on.attribute_deleted && watched(&changes.deleted),
         };
         let any_watched = self.watched.is_empty()
             || [&changes.created, &changes.updated, &changes.deleted].into_iter().any(|names| watched(names));

@@ -1,17 +1,19 @@
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, header};
 use morgana_engine::{DeliveryError, Message};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use uuid::Uuid;
 
-use super::definition::{Accept, Subscription};
+use super::{definition::Subscription, delivery::Accept, event::Event};
 use crate::{
     ChangeKind,
-    model::{Entity, Json, Projection, Rendered, Timestamp, View},
+    model::{Entity, Feature, FeatureCollection, Find, Json, Name, Rendered, Timestamp, joined},
 };
 
 /// A notification (NGSI-LD 5.3.1).
 #[derive(Serialize)]
-struct Notification<'a> {
+struct Notification<'a, D> {
     id: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -19,63 +21,147 @@ struct Notification<'a> {
     subscription_id: &'a str,
     #[serde(rename = "notifiedAt")]
     notified_at: Timestamp,
-    data: [Data<'a>; 1],
+    data: D,
     #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
     context: Option<Json>,
+}
+
+/// What a notification tells of.
+pub(crate) enum Told<'a> {
+    /// A change of one entity.
+    Change(&'a Event),
+    /// The entities there are, when their time has come (timeInterval).
+    All(&'a [Arc<Entity>]),
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
-    Entity(Rendered<'a>),
-    Deleted {
-        #[serde(flatten)]
-        entity: Rendered<'a>,
-        #[serde(rename = "deletedAt")]
-        deleted_at: Timestamp,
-    },
+    Entities(Vec<Rendered<'a>>),
+    Deleted([DeletedEntity<'a>; 1]),
+    Joined(Vec<Json>),
 }
 
-/// The message that tells a subscriber of one entity.
+/// An entity that is there no more; its end is told whether or not other system attributes are (NGSI-LD 5.8.6).
+struct DeletedEntity<'a> {
+    entity: Rendered<'a>,
+    at: Timestamp,
+}
+
+impl Serialize for DeletedEntity<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.entity.members(&mut map)?;
+        map.serialize_entry("deletedAt", &self.at)?;
+        map.end()
+    }
+}
+
+/// The message that tells a subscriber. `find` gives linked entities.
 pub(crate) fn message(
     subscription: &Subscription,
-    entity: &Entity,
-    kind: ChangeKind,
+    told: &Told<'_>,
     now: Timestamp,
+    find: &Find<'_>,
 ) -> Result<Message, DeliveryError> {
-    let context = &*subscription.context;
-    // Of a deleted entity only its id and type are left.
-    let bare = View {
-        projection: Projection { attributes: Some(Vec::new()), ..Projection::default() },
-        ..View::default()
+    let context = &*subscription.notify_context;
+    let view = &subscription.params.view;
+    // Each entity is JSON-LD on its own, as the notification is.
+    let is_ld = subscription.delivery.accept == Accept::LdJson;
+    let render = |entity| Rendered { entity, context, view, with_context: is_ld };
+    let shown = match told {
+        Told::Change(event) => vec![event.shown(subscription)],
+        Told::All(entities) => entities.iter().map(|entity| std::borrow::Cow::Borrowed(&**entity)).collect(),
     };
-    let data = match kind {
-        ChangeKind::Deleted => Data::Deleted {
-            entity: Rendered { entity, context, view: &bare, with_context: false },
-            deleted_at: now,
-        },
-        _ => Data::Entity(Rendered { entity, context, view: &subscription.view, with_context: false }),
-    };
-    let with_context = subscription.accept == Accept::LdJson;
-    let notification = Notification {
+    let with_context = subscription.delivery.accept != Accept::Json;
+    let frame = |data| Notification {
         id: format!("urn:ngsi-ld:Notification:{}", Uuid::new_v4()),
         kind: "Notification",
         subscription_id: &subscription.id,
         notified_at: now,
-        data: [data],
+        data,
         context: with_context.then(|| context.shown()),
     };
-    let body =
-        serde_json::to_vec(&notification).map_err(|error| DeliveryError::Message(error.to_string()))?;
+    let is_deletion = matches!(told, Told::Change(event) if event.kind == ChangeKind::Deleted);
+    let bytes = if subscription.delivery.accept == Accept::GeoJson {
+        let geometry = Name::new(LOCATION);
+        let feature = |entity| Feature { entity, context, view, geometry: &geometry, with_context: false };
+        let features: Vec<_> = shown.iter().map(|entity| feature(&**entity)).collect();
+        let data = FeatureCollection { features: &features, context, with_context: false };
+        write(subscription, &frame_of(frame(()), data))
+    } else {
+        let data = match (&subscription.params.join, &shown[..]) {
+            (None, [entity]) if is_deletion => {
+                Data::Deleted([DeletedEntity { entity: render(entity), at: now }])
+            }
+            (Some((join, levels)), _) if !is_deletion => {
+                let entities: Vec<Arc<Entity>> =
+                    shown.iter().map(|entity| Arc::new(Entity::clone(entity))).collect();
+                Data::Joined(joined(&entities, context, view, (*join, *levels), find))
+            }
+            (_, [entity]) if is_deletion => {
+                Data::Deleted([DeletedEntity { entity: render(entity), at: now }])
+            }
+            (_, entities) => Data::Entities(entities.iter().map(|entity| render(entity)).collect()),
+        };
+        write(subscription, &frame_of(frame(()), data))
+    };
+    let body = bytes.map_err(|error| DeliveryError::Message(error.to_string()))?;
+    let headers = if subscription.delivery.is_mqtt() { HeaderMap::new() } else { headers(subscription) };
+    Ok(Message { headers, body: body.into() })
+}
+
+/// The attribute whose value is the geometry of a feature (NGSI-LD 5.8.6).
+const LOCATION: &str = "https://uri.etsi.org/ngsi-ld/location";
+
+fn frame_of<D>(frame: Notification<'_, ()>, data: D) -> Notification<'_, D> {
+    let Notification { id, kind, subscription_id, notified_at, context, data: () } = frame;
+    Notification { id, kind, subscription_id, notified_at, data, context }
+}
+
+/// A message over MQTT carries what headers say over HTTP (NGSI-LD 7.2).
+#[derive(Serialize)]
+struct Wrapped<'a, T> {
+    metadata: Json,
+    body: &'a T,
+}
+
+fn write(subscription: &Subscription, notification: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    if !subscription.delivery.is_mqtt() {
+        return serde_json::to_vec(notification);
+    }
+    let mut metadata: Vec<(Box<str>, Json)> =
+        vec![("Content-Type".into(), content_type(subscription).into())];
+    if subscription.delivery.accept == Accept::Json
+        && let Some(url) = subscription.notify_context.link()
+    {
+        metadata.push(("Link".into(), (&*link_header(url)).into()));
+    }
+    for (key, value) in &subscription.delivery.receiver_info {
+        metadata.retain(|(known, _)| known != key);
+        metadata.push((key.clone(), (&**value).into()));
+    }
+    serde_json::to_vec(&Wrapped { metadata: Json::Object(metadata.into()), body: notification })
+}
+
+fn content_type(subscription: &Subscription) -> &'static str {
+    match subscription.delivery.accept {
+        Accept::Json => "application/json",
+        Accept::LdJson => "application/ld+json",
+        Accept::GeoJson => "application/geo+json",
+    }
+}
+
+fn headers(subscription: &Subscription) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let content_type = if with_context { "application/ld+json" } else { "application/json" };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if !with_context
-        && let Some(link) = context.link().and_then(|url| HeaderValue::try_from(link_header(url)).ok())
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(subscription)));
+    if subscription.delivery.accept == Accept::Json
+        && let Some(url) = subscription.notify_context.link()
+        && let Ok(link) = HeaderValue::try_from(link_header(url))
     {
         headers.insert(header::LINK, link);
     }
-    Ok(Message { headers, body: body.into() })
+    headers
 }
 
 /// The Link header that names a context (NGSI-LD 6.3.5).

@@ -37,7 +37,10 @@ impl Shown<'_> {
         } else {
             "paused"
         };
-        set(&mut members, "isActive", Json::Bool(subscription.active));
+        if subscription.document.get("notificationTrigger").is_none() {
+            let default = vec![Json::from("attributeCreated"), Json::from("attributeUpdated")];
+            set(&mut members, "notificationTrigger", default.into());
+        }
         set(&mut members, "status", status.into());
         if self.sys_attrs {
             set(&mut members, "createdAt", (&*subscription.created_at.to_string()).into());

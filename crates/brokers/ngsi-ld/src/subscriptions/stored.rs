@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use morgana_engine::DeliveryCounts;
 use thiserror::Error;
 
-use super::definition::Subscription;
+use super::definition::{Contexts, Subscription};
 use crate::{
     Context,
     model::{Json, Timestamp},
@@ -38,7 +38,7 @@ pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Js
         ("document".into(), subscription.document.clone()),
         ("createdAt".into(), time(subscription.created_at)),
         ("modifiedAt".into(), time(subscription.modified_at)),
-        ("timeoutMs".into(), number(subscription.endpoint.timeout.as_millis() as u64)),
+        ("timeoutMs".into(), number(subscription.delivery.endpoint.timeout.as_millis() as u64)),
         ("sent".into(), number(counts.sent)),
         ("failed".into(), number(counts.failed)),
         ("dropped".into(), number(counts.dropped)),
@@ -54,6 +54,10 @@ pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Js
     if let Some(key) = context_key(&subscription.context) {
         members.push(("context".into(), Json::String(key)));
     }
+    if !Arc::ptr_eq(&subscription.context, &subscription.notify_context) {
+        let key = context_key(&subscription.notify_context);
+        members.push(("notifyContext".into(), key.map_or(Json::Null, Json::String)));
+    }
     Json::Object(members.into())
 }
 
@@ -68,14 +72,20 @@ pub(super) fn revive(
     let time =
         |name: &'static str| integer(name).and_then(Timestamp::from_micros).ok_or(ReviveError::Member(name));
     let count = |name: &str| integer(name).and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
-    let context = match stored.get("context").and_then(Json::as_str) {
-        None => Context::core(),
-        Some(key) => contexts.get(key).cloned().ok_or(ReviveError::Context)?,
+    let context = |key: Option<&Json>| match key.and_then(Json::as_str) {
+        None => Ok(Context::core()),
+        Some(key) => contexts.get(key).cloned().ok_or(ReviveError::Context),
     };
+    let document_context = context(stored.get("context"))?;
+    let notify_context = match stored.get("notifyContext") {
+        None => Arc::clone(&document_context),
+        key => context(key)?,
+    };
+    let contexts = Contexts { document: document_context, notification: notify_context };
     let document = stored.get("document").cloned().ok_or(ReviveError::Member("document"))?;
     let timeout = Duration::from_millis(count("timeoutMs").max(1));
     let subscription =
-        Subscription::new(document, context, time("createdAt")?, time("modifiedAt")?, timeout)?;
+        Subscription::new(document, contexts, time("createdAt")?, time("modifiedAt")?, timeout)?;
     let at = |name: &'static str| {
         time(name).ok().and_then(|at| jiff::Timestamp::from_microsecond(at.as_micros()).ok())
     };

@@ -12,7 +12,7 @@ use http::{Method, request::Parts};
 
 use super::{
     super::{
-        batch::queries,
+        batch,
         entities::entity_query,
         params::Params,
         request::{Asked, Sent, read},
@@ -99,7 +99,9 @@ pub(super) async fn ask_in_body(fan: &Fan<'_>, request: Request) -> Result<(Requ
 
 async fn body_asking(fan: &Fan<'_>, sent: &Sent) -> Result<Option<Asking>, Error> {
     let context = sent.context(fan.broker()).await?;
-    let Ok((all, _)) = queries(&sent.body, &context) else { return Ok(None) };
+    let Ok(batch::Asking { queries: all, order, .. }) = batch::asking(&sent.body, &context) else {
+        return Ok(None);
+    };
     let text = |member: &str| sent.body.get(member).and_then(Json::as_str).map(str::to_owned);
     let mut filters: Vec<(String, String)> = Vec::new();
     filters.extend(["q", "scopeQ"].into_iter().filter_map(|name| Some((name.to_owned(), text(name)?))));
@@ -123,7 +125,7 @@ async fn body_asking(fan: &Fan<'_>, sent: &Sent) -> Result<Option<Asking>, Error
         csf: csf(text("csf").as_deref(), &context)?,
         is_split: sent.params.flag("splitEntities")?
             || sent.body.get("splitEntities") == Some(&Json::Bool(true)),
-        is_ordered: sent.body.get("orderBy").is_some() || sent.params.get("orderBy")?.is_some(),
+        is_ordered: order.is_some() || sent.params.get("orderBy")?.is_some(),
         needed: needed(fan, &sent.params)?,
         context,
     }))

@@ -1,0 +1,90 @@
+//! Takes notifications to HTTP and to MQTT endpoints.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::Uri;
+use morgana_engine::{DeliveryError, Endpoint, HttpTransport, Message, Transport};
+
+use super::mqtt::{MqttClients, Publication};
+use crate::subscriptions::{MQTT_QOS, MQTT_VERSION};
+
+/// HTTP and MQTT, by the scheme of an endpoint.
+#[derive(Debug)]
+pub(super) struct AnyTransport {
+    http: HttpTransport,
+    mqtt: MqttClients,
+}
+
+impl AnyTransport {
+    pub(super) fn new(http: HttpTransport) -> Self {
+        Self { http, mqtt: MqttClients::default() }
+    }
+}
+
+impl Transport for AnyTransport {
+    fn deliver<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        message: &'a Message,
+    ) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>> {
+        if endpoint.uri.scheme_str() != Some("mqtt") {
+            return self.http.deliver(endpoint, message);
+        }
+        Box::pin(async move {
+            let publication = publication(endpoint, message.body.clone())
+                .ok_or_else(|| DeliveryError::NoTransport(endpoint.uri.clone()))?;
+            self.mqtt.publish(publication, endpoint.timeout).await
+        })
+    }
+}
+
+/// A message for an endpoint such as `mqtt://user:password@host:1883/topic/level` (NGSI-LD 7.2).
+fn publication(endpoint: &Endpoint, payload: Bytes) -> Option<Publication> {
+    let text = |name: &str| endpoint.headers.get(name).and_then(|value| value.to_str().ok());
+    let uri = &endpoint.uri;
+    Some(Publication {
+        address: address(uri)?,
+        user: user(uri),
+        topic: uri.path().trim_start_matches('/').into(),
+        qos: text(MQTT_QOS).and_then(|qos| qos.parse().ok()).unwrap_or(0),
+        is_version_3: text(MQTT_VERSION) == Some("mqtt3.1.1"),
+        payload,
+    })
+}
+
+fn address(uri: &Uri) -> Option<Box<str>> {
+    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(1883)).into())
+}
+
+fn user(uri: &Uri) -> Option<(Box<str>, Box<str>)> {
+    let (user, _) = uri.authority()?.as_str().rsplit_once('@')?;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    Some((name.into(), password.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn an_mqtt_address_says_server_user_and_topic() {
+        let of = |uri: &str| {
+            let endpoint = Endpoint {
+                uri: uri.parse().unwrap(),
+                headers: HeaderMap::new(),
+                timeout: Duration::from_secs(1),
+            };
+            let found = publication(&endpoint, Bytes::new()).unwrap();
+            (found.address, found.user, found.topic)
+        };
+        assert_eq!(of("mqtt://host/a/b"), ("host:1883".into(), None, "a/b".into()));
+        let user = Some(("u".into(), "p".into()));
+        assert_eq!(of("mqtt://u:p@[::1]:8075/a"), ("[::1]:8075".into(), user, "a".into()));
+        assert_eq!(of("mqtt://u@host/a"), ("host:1883".into(), Some(("u".into(), "".into())), "a".into()));
+    }
+}

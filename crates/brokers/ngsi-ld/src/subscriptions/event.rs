@@ -1,0 +1,121 @@
+//! What a notification shows of a change: the entity after it, with what was deleted and what was before.
+
+use std::{borrow::Cow, sync::Arc};
+
+use super::definition::Subscription;
+use crate::{
+    ChangeKind,
+    model::{Attribute, Changes, Entity, Json, Kind, NGSI_LD_NULL, Timestamp},
+};
+
+/// A change of an entity.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// The entity after the change; before it for a deletion.
+    pub(crate) entity: Arc<Entity>,
+    /// The entity before the change.
+    pub(crate) old: Option<Arc<Entity>>,
+    pub(crate) kind: ChangeKind,
+    pub(crate) changes: Changes,
+    pub(crate) at: Timestamp,
+}
+
+impl Event {
+    /// The entity as a notification of `subscription` has it (NGSI-LD 5.8.6): deleted attributes have the NGSI-LD
+    /// null as their value, and with `showChanges` former values are there as well.
+    pub(super) fn shown(&self, subscription: &Subscription) -> Cow<'_, Entity> {
+        let show_changes = subscription.params.show_changes;
+        if self.kind == ChangeKind::Deleted {
+            return Cow::Owned(self.deleted(subscription));
+        }
+        let shows_deleted = subscription.triggers.attribute_deleted && !self.changes.deleted.is_empty();
+        let (true, Some(old)) = (show_changes || shows_deleted, &self.old) else {
+            return Cow::Borrowed(&self.entity);
+        };
+        let mut entity = Entity::clone(&self.entity);
+        if show_changes {
+            for attribute in &mut entity.attributes {
+                let before =
+                    old.attributes.iter().find(|known| known.is(&attribute.name, attribute.dataset_id()));
+                if self.changes.updated.contains(&attribute.name)
+                    && let Some(before) = before
+                {
+                    attribute.former_mut().previous = Some(before.value.clone());
+                }
+            }
+        }
+        if shows_deleted {
+            for name in &self.changes.deleted {
+                let gone = old.instances(name).filter(|before| {
+                    !self.entity.attributes.iter().any(|known| known.is(name, before.dataset_id()))
+                });
+                let mut gone: Vec<Attribute> =
+                    gone.map(|before| tombstone(before, self.at, show_changes)).collect();
+                if let Some(last) = entity.attributes.iter().rposition(|known| known.name == *name) {
+                    entity.attributes.splice(last + 1..last + 1, gone);
+                    continue;
+                }
+                // An attribute that went as a whole is shown once, however many instances it had.
+                if gone.len() > 1 {
+                    let default = gone.iter().position(|one| one.dataset_id().is_none()).unwrap_or(0);
+                    let mut one = gone.swap_remove(default);
+                    one.details_mut().dataset_id = None;
+                    gone = vec![one];
+                }
+                entity.attributes.extend(gone);
+            }
+        }
+        Cow::Owned(entity)
+    }
+
+    /// Of a deleted entity, the attributes whose deletion the subscription wants to know of.
+    fn deleted(&self, subscription: &Subscription) -> Entity {
+        let show_changes = subscription.params.show_changes;
+        let is_shown = |attribute: &&Attribute| {
+            show_changes
+                || (subscription.triggers.attribute_deleted
+                    && (subscription.watched.is_empty() || subscription.watched.contains(&attribute.name)))
+        };
+        let entity = &self.entity;
+        let attributes = entity.attributes.iter().filter(is_shown);
+        Entity {
+            id: entity.id.clone(),
+            types: entity.types.clone(),
+            scopes: Vec::new(),
+            created_at: entity.created_at,
+            modified_at: entity.modified_at,
+            attributes: attributes.map(|one| tombstone(one, self.at, show_changes)).collect(),
+            expires_at: None,
+        }
+    }
+}
+
+/// What is left of a deleted instance.
+fn tombstone(attribute: &Attribute, at: Timestamp, show_changes: bool) -> Attribute {
+    let mut left = Attribute {
+        name: attribute.name.clone(),
+        kind: attribute.kind,
+        value: null_of(attribute.kind),
+        created_at: attribute.created_at,
+        modified_at: attribute.modified_at,
+        observed_at: None,
+        details: None,
+    };
+    if let Some(id) = attribute.dataset_id() {
+        left.details_mut().dataset_id = Some(id.into());
+    }
+    let former = left.former_mut();
+    former.deleted_at = Some(at);
+    former.previous = show_changes.then(|| attribute.value.clone());
+    left
+}
+
+/// The NGSI-LD null in the form of a kind of attribute (NGSI-LD 4.5.0, 5.5.12).
+pub(crate) fn null_of(kind: Kind) -> Json {
+    let null = Json::from(NGSI_LD_NULL);
+    match kind {
+        Kind::LanguageProperty => Json::Object([("@none".into(), null)].into()),
+        Kind::ListProperty | Kind::ListRelationship => vec![null].into(),
+        _ => null,
+    }
+}
