@@ -122,6 +122,8 @@ pub(crate) struct Size {
     pub(crate) entities: usize,
     pub(crate) subscriptions: usize,
     pub(crate) registrations: usize,
+    /// Subscriptions that were looked at closely for changes.
+    pub(crate) looked_at: u64,
     /// Notifications that full queues dropped.
     pub(crate) dropped: u64,
     /// Notifications that are queued or under way.
@@ -216,7 +218,9 @@ impl Broker {
         let mut size = Size { entities: self.entity_count(), ..Size::default() };
         for tenant in self.inner.tenants.all() {
             size.registrations += tenant.registrations.read().iter().count();
-            for subscription in tenant.subscriptions.read().iter() {
+            let subscriptions = tenant.subscriptions.read();
+            size.looked_at += subscriptions.looked_at();
+            for subscription in subscriptions.iter() {
                 size.subscriptions += 1;
                 if let Some(counts) = self.inner.notifier.counts(&subscription.id) {
                     size.dropped += counts.dropped;

@@ -66,6 +66,14 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> io::Result<&'static str> {
     bench.load(Case::new("durable create", create)).await?;
     bench.load(batch().clients(2)).await?;
     notifications(bench).await?;
+    // What patterns cost an update that none of them is about.
+    for (from, to, name) in [
+        (0, 10, "durable update beside 10 pattern subscriptions"),
+        (10, 10_000, "durable update beside 10,000 pattern subscriptions"),
+    ] {
+        bench.prepare(to - from, |number, out| pattern(from + number, out)).await?;
+        bench.load(Case::new(name, update)).await?;
+    }
     bench.load(Case::new("GET /version", always(version()))).await?;
     Ok("after these loads")
 }
@@ -77,6 +85,14 @@ fn batch() -> Case {
     let mut request = Vec::new();
     with_body(&mut request, "POST", "/v2/op/update", JSON, &body);
     Case::new("durable append batch of 1,000", always(request)).weight(BATCH, "entities/s")
+}
+
+/// A subscription to an entity that never comes, by a pattern.
+fn pattern(number: u64, out: &mut Vec<u8>) {
+    let body = format!(
+        r#"{{"subject":{{"entities":[{{"idPattern":"^urn:ngsi:Nobody:{number}$"}}]}},"notification":{{"http":{{"url":"http://127.0.0.1:1/"}}}}}}"#
+    );
+    with_body(out, "POST", "/v2/subscriptions", JSON, &body);
 }
 
 async fn notifications(bench: &mut Bench<'_>) -> io::Result<()> {

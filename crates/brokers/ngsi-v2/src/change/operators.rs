@@ -38,7 +38,8 @@ pub(super) fn operate(kind: &str, old: Option<&Json>, operation: &Json) -> Resul
         "$max" => extreme(kind, old, argument, Ordering::Greater).map(Some),
         "$push" => {
             let mut items = array(old, "$push")?.to_vec();
-            items.extend(each(argument).iter().cloned());
+            let at = position(argument, items.len())?;
+            items.splice(at..at, each(argument).iter().cloned());
             Ok(Some(items.into()))
         }
         "$addToSet" => {
@@ -88,6 +89,19 @@ fn extreme(kind: &str, old: Option<&Json>, argument: &Json, wanted: Ordering) ->
 /// The items to add: those of `$each`, or the argument itself.
 fn each(argument: &Json) -> &[Json] {
     argument.get("$each").and_then(Json::as_array).unwrap_or(std::slice::from_ref(argument))
+}
+
+/// Where to add: at `$position`, which counts from the end when it is negative; otherwise behind all.
+fn position(argument: &Json, length: usize) -> Result<usize, Error> {
+    let Some(position) = argument.get("$position").filter(|_| argument.get("$each").is_some()) else {
+        return Ok(length);
+    };
+    match position.as_f64().filter(|at| at.fract() == 0.0) {
+        // Beyond either end it is that end.
+        Some(at) if at < 0.0 => Ok((length as f64 + at).max(0.0) as usize),
+        Some(at) => Ok(at.min(length as f64) as usize),
+        None => Err(wrong("$position needs a whole number")),
+    }
 }
 
 fn array<'a>(old: Option<&'a Json>, operator: &str) -> Result<&'a [Json], Error> {
@@ -157,6 +171,9 @@ mod tests {
             ("2", r#"{"$max":1}"#, "2"),
             ("[1,2,3]", r#"{"$push":3}"#, "[1,2,3,3]"),
             ("[1]", r#"{"$push":{"$each":[4,5]}}"#, "[1,4,5]"),
+            ("[1,2]", r#"{"$push":{"$each":[-1,0],"$position":0}}"#, "[-1,0,1,2]"),
+            ("[1,2]", r#"{"$push":{"$each":[9],"$position":-1}}"#, "[1,9,2]"),
+            ("[1,2]", r#"{"$push":{"$each":[9],"$position":7}}"#, "[1,2,9]"),
             ("[1,2]", r#"{"$addToSet":2}"#, "[1,2]"),
             ("[1,2]", r#"{"$addToSet":{"x":1}}"#, r#"[1,2,{"x":1}]"#),
             ("[1,2,3]", r#"{"$pull":2}"#, "[1,3]"),
@@ -190,6 +207,7 @@ mod tests {
         assert!(refused("2", r#"{"$inc":"foo"}"#));
         assert!(refused("\"x\"", r#"{"$inc":1}"#));
         assert!(refused("\"x\"", r#"{"$push":1}"#));
+        assert!(refused("[1]", r#"{"$push":{"$each":[1],"$position":"x"}}"#));
         assert!(refused("{}", r#"{"$set":{"X":1},"$unset":{"X":1}}"#));
     }
 }

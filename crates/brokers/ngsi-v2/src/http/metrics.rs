@@ -118,6 +118,12 @@ pub(super) fn prometheus(call: &Call<'_>) -> Reply {
     metric("notifications_waiting", "gauge", "Notifications queued or under way.", whole(size.waiting));
     metric("entities", "gauge", "Entities.", size.entities as f64);
     metric("subscriptions", "gauge", "Subscriptions.", size.subscriptions as f64);
+    metric(
+        "subscriptions_looked_at_total",
+        "counter",
+        "Subscriptions that were looked at closely to find those that a change concerns.",
+        whole(size.looked_at),
+    );
     metric("registrations", "gauge", "Registrations.", size.registrations as f64);
     metric("uptime_seconds", "gauge", "Time since the start.", whole(call.broker().statistics().uptime_s()));
     Reply::text(text.into_bytes())

@@ -143,6 +143,13 @@ impl Json {
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
+    // Most texts have nothing to escape, which is seen many bytes at a time.
+    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().chunks(16).all(|chunk| chunk.iter().fold(true, |plain, byte| plain & is_plain(byte))) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let mut from = 0;
     for (index, byte) in text.bytes().enumerate() {
         let short = match byte {

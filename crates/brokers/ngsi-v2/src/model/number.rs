@@ -23,6 +23,17 @@ pub(crate) fn write_number(number: f64, out: &mut Vec<u8>) {
         return;
     }
     let start = out.len();
+    // Below this a double is less than half of a ninth decimal away from its shortest text, so that where the text has
+    // no more decimals it is the rounded one too, and found several times faster.
+    const SHORTEST: f64 = 4_194_304.0;
+    if number.abs() < SHORTEST {
+        let _ = write!(out, "{number}");
+        let point = out[start..].iter().position(|byte| *byte == b'.');
+        if point.is_some_and(|point| out.len() - start - point - 1 <= 9) {
+            return;
+        }
+        out.truncate(start);
+    }
     let _ = write!(out, "{number:.9}");
     while out.len() > start && out.last() == Some(&b'0') {
         out.pop();
@@ -52,6 +63,18 @@ mod tests {
         assert_eq!(text(-0.5), "-0.5");
         assert_eq!(text(-0.0), "0");
         assert_eq!(text(2_523_232_323_232_323.0), "2523232323232323");
+    }
+
+    #[test]
+    fn the_fast_way_and_the_exact_way_agree() {
+        for step in 0..200_000_u32 {
+            let number = f64::from(step) * 0.372_951_7 - 37_000.0;
+            let exact = format!("{number:.9}");
+            let exact = exact.trim_end_matches('0').trim_end_matches('.');
+            if (number - number.trunc()).abs() > 1e-8 {
+                assert_eq!(text(number), exact);
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use morgana_engine::{Interest, InterestIndex};
@@ -24,6 +27,8 @@ pub(crate) struct Subscriptions {
     by_id: BTreeMap<Box<str>, Arc<Subscription>>,
     interests: InterestIndex<Box<str>, Box<str>>,
     remembered: Mutex<HashMap<Key, Concerned>>,
+    /// How many subscriptions were looked at closely, to find those that entities concern.
+    looked_at: AtomicU64,
 }
 
 impl Subscriptions {
@@ -50,6 +55,11 @@ impl Subscriptions {
         Some(old)
     }
 
+    /// How many subscriptions were looked at closely since the start: what updates cost that grows with patterns.
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+
     /// The subscriptions that are about this entity.
     pub(crate) fn about(&self, entity: &Entity) -> Concerned {
         if self.by_id.is_empty() {
@@ -62,6 +72,7 @@ impl Subscriptions {
         }
         let mut ids: Vec<_> = self.interests.candidates(&entity.id, [&entity.kind], []).into_iter().collect();
         ids.sort_unstable();
+        self.looked_at.fetch_add(ids.len() as u64, Ordering::Relaxed);
         let concerned: Concerned = ids
             .into_iter()
             .filter_map(|id| self.by_id.get(id))
@@ -83,5 +94,55 @@ fn interest(subscription: &Subscription) -> Interest<Box<str>> {
         (Some(ids), _) => Interest::Ids(ids),
         (None, Some(types)) => Interest::Types(types),
         (None, None) => Interest::Everything,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Json, ServicePath, Time},
+        subscriptions::{State, Status, parse_subscription},
+    };
+
+    fn with_patterns(count: usize) -> Subscriptions {
+        let mut all = Subscriptions::default();
+        for number in 0..count {
+            let document = format!(
+                r#"{{"subject":{{"entities":[{{"idPattern":"^Room{number}$"}}]}},"notification":{{"http":{{"url":"http://h:1"}}}}}}"#
+            );
+            let document = Json::parse(document.as_bytes()).unwrap();
+            let status = Arc::new(Status::new(State::Active));
+            let id = format!("{number:024}");
+            let parsed = parse_subscription(&id, document, ServicePath::everything(), status).unwrap();
+            all.put(Arc::new(parsed));
+        }
+        all
+    }
+
+    fn room(number: usize) -> Entity {
+        let now = Time::from_millis(0);
+        Entity {
+            id: format!("Room{number}").into(),
+            kind: "Room".into(),
+            path: "/".into(),
+            attributes: Vec::new(),
+            created: now,
+            modified: now,
+        }
+    }
+
+    #[test]
+    fn thousands_of_patterns_are_looked_at_once_an_entity_and_not_once_an_update() {
+        for count in [10, 10_000] {
+            let all = with_patterns(count);
+            let room = room(7);
+            assert_eq!(all.about(&room).len(), 1);
+            assert_eq!(all.looked_at(), count as u64);
+            for _ in 0..1_000 {
+                assert_eq!(all.about(&room).len(), 1);
+            }
+            assert_eq!(all.looked_at(), count as u64, "{count} subscriptions");
+        }
     }
 }
