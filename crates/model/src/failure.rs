@@ -60,12 +60,21 @@ pub struct Failure {
     pub code: ErrorCode,
     /// What was wrong, where, and how to mend it.
     pub message: String,
+    /// When trying again may help, in seconds from now; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
 }
 
 impl Failure {
     /// A failure of the given kind.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), retry_after_seconds: None }
+    }
+
+    /// The same failure, with when to try again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
     }
 
     /// A failure that the caller's input caused.

@@ -22,10 +22,11 @@ pub use id::{FlavourId, InvalidId, NodeId, TenantId, ThingVisorId, VSiloId, VSil
 pub use image::{ImageName, ImageNameError};
 pub use message::{ContextMessage, ControlMessage, Meta, VThingAnnouncement, VThingReference};
 pub use resource::{
-    Access, Connection, ConnectionSpec, Credentials, Endpoints, Event, Flavour, FlavourPhase, FlavourSpec,
-    FlavourStatus, LogLines, Metadata, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo, Page,
-    Phase, Problem, Role, Session, ThingVisor, ThingVisorSpec, ThingVisorStatus, User, UserSpec, VSilo,
-    VSiloSpec, VSiloStatus, VThing, VThingSpec, WorkloadKind, WorkloadName,
+    Access, AuditEntry, Connection, ConnectionSpec, Credentials, Endpoints, Event, Flavour, FlavourPatch,
+    FlavourPhase, FlavourSpec, FlavourStatus, LogLines, Metadata, NewConnection, NewFlavour, NewThingVisor,
+    NewUser, NewVSilo, Page, Phase, Problem, Refresh, Role, Session, Tenant, ThingVisor, ThingVisorPatch,
+    ThingVisorSpec, ThingVisorStatus, User, UserPatch, UserSpec, UserStatus, VSilo, VSiloSpec, VSiloStatus,
+    VThing, VThingPatch, VThingSpec, WorkloadKind, WorkloadName, WorkloadUsage, Zone,
 };
 pub use secret::Secret;
 pub use topic::{Topic, TopicError};

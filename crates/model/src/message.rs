@@ -153,6 +153,22 @@ pub enum ControlMessage {
         #[serde(rename = "updateInfo")]
         update_info: Value,
     },
+    /// The controller tells a ThingVisor where the generic content of one of its vThings is.
+    #[serde(rename = "setVThingEndpoint")]
+    SetVThingEndpoint {
+        /// The vThing.
+        #[serde(rename = "vThingID")]
+        v_thing: VThingId,
+        /// The URL.
+        endpoint: String,
+    },
+    /// The controller tells a ThingVisor that there is no such place any more.
+    #[serde(rename = "delVThingEndpoint")]
+    DelVThingEndpoint {
+        /// The vThing.
+        #[serde(rename = "vThingID")]
+        v_thing: VThingId,
+    },
 }
 
 /// What a ThingVisor says of a vThing when it creates it.
@@ -186,6 +202,8 @@ mod tests {
 
     /// Messages as VirIoT components were seen to send them (viriot-wire.md section 3).
     const OBSERVED: &[&str] = &[
+        r#"{"command":"setVThingEndpoint","endpoint":"http://127.0.0.1:9","vThingID":"hello/hello"}"#,
+        r#"{"command":"delVThingEndpoint","vThingID":"hello/hello"}"#,
         r#"{"command":"createVThing","thingVisorID":"hello","vThing":{"label":"helloWorld","id":"hello/hello","description":"hello world virtual thing"}}"#,
         r#"{"command":"createVThing","thingVisorID":"lamp","vThing":{"label":"l","id":"lamp/Lamp01","description":"d","type":"actuator"}}"#,
         r#"{"command":"addVThing","vSiloID":"tenant1_silo1","vThingID":"lamp/Lamp01","vThingType":"actuator"}"#,

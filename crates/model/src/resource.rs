@@ -19,11 +19,12 @@ pub use flavour::{Access, Flavour, FlavourPhase, FlavourSpec, FlavourStatus};
 pub use metadata::Metadata;
 pub use phase::{Endpoints, Phase};
 pub use request::{
-    Credentials, Event, LogLines, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo, Page, Problem,
-    Session,
+    AuditEntry, Credentials, Event, FlavourPatch, LogLines, NewConnection, NewFlavour, NewThingVisor,
+    NewUser, NewVSilo, Page, Problem, Refresh, Session, Tenant, ThingVisorPatch, UserPatch, VThingPatch,
+    WorkloadUsage, Zone,
 };
 pub use thing_visor::{ThingVisor, ThingVisorSpec, ThingVisorStatus};
-pub use user::{Role, User, UserSpec};
+pub use user::{Role, User, UserSpec, UserStatus};
 pub use vsilo::{VSilo, VSiloSpec, VSiloStatus};
 pub use vthing::{VThing, VThingSpec};
 pub use workload::{WorkloadKind, WorkloadName};

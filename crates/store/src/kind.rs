@@ -27,8 +27,10 @@ pub enum Kind {
     Node,
     /// What a node is told to run.
     Workload,
-    /// The id of a token that was logged out before its end.
-    RevokedToken,
+    /// A login, until it is logged out or its time is over.
+    Session,
+    /// What a creation with an idempotency key answered.
+    Idempotency,
     /// A value that must not be shown, such as a silo's token.
     Secret,
     /// A setting of the platform as a whole.
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::User,
         Self::Flavour,
         Self::ThingVisor,
@@ -51,7 +53,8 @@ impl Kind {
         Self::Zone,
         Self::Node,
         Self::Workload,
-        Self::RevokedToken,
+        Self::Session,
+        Self::Idempotency,
         Self::Secret,
         Self::Setting,
         Self::Lease,
@@ -70,7 +73,8 @@ impl Kind {
             Self::Zone => "zone",
             Self::Node => "node",
             Self::Workload => "workload",
-            Self::RevokedToken => "revokedToken",
+            Self::Session => "session",
+            Self::Idempotency => "idempotency",
             Self::Secret => "secret",
             Self::Setting => "setting",
             Self::Lease => "lease",

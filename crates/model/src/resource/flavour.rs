@@ -35,6 +35,10 @@ pub struct FlavourSpec {
     /// A sentence for people.
     #[serde(default)]
     pub description: String,
+    /// VirIoT's Kubernetes manifests, kept and given back as they came; an array of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Object>>))]
+    pub yaml_files: Option<Vec<Value>>,
 }
 
 /// What the platform found of a flavour.
@@ -96,8 +100,13 @@ mod tests {
     use super::*;
 
     fn access(params: Value) -> Result<Access, String> {
-        FlavourSpec { image_name: "builtin:mqtt".parse().unwrap(), params, description: String::new() }
-            .access()
+        FlavourSpec {
+            image_name: "builtin:mqtt".parse().unwrap(),
+            params,
+            description: String::new(),
+            yaml_files: None,
+        }
+        .access()
     }
 
     #[test]

@@ -38,6 +38,14 @@ pub struct ThingVisorSpec {
     /// Where to run; anywhere when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<ZoneId>,
+    /// VirIoT's debug mode, kept and given back: its containers were started by hand then. Morgana starts
+    /// the workload all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug_mode: bool,
+    /// VirIoT's Kubernetes manifests, kept and given back as they came; an array of documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Object>>))]
+    pub yaml_files: Option<Vec<Value>>,
 }
 
 /// What the platform found.

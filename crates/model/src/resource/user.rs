@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Metadata;
@@ -59,6 +60,20 @@ pub struct User {
     pub metadata: Metadata,
     /// What was asked for.
     pub spec: UserSpec,
+    /// What the platform saw.
+    #[serde(default)]
+    pub status: UserStatus,
+}
+
+/// What the platform saw of a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UserStatus {
+    /// When it last logged in; absent when it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub last_login_at: Option<Timestamp>,
 }
 
 /// What was asked for when the user was registered.

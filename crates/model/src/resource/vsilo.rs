@@ -37,6 +37,10 @@ pub struct VSiloSpec {
     /// Where to run; anywhere when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<ZoneId>,
+    /// VirIoT's debug mode, kept and given back: its containers were started by hand then. Morgana starts
+    /// the workload all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug_mode: bool,
 }
 
 /// What the platform found.

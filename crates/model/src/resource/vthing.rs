@@ -16,6 +16,9 @@ pub struct VThing {
     pub metadata: Metadata,
     /// What its ThingVisor said of it.
     pub spec: VThingSpec,
+    /// Where its generic content is served from, an `http` or `https` URL; an administrator sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
 }
 
 /// What a ThingVisor says of a vThing.
