@@ -1,5 +1,7 @@
 //! Who may call which operation of the controller (viriot-wire.md section 2.2, column "who").
 
+use std::net::IpAddr;
+
 use morgana_model::{Role, TenantId};
 
 /// Who asks, as the System DB knows it now.
@@ -9,9 +11,39 @@ pub struct Caller {
     pub user: TenantId,
     /// Its role.
     pub role: Role,
+    /// How the call came.
+    pub origin: Origin,
+}
+
+/// How a call came: nothing of it decides who may do what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address it came from, where there is one.
+    pub address: Option<IpAddr>,
+    /// What tells a repetition of a creation from another one.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A key that a client chose for one creation, and a print of what it asked for with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key.
+    pub key: String,
+    /// A print of method, path and body: the same key with another one is a mistake of the client.
+    pub print: String,
 }
 
 impl Caller {
+    /// A user that called from nowhere in particular.
+    pub fn new(user: TenantId, role: Role) -> Self {
+        Self { user, role, origin: Origin::default() }
+    }
+
+    /// Whether it is the same user with the same role, however it called.
+    pub fn is(&self, other: &Self) -> bool {
+        self.user == other.user && self.role == other.role
+    }
+
     /// Whether what belongs to `owner` is the caller's to see and to change: it is the caller's own,
     /// or the caller is an administrator. Ids are compared whole.
     pub fn controls(&self, owner: &TenantId) -> bool {
@@ -69,10 +101,16 @@ actions! {
     InspectUser: Owner,
     /// Set a new password.
     ChangePassword: Owner,
+    /// Give a user another role.
+    ChangeRole: Administrator,
     /// End the caller's own session.
     LogOut: Anyone,
+    /// Read the audit log.
+    ReadAudit: Administrator,
     /// Add a flavour.
     AddFlavour: Administrator,
+    /// Change a flavour.
+    UpdateFlavour: Administrator,
     /// Remove a flavour.
     DeleteFlavour: Administrator,
     /// List the flavours.
@@ -117,8 +155,10 @@ actions! {
     ListConnections: Owner,
     /// Follow the changes of what the caller may see.
     WatchEvents: Anyone,
-    /// List the zones.
-    ListZones: Administrator,
+    /// See what the caller's workloads use.
+    ListWorkloads: Anyone,
+    /// List the zones, which a silo may ask for.
+    ListZones: Anyone,
     /// List the nodes.
     ListNodes: Administrator,
     /// Show one node.
@@ -151,7 +191,7 @@ mod tests {
     }
 
     fn caller(id: &str, role: Role) -> Caller {
-        Caller { user: tenant(id), role }
+        Caller::new(tenant(id), role)
     }
 
     #[test]
@@ -222,6 +262,8 @@ mod tests {
                 &DisconnectVThing,
                 &ListConnections,
                 &WatchEvents,
+                &ListWorkloads,
+                &ListZones,
             ]
         );
     }

@@ -23,15 +23,17 @@ pub struct TokenOptions {
 
 impl Default for TokenOptions {
     fn default() -> Self {
-        Self { life_seconds: 24 * 60 * 60 }
+        Self { life_seconds: 15 * 60 }
     }
 }
 
 /// What a token says. Who may do what is decided by the role in the System DB, never by this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// The id of the token (`jti`), by which it is revoked.
+    /// The id of the token (`jti`).
     pub id: Uuid,
+    /// The session it belongs to (`sid`): a token is good no longer than its session.
+    pub session: Uuid,
     /// Whose token it is (`identity`).
     pub user: TenantId,
     /// The role at the time of the login.
@@ -51,6 +53,9 @@ pub enum TokenError {
     /// The header is not of the form `Bearer <token>`.
     #[error("the Authorization header is not of the form 'Bearer <token>'")]
     NotBearer,
+    /// The token has not the three parts of a JSON Web Token.
+    #[error("the token is malformed: it has not the three parts of a token; log in again")]
+    NotEnoughSegments,
     /// The token is not a token of this platform's form.
     #[error("the token is malformed; log in again")]
     Malformed,
@@ -71,6 +76,8 @@ struct WireClaims {
     iat: i64,
     nbf: i64,
     jti: Uuid,
+    /// VirIoT's tokens have none, and neither has what somebody forged in their form.
+    sid: Uuid,
     exp: i64,
     identity: TenantId,
     fresh: bool,
@@ -91,7 +98,7 @@ struct UserClaims {
     role: Role,
 }
 
-/// Makes a token for a user that has just logged in. `id` is a fresh random one.
+/// Makes a token of a session. `id` is a fresh random one.
 pub fn issue_token(
     key: &SigningKey,
     options: &TokenOptions,
@@ -99,6 +106,7 @@ pub fn issue_token(
     role: Role,
     now: Timestamp,
     id: Uuid,
+    session: Uuid,
 ) -> (Secret, Claims) {
     let issued = now.as_second();
     let expires = issued.saturating_add(options.life_seconds.into()).min(Timestamp::MAX.as_second());
@@ -106,6 +114,7 @@ pub fn issue_token(
         iat: issued,
         nbf: issued,
         jti: id,
+        sid: session,
         exp: expires,
         identity: user.clone(),
         fresh: false,
@@ -116,6 +125,7 @@ pub fn issue_token(
         .expect("a key of bytes signs with HS256, and the claims are plain JSON");
     let claims = Claims {
         id,
+        session,
         user: user.clone(),
         role,
         issued_at: second(issued).unwrap_or(now),
@@ -142,6 +152,9 @@ pub fn verify_token(
     if token.len() > TOKEN_MAX_BYTES {
         return Err(TokenError::Malformed);
     }
+    if token.split('.').count() < 3 {
+        return Err(TokenError::NotEnoughSegments);
+    }
 
     // The library would ask the clock of the machine; here the time is an input.
     let mut signature_only = Validation::new(Algorithm::HS256);
@@ -162,6 +175,7 @@ pub fn verify_token(
     let user: UserClaims = serde_json::from_str(&wire.user_claims).map_err(|_| TokenError::Malformed)?;
     Ok(Claims {
         id: wire.jti,
+        session: wire.sid,
         user: wire.identity,
         role: user.role,
         issued_at: second(wire.iat)?,

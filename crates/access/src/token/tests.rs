@@ -18,8 +18,15 @@ fn key() -> SigningKey {
 
 fn issue(key: &SigningKey) -> (String, Claims) {
     let user = "tenant1".parse().unwrap();
-    let (token, claims) =
-        issue_token(key, &TokenOptions::default(), &user, Role::Tenant, at(NOW), Uuid::new_v4());
+    let (token, claims) = issue_token(
+        key,
+        &TokenOptions::default(),
+        &user,
+        Role::Tenant,
+        at(NOW),
+        Uuid::new_v4(),
+        Uuid::new_v4(),
+    );
     (token.expose().to_owned(), claims)
 }
 
@@ -47,7 +54,7 @@ fn what_was_issued_is_what_is_verified() {
     assert_eq!(verify(&key, &token, NOW), Ok(claims.clone()));
     assert_eq!(claims.user.as_str(), "tenant1");
     assert_eq!(claims.role, Role::Tenant);
-    assert_eq!((claims.issued_at, claims.expires_at), (at(NOW), at(NOW + 86_400)));
+    assert_eq!((claims.issued_at, claims.expires_at), (at(NOW), at(NOW + 900)));
 }
 
 #[test]
@@ -60,7 +67,8 @@ fn a_client_of_viriot_finds_the_claims_it_knows() {
             "iat": NOW,
             "nbf": NOW,
             "jti": claims.id.to_string(),
-            "exp": NOW + 86_400,
+            "sid": claims.session.to_string(),
+            "exp": NOW + 900,
             "identity": "tenant1",
             "fresh": false,
             "type": "access",
@@ -75,8 +83,8 @@ fn a_token_is_good_from_its_first_second_to_its_last() {
     let (token, _) = issue(&key);
     assert_eq!(verify(&key, &token, NOW - 1), Err(TokenError::NotYetValid));
     assert!(verify(&key, &token, NOW).is_ok());
-    assert!(verify(&key, &token, NOW + 86_399).is_ok());
-    assert_eq!(verify(&key, &token, NOW + 86_400), Err(TokenError::Expired));
+    assert!(verify(&key, &token, NOW + 899).is_ok());
+    assert_eq!(verify(&key, &token, NOW + 900), Err(TokenError::Expired));
 }
 
 #[test]
@@ -84,7 +92,8 @@ fn the_longest_life_does_not_overflow() {
     let (key, user) = (key(), "tenant1".parse().unwrap());
     let options = TokenOptions { life_seconds: u32::MAX };
     let late = Timestamp::MAX;
-    let (_, claims) = issue_token(&key, &options, &user, Role::Administrator, late, Uuid::new_v4());
+    let (_, claims) =
+        issue_token(&key, &options, &user, Role::Administrator, late, Uuid::new_v4(), Uuid::new_v4());
     assert_eq!(claims.expires_at.as_second(), late.as_second());
 }
 
@@ -103,8 +112,11 @@ fn a_header_of_another_form_is_named() {
 #[test]
 fn a_text_that_is_no_token_is_malformed() {
     let key = key();
-    for token in ["x", "a.b", "a.b.c", "..", "a.b.c.d", "ä.ö.ü", &"x".repeat(10_000)] {
+    for token in ["a.b.c", "..", "a.b.c.d", "ä.ö.ü", &"x".repeat(10_000)] {
         assert_eq!(verify(&key, token, NOW), Err(TokenError::Malformed), "{token:.20}");
+    }
+    for token in ["x", "a.b", "."] {
+        assert_eq!(verify(&key, token, NOW), Err(TokenError::NotEnoughSegments), "{token:.20}");
     }
 }
 
@@ -172,7 +184,7 @@ fn signed_claims_of_another_shape_are_malformed() {
         let token = forge(&header, &claims, &key.encoding());
         assert_eq!(verify(&key, &token, NOW), Err(TokenError::Malformed), "{name} = {value}");
     }
-    for name in ["iat", "nbf", "jti", "exp", "identity", "type", "user_claims"] {
+    for name in ["iat", "nbf", "jti", "sid", "exp", "identity", "type", "user_claims"] {
         let mut claims = good.clone();
         claims.as_object_mut().unwrap().shift_remove(name);
         let token = forge(&header, &claims, &key.encoding());
