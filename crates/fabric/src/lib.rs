@@ -15,6 +15,7 @@ pub mod topics;
 
 pub use client::{Client, ClientError, ClientOptions, ConnectionError, Event, Qos, Reason};
 pub use server::{
-    Identity, Login, Open, Policy, Refused, Server, ServerError, ServerOptions, ServerStats, SingleUser,
+    Attempt, Identity, Login, Open, Policy, Refused, Server, ServerError, ServerOptions, ServerStats,
+    SingleUser,
 };
 pub use topics::TopicRules;

@@ -7,6 +7,7 @@ mod gate;
 mod metrics;
 mod options;
 mod policy;
+mod published;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub use metrics::ServerStats;
 pub use options::ServerOptions;
-pub use policy::{Identity, Login, Open, Policy, Refused, SingleUser};
+pub use policy::{Attempt, Identity, Login, Open, Policy, Refused, SingleUser};
 
 use gate::{Contents, Gate};
 use sessions::Sessions;
@@ -28,6 +29,7 @@ pub struct Server {
     local_addr: SocketAddr,
     stop_timeout: Duration,
     sessions: Sessions,
+    published: Arc<published::Published>,
     stats: metrics::Source,
     shutdown: BrokerShutdownHandle,
     running: JoinHandle<mqtt5::Result<()>>,
@@ -55,7 +57,8 @@ impl Server {
         let local_addr = broker.local_addr().unwrap_or(listen);
         let storage = broker.storage().ok_or(ServerError::NoSessions)?;
         let sessions = Sessions::new(broker.router(), Arc::clone(&storage), Arc::clone(&policy));
-        let gate = Gate::new(policy, storage, options.shared_subscriptions);
+        let published = Arc::default();
+        let gate = Gate::new(policy, storage, options.shared_subscriptions, Arc::clone(&published));
         let mut broker = broker.with_auth_provider(Arc::new(gate));
         let stats = metrics::Source::new(broker.stats());
         let shutdown = broker.shutdown_handle();
@@ -70,6 +73,7 @@ impl Server {
             local_addr,
             stop_timeout: Duration::from_secs(options.stop_timeout_seconds),
             sessions,
+            published,
             stats,
             shutdown,
             running,
@@ -109,7 +113,13 @@ impl Server {
     /// Closes every connection of a user and deletes its sessions with their subscriptions and
     /// stored messages; answers how many sessions there were. For a user that is no more.
     pub async fn forget_user(&self, name: &str) -> usize {
+        self.published.forget(name);
         self.sessions.disconnect(name, true).await
+    }
+
+    /// How many messages the clients of a user have published since the server started.
+    pub fn published_by(&self, name: &str) -> u64 {
+        self.published.of(name)
     }
 
     /// What the server counted since it started.

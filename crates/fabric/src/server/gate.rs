@@ -11,7 +11,8 @@ use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use super::metrics;
-use super::policy::{Identity, Login, Policy, Refused};
+use super::policy::{Attempt, Identity, Login, Policy, Refused};
+use super::published::Published;
 use crate::topics::split_shared;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -22,6 +23,7 @@ pub(super) struct Gate {
     policy: Arc<dyn Policy>,
     storage: Arc<DynamicStorage>,
     shared_subscriptions: bool,
+    published: Arc<Published>,
 }
 
 impl Gate {
@@ -29,8 +31,9 @@ impl Gate {
         policy: Arc<dyn Policy>,
         storage: Arc<DynamicStorage>,
         shared_subscriptions: bool,
+        published: Arc<Published>,
     ) -> Self {
-        Self { policy, storage, shared_subscriptions }
+        Self { policy, storage, shared_subscriptions, published }
     }
 
     async fn decide(&self, connect: &ConnectPacket) -> Result<Identity, Refused> {
@@ -103,6 +106,12 @@ impl AuthProvider for Gate {
                 Err(refused) => {
                     metrics::refused_connection();
                     let user = connect.username.as_deref();
+                    let client_id = &connect.client_id;
+                    self.policy.refused(&Attempt::Connect {
+                        client_id,
+                        user_name: user,
+                        address: client_addr,
+                    });
                     tracing::info!(client = connect.client_id, user, %client_addr, %refused, "mqtt login refused");
                     AuthResult::fail(match refused {
                         Refused::BadUserNameOrPassword => ReasonCode::BadUsernameOrPassword,
@@ -122,6 +131,9 @@ impl AuthProvider for Gate {
         let allowed = self.allows_publish(user_id, topic);
         if !allowed {
             metrics::refused_publication();
+            self.policy.refused(&Attempt::Publish { who: &identity(user_id), topic });
+        } else {
+            self.published.count(user_id.unwrap_or_default());
         }
         Box::pin(ready(allowed))
     }
@@ -135,6 +147,7 @@ impl AuthProvider for Gate {
         let allowed = self.allows_subscribe(user_id, topic_filter);
         if !allowed {
             metrics::refused_subscription();
+            self.policy.refused(&Attempt::Subscribe { who: &identity(user_id), filter: topic_filter });
         }
         Box::pin(ready(allowed))
     }

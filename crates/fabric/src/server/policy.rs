@@ -1,6 +1,7 @@
 //! Who may connect, publish and subscribe.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use morgana_model::Secret;
 use subtle::ConstantTimeEq;
@@ -36,6 +37,37 @@ pub trait Policy: Send + Sync {
     /// may hold wildcards: grant it only when *all* it can match may be read, see
     /// [`filter_covers`](crate::topics::filter_covers).
     fn may_subscribe(&self, who: &Identity, filter: &str) -> bool;
+
+    /// Is told what a client tried and was refused; for a log. A right that was taken back is no attempt.
+    fn refused(&self, _attempt: &Attempt<'_>) {}
+}
+
+/// What a client tried and was refused.
+#[derive(Debug, Clone, Copy)]
+pub enum Attempt<'a> {
+    /// To connect.
+    Connect {
+        /// The client identifier.
+        client_id: &'a str,
+        /// The user name.
+        user_name: Option<&'a str>,
+        /// Where it came from.
+        address: SocketAddr,
+    },
+    /// To publish.
+    Publish {
+        /// The client's user.
+        who: &'a Identity,
+        /// On which topic.
+        topic: &'a str,
+    },
+    /// To subscribe.
+    Subscribe {
+        /// The client's user.
+        who: &'a Identity,
+        /// To which filter.
+        filter: &'a str,
+    },
 }
 
 /// What a client says of itself when it connects.
