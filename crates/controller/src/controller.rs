@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use morgana_access::{Action, Caller, SigningKey};
+use morgana_access::{Action, Caller, SigningKey, Throttle};
+use morgana_fabric::Client;
 use morgana_model::{
     Connection, ErrorCode, Failure, Flavour, TenantId, ThingVisor, VSilo, VThing, WorkloadName,
 };
 use morgana_node::NodeAgent;
 use morgana_store::{Store, Table};
+use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
+use crate::audit::{self, AuditTrail};
 use crate::reconcile::{EndingBook, ReconcilerReport, Reconcilers};
-use crate::records::{RevokedToken, UserRecord};
+use crate::records::{AuditRecord, IdempotencyRecord, SessionRecord, UserRecord};
+use crate::streams::Streams;
 use crate::{Error, Options, Place, metrics};
 
 /// What users ask of the platform. Cheap to clone.
@@ -28,11 +33,24 @@ struct Inner {
     tables: Tables,
     node: Arc<dyn NodeAgent>,
     ending: Arc<EndingBook>,
+    fabric: Client,
+    fabric_address: (IpAddr, u16),
+    published: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
+    audit: AuditTrail,
+    throttle: Mutex<Throttle>,
+    streams: Streams,
     password_checks: Arc<Semaphore>,
     logins_waiting: Arc<Semaphore>,
     structure: RwLock<()>,
     /// Set when they run.
     reconcilers: OnceLock<Reconcilers>,
+}
+
+/// The fabric, as operations need it.
+pub(crate) struct FabricSide {
+    pub(crate) client: Client,
+    pub(crate) address: (IpAddr, u16),
+    pub(crate) published: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
 }
 
 struct Tables {
@@ -42,7 +60,9 @@ struct Tables {
     v_things: Table<VThing>,
     v_silos: Table<VSilo>,
     connections: Table<Connection>,
-    revoked_tokens: Table<RevokedToken>,
+    sessions: Table<SessionRecord>,
+    idempotency: Table<IdempotencyRecord>,
+    audit_log: Table<AuditRecord>,
 }
 
 impl Controller {
@@ -53,6 +73,8 @@ impl Controller {
         store: Arc<dyn Store>,
         node: Arc<dyn NodeAgent>,
         ending: Arc<EndingBook>,
+        fabric: FabricSide,
+        audit: AuditTrail,
     ) -> Self {
         let tables = Tables {
             users: Table::new(Arc::clone(&store)),
@@ -61,11 +83,22 @@ impl Controller {
             v_things: Table::new(Arc::clone(&store)),
             v_silos: Table::new(Arc::clone(&store)),
             connections: Table::new(Arc::clone(&store)),
-            revoked_tokens: Table::new(Arc::clone(&store)),
+            sessions: Table::new(Arc::clone(&store)),
+            idempotency: Table::new(Arc::clone(&store)),
+            audit_log: Table::new(Arc::clone(&store)),
         };
         let password_checks = Arc::new(Semaphore::new(options.password_checks_at_once.max(1)));
         let logins_waiting = Arc::new(Semaphore::new(options.logins_waiting.max(1)));
+        let throttle = Mutex::new(Throttle::new(options.login.clone()));
+        let streams = Streams::new(options.streams_per_user);
+        let FabricSide { client: fabric, address: fabric_address, published } = fabric;
         let inner = Inner {
+            fabric,
+            fabric_address,
+            published,
+            audit,
+            throttle,
+            streams,
             options,
             place,
             key,
@@ -99,8 +132,12 @@ impl Controller {
         action: Action,
         owner: Option<&TenantId>,
     ) -> Result<(), Failure> {
-        morgana_access::authorize(caller, action, owner)
-            .map_err(|denied| Failure::new(ErrorCode::PermissionDenied, denied.to_string()))
+        morgana_access::authorize(caller, action, owner).map_err(|denied| {
+            let target = owner.map(ToString::to_string).unwrap_or_default();
+            let code = ErrorCode::PermissionDenied;
+            self.0.audit.note(audit::line(caller, &format!("{action:?}"), target, code.as_str()));
+            Failure::new(code, denied.to_string())
+        })
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -167,8 +204,47 @@ impl Controller {
         &self.0.tables.connections
     }
 
-    pub(crate) fn revoked_tokens(&self) -> &Table<RevokedToken> {
-        &self.0.tables.revoked_tokens
+    pub(crate) fn sessions(&self) -> &Table<SessionRecord> {
+        &self.0.tables.sessions
+    }
+
+    pub(crate) fn idempotency(&self) -> &Table<IdempotencyRecord> {
+        &self.0.tables.idempotency
+    }
+
+    pub(crate) fn audit_log(&self) -> &Table<AuditRecord> {
+        &self.0.tables.audit_log
+    }
+
+    pub(crate) fn audit(&self) -> &AuditTrail {
+        &self.0.audit
+    }
+
+    pub(crate) fn throttle(&self) -> &Mutex<Throttle> {
+        &self.0.throttle
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    pub(crate) fn fabric(&self) -> &Client {
+        &self.0.fabric
+    }
+
+    /// Where workloads reach the fabric.
+    pub fn fabric_address(&self) -> (IpAddr, u16) {
+        self.0.fabric_address
+    }
+
+    /// How many messages a user of the fabric has published.
+    pub(crate) fn published_by(&self, user: &str) -> u64 {
+        (self.0.published)(user)
+    }
+
+    /// A print of some bytes that only this platform can make (for idempotency keys).
+    pub fn print_of(&self, parts: &[&[u8]]) -> String {
+        morgana_access::print_of(self.key(), parts)
     }
 
     pub(crate) fn password_checks(&self) -> Arc<Semaphore> {

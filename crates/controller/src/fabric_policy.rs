@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use morgana_access::{Connections, FabricRole, SigningKey, may_publish, may_say, may_subscribe};
-use morgana_fabric::{Identity, Login, Policy, Refused};
-use morgana_model::{ThingVisorId, VSiloId, VThingId};
+use morgana_fabric::{Attempt, Identity, Login, Policy, Refused};
+use morgana_model::{ErrorCode, ThingVisorId, VSiloId, VThingId};
 
-use crate::ConnectionIndex;
+use crate::{AuditTrail, ConnectionIndex, audit};
 
 /// Lets each workload do what its role needs, and no more. Rights follow the connections: they
 /// come and go while a silo is connected to the fabric.
 pub struct FabricPolicy {
     key: SigningKey,
     index: Arc<ConnectionIndex>,
+    audit: AuditTrail,
 }
 
 impl FabricPolicy {
     /// The rules for credentials that `key` signed, over these connections.
-    pub fn new(key: SigningKey, index: Arc<ConnectionIndex>) -> Self {
-        Self { key, index }
+    /// What they refuse is noted on `audit`.
+    pub fn new(key: SigningKey, index: Arc<ConnectionIndex>, audit: AuditTrail) -> Self {
+        Self { key, index, audit }
     }
 }
 
@@ -65,6 +67,18 @@ impl Policy for FabricPolicy {
     fn may_subscribe(&self, who: &Identity, filter: &str) -> bool {
         role(who).is_some_and(|role| may_subscribe(&role, filter, self.index.as_ref()))
     }
+
+    fn refused(&self, attempt: &Attempt<'_>) {
+        let denied = ErrorCode::PermissionDenied.as_str();
+        self.audit.note(match *attempt {
+            Attempt::Connect { user_name, address, .. } => {
+                let (who, from) = (user_name.unwrap_or_default(), Some(address.ip().to_string()));
+                audit::entry(who, from, "connect", who, ErrorCode::Unauthenticated.as_str())
+            }
+            Attempt::Publish { who, topic } => audit::entry(who.name(), None, "publish", topic, denied),
+            Attempt::Subscribe { who, filter } => audit::entry(who.name(), None, "subscribe", filter, denied),
+        });
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +93,7 @@ mod tests {
     fn a_silo_reads_the_vthings_it_has_and_no_longer_those_it_had() {
         let key = SigningKey::generate(&mut rand::rng());
         let index = Arc::new(ConnectionIndex::default());
-        let policy = FabricPolicy::new(key.clone(), Arc::clone(&index));
+        let policy = FabricPolicy::new(key.clone(), Arc::clone(&index), AuditTrail::default());
         let silo = FabricRole::VSilo("t_s".parse().unwrap());
         let password = silo.password(&key);
         let who = policy.authenticate(&login("silo:t_s", password.expose())).unwrap();
@@ -94,7 +108,7 @@ mod tests {
     #[test]
     fn nobody_takes_the_session_of_another() {
         let key = SigningKey::generate(&mut rand::rng());
-        let policy = FabricPolicy::new(key.clone(), Arc::default());
+        let policy = FabricPolicy::new(key.clone(), Arc::default(), AuditTrail::default());
         let password = FabricRole::VSilo("t_s".parse().unwrap()).password(&key);
         for (client_id, expected) in
             [("silo:t_s", true), ("anything", true), ("silo:t_x", false), ("controller", false)]
@@ -107,7 +121,7 @@ mod tests {
     #[test]
     fn one_silos_password_does_not_open_anothers_name() {
         let key = SigningKey::generate(&mut rand::rng());
-        let policy = FabricPolicy::new(key.clone(), Arc::default());
+        let policy = FabricPolicy::new(key.clone(), Arc::default(), AuditTrail::default());
         let password = FabricRole::VSilo("t_s".parse().unwrap()).password(&key);
         for user in ["silo:t_other", "controller", "tv:t"] {
             assert_eq!(

@@ -13,6 +13,7 @@ use morgana_store::{Expect, Transaction, connection_key};
 use tokio::sync::mpsc;
 
 use crate::error::chain;
+use crate::operations::endpoint_message;
 use crate::reconcile::{EndingBook, Runner, SiloConnections, Workloads};
 use crate::{ConnectionIndex, Controller, Error, metrics};
 
@@ -166,13 +167,18 @@ impl Inbox {
         let VThingAnnouncement { label, id, description, kind } = announced.clone();
         let spec = VThingSpec { label, description, kind };
         let before = self.controller.v_things().get(id.as_str()).await?;
+        // A ThingVisor that announces its vThing again has started anew, and keeps endpoints in memory only.
+        if let Some(endpoint) = before.as_ref().and_then(|before| before.value.endpoint.clone()) {
+            let message = endpoint_message(&id, Some(endpoint));
+            tell(self.controller.fabric(), &Topic::ThingVisorIn(visor.clone()), &message).await?;
+        }
         let v_thing = match before {
             Some(before) if before.value.spec == spec => return Ok(()),
             Some(mut before) => {
                 before.value.metadata.generation += 1;
                 VThing { spec, ..before.value }
             }
-            None => VThing { id, metadata: Metadata::new(Timestamp::now()), spec },
+            None => VThing { id, metadata: Metadata::new(Timestamp::now()), spec, endpoint: None },
         };
         let mut transaction = Transaction::new();
         transaction.put(&v_thing, Expect::Any)?;

@@ -5,6 +5,8 @@
 //! the fabric. There is one path for creation, crash recovery and restart. This crate knows no
 //! HTTP; `api` is its door.
 
+mod audit;
+mod change;
 mod connections;
 mod controller;
 mod error;
@@ -13,22 +15,28 @@ mod inbox;
 mod metrics;
 mod operations;
 mod options;
+mod passwords;
 mod reconcile;
 mod records;
 mod service;
+mod streams;
 #[cfg(feature = "test-support")]
 mod test_platform;
+mod trim;
 mod validation;
 
+pub use audit::AuditTrail;
+pub use change::Precondition;
 pub use connections::ConnectionIndex;
 pub use controller::Controller;
 pub use error::Error;
 pub use fabric_policy::FabricPolicy;
-pub use operations::{EventStream, Events, Lease, ListOptions, Node};
+pub use operations::{EventStream, Events, Filter, Lease, ListOptions, Node, SessionKind};
 pub use options::{Builtin, Options, Place};
 pub use reconcile::ReconcilerReport;
 pub use service::{Parts, Service};
 #[cfg(feature = "test-support")]
 pub use test_platform::TestPlatform;
 
-pub use morgana_access::{Action, Caller};
+pub use morgana_access::{Action, Caller, Idempotency, Origin, TokenError};
+pub use morgana_store::Versioned;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use morgana_access::{PASSWORD_MIN_CHARACTERS, ThrottleOptions};
 use morgana_model::{NodeId, WorkloadKind, ZoneId};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// How long a login holds, in hours.
-    pub token_life_hours: u32,
+    /// How long an access token is good for, in minutes; a refresh token gives the next one.
+    pub access_token_minutes: u32,
+    /// How long a session goes on after its last refresh, in hours.
+    pub session_life_hours: u32,
+    /// How long a token of the VirIoT-compatible login is good for, in hours: its scripts know no refresh
+    /// tokens. 0 makes it as short as any other.
+    pub compatible_token_hours: u32,
+    /// For how long the refresh token before the last is answered with the same answer again, in seconds:
+    /// the first answer may have been lost on its way. Later it is a sign of theft and ends the session.
+    pub refresh_leeway_seconds: u32,
+    /// How many sessions a user may have; a further login ends the oldest.
+    pub sessions_per_user: usize,
+    /// How often somebody may guess a password.
+    pub login: ThrottleOptions,
+    /// The shortest new password, in characters.
+    pub password_min_characters: usize,
+    /// How long the audit log is kept, in days.
+    pub audit_keep_days: u32,
+    /// How long a creation with an idempotency key is remembered, in hours.
+    pub idempotency_keep_hours: u32,
+    /// How many event streams and followed logs a user may have open.
+    pub streams_per_user: usize,
     /// How long a workload may take to put its state away before it is ended, in milliseconds.
     pub destroy_grace_milliseconds: u64,
     /// How often every resource is looked at though nothing hinted at it, in milliseconds.
@@ -26,7 +47,16 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            token_life_hours: 24,
+            access_token_minutes: 15,
+            session_life_hours: 14 * 24,
+            compatible_token_hours: 12,
+            refresh_leeway_seconds: 10,
+            sessions_per_user: 64,
+            login: ThrottleOptions::default(),
+            password_min_characters: PASSWORD_MIN_CHARACTERS,
+            audit_keep_days: 90,
+            idempotency_keep_hours: 24,
+            streams_per_user: 16,
             destroy_grace_milliseconds: 5_000,
             resync_milliseconds: 15_000,
             reconcile_at_once: 16,

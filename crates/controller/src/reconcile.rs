@@ -15,4 +15,4 @@ pub(crate) use reconcilers::Reconcilers;
 pub use runner::ReconcilerReport;
 pub(crate) use runner::Runner;
 pub(crate) use silo_connections::SiloConnections;
-pub(crate) use workloads::Workloads;
+pub(crate) use workloads::{Workloads, fabric_role};

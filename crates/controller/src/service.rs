@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use morgana_access::SigningKey;
 use morgana_fabric::{Client, Event, Server};
 use morgana_model::{
-    ErrorCode, Failure, Metadata, Phase, Role, Secret, TenantId, User, UserSpec, VSiloId, WorkloadName,
+    ErrorCode, Failure, Metadata, Phase, Role, Secret, TenantId, User, UserSpec, UserStatus, VSiloId,
+    WorkloadName,
 };
 use morgana_node::NodeAgent;
 use morgana_store::{Expect, Kind, ListQuery, Notice, Store, Touched, Transaction};
@@ -16,10 +17,11 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::controller::FabricSide;
 use crate::inbox::Inbox;
 use crate::reconcile::{EndingBook, Housekeeping, Reconcilers, Runner, SiloConnections, Workloads};
 use crate::records::UserRecord;
-use crate::{ConnectionIndex, Controller, Error, Options, Place};
+use crate::{AuditTrail, ConnectionIndex, Controller, Error, Options, Place, trim};
 
 /// The user that exists from the first start.
 const FIRST_ADMINISTRATOR: &str = "admin";
@@ -38,6 +40,8 @@ pub struct Parts {
     pub fabric: (Client, mpsc::Receiver<Event>),
     /// Where workloads reach the fabric.
     pub fabric_address: (IpAddr, u16),
+    /// What the fabric refused, among others.
+    pub audit: AuditTrail,
     /// The node agent.
     pub node: Arc<dyn NodeAgent>,
     /// The password of the first administrator, made up by the binary where none was given; asked
@@ -59,7 +63,8 @@ impl Service {
     /// # Errors
     /// When the System DB or the fabric do not answer.
     pub async fn start(options: Options, place: Place, parts: Parts) -> Result<Self, Error> {
-        let Parts { store, key, index, fabric_server, fabric, fabric_address, node, first_password } = parts;
+        let Parts { store, key, index, fabric_server, fabric, fabric_address, audit, node, first_password } =
+            parts;
         let (fabric, events) = fabric;
         let ending = Arc::new(EndingBook::default());
         let controller = Controller::new(
@@ -69,6 +74,16 @@ impl Service {
             Arc::clone(&store),
             Arc::clone(&node),
             Arc::clone(&ending),
+            FabricSide {
+                client: fabric.clone(),
+                address: fabric_address,
+                published: {
+                    // The server outlives nobody who holds it, so this does not.
+                    let server = Arc::downgrade(&fabric_server);
+                    Arc::new(move |user| server.upgrade().map_or(0, |server| server.published_by(user)))
+                },
+            },
+            audit.clone(),
         );
         first_start(&controller, first_password).await?;
         forget_phases(&controller).await?;
@@ -118,6 +133,8 @@ impl Service {
         tasks.spawn(silo_connections.run(at_once, stop.clone()));
         tasks.spawn(Arc::clone(&housekeeping).run_timer(every, stop.clone()));
         tasks.spawn(housekeeping.run(1, stop.clone()));
+        tasks.spawn(until(stop.clone(), audit.write_to(controller.clone())));
+        tasks.spawn(trim::run(controller.clone(), stop.clone()));
         tasks.close();
         Ok(Self { controller, stop, tasks })
     }
@@ -152,11 +169,14 @@ async fn first_start(
         let id: TenantId = FIRST_ADMINISTRATOR.parse().map_err(|error: morgana_model::InvalidId| {
             Failure::new(ErrorCode::Internal, error.to_string())
         })?;
-        let password_hash = controller.hash_password(first_password()).await?;
+        let password = first_password();
+        controller.check_new_password(&id, &password)?;
+        let password_hash = controller.hash_password(password).await?;
         let user = User {
             id,
             metadata: Metadata::new(Timestamp::now()),
             spec: UserSpec { role: Role::Administrator },
+            status: UserStatus::default(),
         };
         controller.users().put(&UserRecord { user, password_hash }, Expect::Absent).await?;
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use morgana_access::{FabricRole, SigningKey};
 use morgana_fabric::{Client, ClientOptions, Event, Server, ServerOptions};
-use morgana_model::{Credentials, NewUser, Role, Secret, TenantId, WorkloadKind};
+use morgana_model::{Credentials, NewUser, Role, Secret, Session, TenantId, WorkloadKind};
 use morgana_node::{NodeAgent, SimulatedNode};
 use morgana_store::{SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::{Builtin, Caller, ConnectionIndex, Controller, FabricPolicy, Options, Parts, Place, Service};
+use crate::{
+    AuditTrail, Builtin, Caller, ConnectionIndex, Controller, FabricPolicy, Options, Origin, Parts, Place,
+    Service, SessionKind,
+};
 
 /// The password of every user of a test platform.
 const PASSWORD: &str = "a password for tests";
@@ -36,8 +39,17 @@ impl TestPlatform {
     /// # Panics
     /// When it does not start: a test cannot go on without it.
     pub async fn start() -> Self {
-        let options =
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one with other options.
+    ///
+    /// # Panics
+    /// As [`TestPlatform::start`].
+    pub async fn start_with(set: impl FnOnce(&mut Options)) -> Self {
+        let mut options =
             Options { destroy_grace_milliseconds: 300, resync_milliseconds: 500, ..Options::default() };
+        set(&mut options);
         let folder = TempDir::new().expect("a temporary folder");
         Self::start_in(folder, options, Arc::new(SimulatedNode::new())).await
     }
@@ -49,7 +61,8 @@ impl TestPlatform {
         let store: Arc<dyn Store> = Arc::new(store);
         let key = SigningKey::load_or_generate(&folder.path().join("key"), &mut rand::rng()).expect("a key");
         let index = ConnectionIndex::load(&store).await.expect("connections");
-        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index)));
+        let audit = AuditTrail::default();
+        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index), audit.clone()));
         let fabric = Arc::new(Server::start(ServerOptions::default(), policy).await.expect("a fabric"));
         let address = fabric.local_addr();
         let parts = Parts {
@@ -59,6 +72,7 @@ impl TestPlatform {
             fabric_server: Arc::clone(&fabric),
             fabric: connect(&fabric, &key, &FabricRole::Controller),
             fabric_address: (address.ip(), address.port()),
+            audit,
             node: Arc::clone(&node) as Arc<dyn NodeAgent>,
             first_password: Box::new(|| Secret::new(PASSWORD)),
         };
@@ -96,7 +110,7 @@ impl TestPlatform {
 
     /// The administrator of the first start.
     pub fn administrator(&self) -> Caller {
-        Caller { user: "admin".parse().expect("an id"), role: Role::Administrator }
+        Caller::new("admin".parse().expect("an id"), Role::Administrator)
     }
 
     /// Registers a tenant.
@@ -104,14 +118,21 @@ impl TestPlatform {
         let user: TenantId = id.parse().expect("an id");
         let new = NewUser { id: user.clone(), password: Secret::new(PASSWORD), role: Role::Tenant };
         self.controller.register(&self.administrator(), new).await.expect("a new user");
-        Caller { user, role: Role::Tenant }
+        Caller::new(user, Role::Tenant)
     }
 
     /// Logs a user in; the value of its `Authorization` header.
     pub async fn authorization(&self, user: &str) -> String {
-        let credentials = Credentials { user_id: user.to_owned(), password: Secret::new(PASSWORD) };
-        let session = self.controller.login(credentials).await.expect("a session");
+        let session = self.session(user).await;
         format!("Bearer {}", session.access_token.expose())
+    }
+
+    /// Logs a user in.
+    pub async fn session(&self, user: &str) -> Session {
+        let credentials = Credentials { user_id: user.to_owned(), password: Secret::new(PASSWORD) };
+        let origin = Origin::default();
+        let login = self.controller.login(credentials, &origin, SessionKind::Refreshed);
+        login.await.expect("a session")
     }
 
     /// A client of the fabric with the rights of a workload, which a test plays.

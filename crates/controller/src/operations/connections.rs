@@ -6,10 +6,11 @@ use morgana_model::{
     Connection, ConnectionSpec, ErrorCode, Failure, Metadata, Page, ThingVisor, VSilo, VSiloId, VThing,
     VThingId,
 };
-use morgana_store::{Expect, Transaction, connection_key, connection_prefix};
+use morgana_store::{Expect, Transaction, Versioned, connection_key, connection_prefix};
 
 use super::{ListOptions, existing, page};
-use crate::{Controller, Error};
+use crate::change::created;
+use crate::{Controller, Error, audit};
 
 impl Controller {
     /// Plugs a vThing into a silo.
@@ -20,34 +21,39 @@ impl Controller {
     pub async fn add_v_thing(&self, caller: &Caller, spec: ConnectionSpec) -> Result<Connection, Failure> {
         self.operation("addVThing", async {
             self.authorize(caller, Action::ConnectVThing, Some(&spec.v_silo.tenant()))?;
-            let _what_it_needs_stays = self.while_building().await;
-            let silo = existing(self.v_silos(), "vSilo", spec.v_silo.as_str()).await?;
-            existing(self.v_things(), "vThing", spec.v_thing.as_str()).await?;
-            let visor =
-                existing(self.thing_visors(), "ThingVisor", spec.v_thing.thing_visor().as_str()).await?;
-            let ending = [
-                silo.value.metadata.is_ending().then(|| format!("vSilo '{}'", spec.v_silo)),
-                visor.value.metadata.is_ending().then(|| format!("ThingVisor '{}'", visor.value.id)),
-            ];
-            if let Some(what) = ending.into_iter().flatten().next() {
-                return Err(Failure::new(ErrorCode::Conflict, format!("{what} is being deleted")).into());
-            }
-            let connection = Connection { metadata: Metadata::new(Timestamp::now()), spec };
-            let mut transaction = Transaction::new();
-            transaction.insert(&connection)?;
-            // Another controller on the same database is not held up by our lock.
-            transaction.check::<VSilo>(connection.spec.v_silo.as_str(), Expect::Present);
-            transaction.check::<VThing>(connection.spec.v_thing.as_str(), Expect::Present);
-            transaction.check::<ThingVisor>(visor.value.id.as_str(), Expect::Present);
-            match transaction.commit(self.store()).await {
-                Ok(_) => Ok(connection),
-                Err(morgana_store::Error::Conflict { kind: morgana_store::Kind::Connection, .. }) => {
-                    Err(already_connected(&connection.spec).into())
-                }
-                Err(error) => Err(Error::from(error)),
-            }
+            self.once(caller, self.connect_checked(caller, spec)).await
         })
         .await
+    }
+
+    async fn connect_checked(&self, caller: &Caller, spec: ConnectionSpec) -> Result<Connection, Error> {
+        let _what_it_needs_stays = self.while_building().await;
+        let silo = existing(self.v_silos(), "vSilo", spec.v_silo.as_str()).await?;
+        existing(self.v_things(), "vThing", spec.v_thing.as_str()).await?;
+        let visor = existing(self.thing_visors(), "ThingVisor", spec.v_thing.thing_visor().as_str()).await?;
+        let ending = [
+            silo.value.metadata.is_ending().then(|| format!("vSilo '{}'", spec.v_silo)),
+            visor.value.metadata.is_ending().then(|| format!("ThingVisor '{}'", visor.value.id)),
+        ];
+        if let Some(what) = ending.into_iter().flatten().next() {
+            return Err(Failure::new(ErrorCode::Conflict, format!("{what} is being deleted")).into());
+        }
+        let connection = Connection { metadata: Metadata::new(Timestamp::now()), spec };
+        let mut transaction = Transaction::new();
+        transaction.insert(&connection)?;
+        // Another controller on the same database is not held up by our lock.
+        transaction.check::<VSilo>(connection.spec.v_silo.as_str(), Expect::Present);
+        transaction.check::<VThing>(connection.spec.v_thing.as_str(), Expect::Present);
+        transaction.check::<ThingVisor>(visor.value.id.as_str(), Expect::Present);
+        let target = connection_key(&connection.spec);
+        created(&mut transaction, caller, "addVThing", target, &connection)?;
+        match transaction.commit(self.store()).await {
+            Ok(_) => Ok(connection),
+            Err(morgana_store::Error::Conflict { kind: morgana_store::Kind::Connection, .. }) => {
+                Err(already_connected(&connection.spec).into())
+            }
+            Err(error) => Err(Error::from(error)),
+        }
     }
 
     /// Unplugs a vThing from a silo.
@@ -59,6 +65,7 @@ impl Controller {
             self.authorize(caller, Action::DisconnectVThing, Some(&spec.v_silo.tenant()))?;
             let mut transaction = Transaction::new();
             transaction.delete::<Connection>(connection_key(spec), Expect::Present);
+            audit::write(&mut transaction, caller, "deleteVThing", connection_key(spec))?;
             match transaction.commit(self.store()).await {
                 Ok(_) => Ok(()),
                 Err(error) if error.is_conflict() => {
@@ -85,7 +92,27 @@ impl Controller {
         self.operation("listConnections", async {
             self.authorize(caller, Action::ListConnections, Some(&silo.tenant()))?;
             existing(self.v_silos(), "vSilo", silo.as_str()).await?;
-            page(self.connections(), &connection_prefix(silo), options).await
+            let field = |connection: &Connection, name: &str| match name {
+                "thingVisor" => Some(connection.spec.v_thing.thing_visor().to_string()),
+                _ => None,
+            };
+            page(self.connections(), &connection_prefix(silo), options, field).await
+        })
+        .await
+    }
+
+    /// One connection with its revision.
+    ///
+    /// # Errors
+    /// When the caller is not the silo's tenant or they are not connected.
+    pub async fn find_connection(
+        &self,
+        caller: &Caller,
+        spec: &ConnectionSpec,
+    ) -> Result<Versioned<Connection>, Failure> {
+        self.operation("inspectConnection", async {
+            self.authorize(caller, Action::ListConnections, Some(&spec.v_silo.tenant()))?;
+            existing(self.connections(), "connection", &connection_key(spec)).await
         })
         .await
     }

@@ -15,6 +15,7 @@ use super::flavours::flavour_shown_to;
 use super::sessions::Lease;
 use super::vsilos::silo_shown_to;
 use crate::records::UserRecord;
+use crate::streams::OpenStream;
 use crate::{Controller, Error};
 
 /// Changes as they come; ends when the controller stops, or when the reader fell so far behind
@@ -36,6 +37,7 @@ struct Reader {
     watch: Watch,
     ready: VecDeque<Event>,
     touched: VecDeque<(u64, Touched)>,
+    _open: OpenStream,
 }
 
 impl Controller {
@@ -46,13 +48,21 @@ impl Controller {
     pub async fn events(&self, lease: Lease, from: Events) -> Result<EventStream, Failure> {
         self.operation("events", async {
             self.authorize(lease.caller(), Action::WatchEvents, None)?;
+            let open = lease.open_stream()?;
             // The watch begins before the snapshot is read, so that nothing falls between them.
             let watch = self.store().watch();
             let mut ready = VecDeque::new();
             if from == Events::WithSnapshot {
                 self.snapshot(lease.caller(), &mut ready).await?;
             }
-            let reader = Reader { controller: self.clone(), lease, watch, ready, touched: VecDeque::new() };
+            let reader = Reader {
+                controller: self.clone(),
+                lease,
+                watch,
+                ready,
+                touched: VecDeque::new(),
+                _open: open,
+            };
             let events: EventStream =
                 Box::pin(stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) }));
             Ok(events)

@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use morgana_access::{Action, Caller};
 use morgana_model::{
-    ErrorCode, Failure, Flavour, FlavourId, FlavourPhase, FlavourSpec, FlavourStatus, ImageName, Metadata,
-    NewFlavour, Page, Role, VSilo, WorkloadKind,
+    ErrorCode, Failure, Flavour, FlavourId, FlavourPatch, FlavourPhase, FlavourSpec, FlavourStatus,
+    ImageName, Metadata, NewFlavour, Page, Role, VSilo, WorkloadKind,
 };
-use morgana_store::{Expect, Transaction};
+use morgana_store::{Expect, Transaction, Versioned};
 use serde_json::Value;
 
 use super::{ListOptions, existing, page};
-use crate::{Controller, Error};
+use crate::change::created;
+use crate::{Controller, Error, Precondition, audit};
 
 impl Controller {
     /// Adds a flavour.
@@ -20,18 +21,62 @@ impl Controller {
     pub async fn add_flavour(&self, caller: &Caller, new: NewFlavour) -> Result<Flavour, Failure> {
         self.operation("addFlavour", async {
             self.authorize(caller, Action::AddFlavour, None)?;
-            let phase = self.flavour_phase(&new.spec)?;
-            let flavour = Flavour {
-                id: new.id,
-                metadata: Metadata::new(Timestamp::now()),
-                spec: new.spec,
-                status: FlavourStatus { phase },
+            let create = async {
+                let phase = self.flavour_phase(&new.spec)?;
+                let flavour = Flavour {
+                    id: new.id,
+                    metadata: Metadata::new(Timestamp::now()),
+                    spec: new.spec,
+                    status: FlavourStatus { phase },
+                };
+                let mut transaction = Transaction::new();
+                transaction.insert(&flavour)?;
+                created(&mut transaction, caller, "addFlavour", &flavour.id, &flavour)?;
+                match transaction.commit(self.store()).await {
+                    Ok(_) => Ok(flavour),
+                    Err(error) if error.is_conflict() => Err(already_exists(&flavour.id).into()),
+                    Err(error) => Err(Error::from(error)),
+                }
             };
-            match self.flavours().insert(&flavour).await {
-                Ok(_) => Ok(flavour),
-                Err(error) if error.is_conflict() => Err(already_exists(&flavour.id).into()),
-                Err(error) => Err(error.into()),
-            }
+            self.once(caller, create).await
+        })
+        .await
+    }
+
+    /// Changes a flavour. Silos take it up when they start the next time.
+    ///
+    /// # Errors
+    /// When the caller is no administrator, it does not exist, was changed since, or the image or a
+    /// parameter is wrong.
+    pub async fn update_flavour(
+        &self,
+        caller: &Caller,
+        id: &FlavourId,
+        patch: FlavourPatch,
+        precondition: &Precondition,
+    ) -> Result<Versioned<Flavour>, Failure> {
+        self.operation("updateFlavour", async {
+            self.authorize(caller, Action::UpdateFlavour, None)?;
+            let change = |flavour: &mut Flavour| {
+                let mut spec = flavour.spec.clone();
+                if let Some(image_name) = &patch.image_name {
+                    spec.image_name = image_name.clone();
+                }
+                if let Some(params) = &patch.params {
+                    spec.params = params.clone();
+                }
+                if let Some(description) = &patch.description {
+                    spec.description = description.clone();
+                }
+                if spec != flavour.spec {
+                    flavour.status.phase = self.flavour_phase(&spec)?;
+                    flavour.spec = spec;
+                    flavour.metadata.generation += 1;
+                }
+                Ok(())
+            };
+            let place = (self.flavours(), "flavour", id.as_str());
+            self.change(caller, "updateFlavour", place, precondition, change).await
         })
         .await
     }
@@ -55,6 +100,7 @@ impl Controller {
             }
             let mut transaction = Transaction::new();
             transaction.delete::<Flavour>(id.as_str(), Expect::Revision(found.revision));
+            audit::write(&mut transaction, caller, "deleteFlavour", id)?;
             transaction.commit(self.store()).await?;
             Ok(())
         })
@@ -73,7 +119,12 @@ impl Controller {
     ) -> Result<Page<Flavour>, Failure> {
         self.operation("listFlavours", async {
             self.authorize(caller, Action::ListFlavours, None)?;
-            let mut found = page(self.flavours(), "", options).await?;
+            let field = |flavour: &Flavour, name: &str| match (name, &flavour.status.phase) {
+                ("phase", FlavourPhase::Ready) => Some("ready".to_owned()),
+                ("phase", FlavourPhase::Failed { .. }) => Some("failed".to_owned()),
+                _ => None,
+            };
+            let mut found = page(self.flavours(), "", options, field).await?;
             found.items = found.items.into_iter().map(|flavour| flavour_shown_to(caller, flavour)).collect();
             Ok(found)
         })
@@ -85,9 +136,18 @@ impl Controller {
     /// # Errors
     /// When it does not exist.
     pub async fn inspect_flavour(&self, caller: &Caller, id: &FlavourId) -> Result<Flavour, Failure> {
+        Ok(self.find_flavour(caller, id).await?.value)
+    }
+
+    /// [`Controller::inspect_flavour`] with its revision.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub async fn find_flavour(&self, caller: &Caller, id: &FlavourId) -> Result<Versioned<Flavour>, Failure> {
         self.operation("inspectFlavour", async {
             self.authorize(caller, Action::InspectFlavour, None)?;
-            Ok(flavour_shown_to(caller, existing(self.flavours(), "flavour", id.as_str()).await?.value))
+            let found = existing(self.flavours(), "flavour", id.as_str()).await?;
+            Ok(Versioned { revision: found.revision, value: flavour_shown_to(caller, found.value) })
         })
         .await
     }
@@ -125,6 +185,7 @@ impl Controller {
                     image_name: ImageName::Builtin(builtin.kind.clone()),
                     params: Value::Null,
                     description: builtin.description.clone(),
+                    yaml_files: None,
                 };
                 let status = FlavourStatus { phase: self.flavour_phase(&spec)? };
                 let metadata = Metadata::new(Timestamp::now());
@@ -154,6 +215,7 @@ impl Controller {
 pub(super) fn flavour_shown_to(caller: &Caller, mut flavour: Flavour) -> Flavour {
     if caller.role != Role::Administrator {
         flavour.spec.params = Value::Null;
+        flavour.spec.yaml_files = None;
     }
     flavour
 }

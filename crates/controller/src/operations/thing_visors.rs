@@ -3,12 +3,17 @@
 use jiff::Timestamp;
 use morgana_access::{Action, Caller};
 use morgana_model::{
-    Endpoints, ErrorCode, Failure, ImageName, Metadata, NewThingVisor, Page, Phase, ThingVisor, ThingVisorId,
-    ThingVisorStatus, WorkloadKind, WorkloadName,
+    ControlMessage, Endpoints, ErrorCode, Failure, ImageName, Metadata, NewThingVisor, Page, Phase,
+    ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorStatus, Topic, WorkloadKind, WorkloadName,
 };
+use morgana_store::{Transaction, Versioned};
+use serde_json::Value;
 
-use super::{ListOptions, existing, page};
-use crate::Controller;
+use super::{ListOptions, existing, page, phase_field};
+use crate::change::created;
+use crate::error::chain;
+use crate::inbox::tell;
+use crate::{Controller, Error, Precondition};
 
 impl Controller {
     /// Adds a ThingVisor; it is pending until its workload answers.
@@ -34,17 +39,76 @@ impl Controller {
                     limits: None,
                 },
             };
-            match self.thing_visors().insert(&visor).await {
-                Ok(_) => Ok(visor),
-                Err(error) if error.is_conflict() => Err(Failure::new(
-                    ErrorCode::AlreadyExists,
-                    format!("ThingVisor '{}' already exists", visor.id),
-                )
-                .into()),
-                Err(error) => Err(error.into()),
-            }
+            self.once(caller, async {
+                let mut transaction = Transaction::new();
+                transaction.insert(&visor)?;
+                created(&mut transaction, caller, "addThingVisor", &visor.id, &visor)?;
+                match transaction.commit(self.store()).await {
+                    Ok(_) => Ok(visor),
+                    Err(error) if error.is_conflict() => Err(Failure::new(
+                        ErrorCode::AlreadyExists,
+                        format!("ThingVisor '{}' already exists", visor.id),
+                    )
+                    .into()),
+                    Err(error) => Err(Error::from(error)),
+                }
+            })
+            .await
         })
         .await
+    }
+
+    /// Changes the parameters or the description of a ThingVisor, and tells it. It goes on running; the
+    /// parameters are also those of its next start.
+    ///
+    /// # Errors
+    /// When the caller is no administrator, it does not exist, is ending, was changed since, or a
+    /// parameter is wrong.
+    pub async fn update_thing_visor(
+        &self,
+        caller: &Caller,
+        id: &ThingVisorId,
+        patch: ThingVisorPatch,
+        precondition: &Precondition,
+    ) -> Result<Versioned<ThingVisor>, Failure> {
+        self.operation("updateThingVisor", async {
+            self.authorize(caller, Action::UpdateThingVisor, None)?;
+            if let Some(params) = &patch.params {
+                self.check_params(params)?;
+            }
+            let change = |visor: &mut ThingVisor| {
+                if visor.metadata.is_ending() {
+                    let text = format!("ThingVisor '{id}' is being deleted");
+                    return Err(Failure::new(ErrorCode::Conflict, text));
+                }
+                if let Some(params) = &patch.params {
+                    visor.spec.params = params.clone();
+                }
+                if let Some(description) = &patch.description {
+                    visor.spec.description = description.clone();
+                }
+                Ok(())
+            };
+            let place = (self.thing_visors(), "ThingVisor", id.as_str());
+            let updated = self.change(caller, "updateThingVisor", place, precondition, change).await?;
+            let message = ControlMessage::UpdateThingVisor {
+                thing_visor: id.clone(),
+                params: updated.value.spec.params.clone(),
+                description: updated.value.spec.description.clone(),
+                update_info: patch.update_info.unwrap_or(Value::Null),
+            };
+            self.tell_thing_visor(id, &message).await;
+            Ok(updated)
+        })
+        .await
+    }
+
+    /// Tells a running ThingVisor what the System DB has already; where that fails it learns it at its
+    /// next start.
+    pub(super) async fn tell_thing_visor(&self, id: &ThingVisorId, message: &ControlMessage) {
+        if let Err(error) = tell(self.fabric(), &Topic::ThingVisorIn(id.clone()), message).await {
+            tracing::warn!(thing_visor = %id, error = %chain(&error), "a ThingVisor could not be told of a change");
+        }
     }
 
     /// Asks for the end of a ThingVisor; with `force`, without waiting for it to agree.
@@ -60,18 +124,17 @@ impl Controller {
         self.operation("deleteThingVisor", async {
             self.authorize(caller, Action::DeleteThingVisor, None)?;
             let now = Timestamp::now();
-            let asked = self.thing_visors().update(id.as_str(), |visor| {
+            let place = (self.thing_visors(), "ThingVisor", id.as_str());
+            let asked = self.change(caller, "deleteThingVisor", place, &None, |visor| {
                 visor.metadata.deletion_requested_at.get_or_insert(now);
                 visor.status.phase = Phase::Stopping;
+                Ok(())
             });
             let asked = asked.await?;
-            if force && asked.is_some() {
+            if force {
                 self.do_not_wait_for(WorkloadName::ThingVisor(id.clone()));
             }
-            match asked {
-                Some(found) => Ok(found.value),
-                None => Err(Failure::not_found(format_args!("ThingVisor '{id}'")).into()),
-            }
+            Ok(asked.value)
         })
         .await
     }
@@ -87,7 +150,13 @@ impl Controller {
     ) -> Result<Page<ThingVisor>, Failure> {
         self.operation("listThingVisors", async {
             self.authorize(caller, Action::ListThingVisors, None)?;
-            page(self.thing_visors(), "", options).await
+            let field = |visor: &ThingVisor, name: &str| match name {
+                "phase" => phase_field(&visor.status.phase),
+                "zone" => visor.spec.zone.as_ref().map(ToString::to_string),
+                "image" => Some(visor.spec.image_name.to_string()),
+                _ => None,
+            };
+            page(self.thing_visors(), "", options, field).await
         })
         .await
     }
@@ -101,9 +170,21 @@ impl Controller {
         caller: &Caller,
         id: &ThingVisorId,
     ) -> Result<ThingVisor, Failure> {
+        Ok(self.find_thing_visor(caller, id).await?.value)
+    }
+
+    /// [`Controller::inspect_thing_visor`] with its revision.
+    ///
+    /// # Errors
+    /// When the caller is no administrator or it does not exist.
+    pub async fn find_thing_visor(
+        &self,
+        caller: &Caller,
+        id: &ThingVisorId,
+    ) -> Result<Versioned<ThingVisor>, Failure> {
         self.operation("inspectThingVisor", async {
             self.authorize(caller, Action::InspectThingVisor, None)?;
-            Ok(existing(self.thing_visors(), "ThingVisor", id.as_str()).await?.value)
+            existing(self.thing_visors(), "ThingVisor", id.as_str()).await
         })
         .await
     }

@@ -4,15 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use morgana_model::{ConnectionSpec, VSiloId, VThingId};
 use morgana_store::{Expect, connection_key};
 
 use super::runner::{Outcome, Reconciler};
 use crate::{Controller, Error};
 
-/// Removes logged-out tokens that would have expired by now, and connections of which an
-/// end is gone: another controller may make one in the moment in which its silo or vThing goes.
+/// Removes connections of which an end is gone: another controller may make one in the moment in which its silo or vThing goes.
 pub(crate) struct Housekeeping {
     controller: Controller,
 }
@@ -20,14 +18,12 @@ pub(crate) struct Housekeeping {
 /// Something to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Remnant {
-    Token(String),
     Connection(ConnectionSpec),
 }
 
 impl fmt::Display for Remnant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token(id) => write!(f, "token {id}"),
             Self::Connection(spec) => write!(f, "connection {} {}", spec.v_silo, spec.v_thing),
         }
     }
@@ -36,15 +32,6 @@ impl fmt::Display for Remnant {
 impl Housekeeping {
     pub(crate) fn new(controller: Controller) -> Self {
         Self { controller }
-    }
-
-    async fn expired_tokens(&self) -> Result<impl Iterator<Item = Remnant>, Error> {
-        let now = Timestamp::now();
-        let tokens = self.controller.revoked_tokens().all("").await?;
-        Ok(tokens
-            .into_iter()
-            .filter(move |token| token.value.expires_at < now)
-            .map(|token| Remnant::Token(token.value.id)))
     }
 
     async fn dangling_connections(&self) -> Result<impl Iterator<Item = Remnant>, Error> {
@@ -80,15 +67,11 @@ impl Reconciler for Housekeeping {
     const NAME: &'static str = "housekeeping";
 
     async fn keys(&self) -> Result<Vec<Remnant>, Error> {
-        let tokens = self.expired_tokens().await?;
-        Ok(tokens.chain(self.dangling_connections().await?).collect())
+        Ok(self.dangling_connections().await?.collect())
     }
 
     async fn reconcile(&self, remnant: &Remnant) -> Result<Outcome, Error> {
         match remnant {
-            Remnant::Token(id) => {
-                self.controller.revoked_tokens().delete(id, Expect::Any).await?;
-            }
             Remnant::Connection(spec) => {
                 if !self.disconnect(spec).await? {
                     return Ok(Outcome { did: Vec::new(), again_in: None });

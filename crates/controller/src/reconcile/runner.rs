@@ -47,6 +47,7 @@ pub(crate) struct Outcome {
 /// When a reconciler last ran, and what it did.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReconcilerReport {
     /// The reconciler.
     pub name: &'static str,
@@ -55,6 +56,7 @@ pub struct ReconcilerReport {
     /// How many of them failed.
     pub failures: u64,
     /// When the last pass that did something ended.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_acted_at: Option<Timestamp>,
     /// What that pass did, and to what.
     pub last_action: Option<String>,

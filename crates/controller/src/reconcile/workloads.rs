@@ -274,7 +274,7 @@ impl Workloads {
 }
 
 /// Whose credential the workload has.
-fn fabric_role(name: &WorkloadName) -> FabricRole {
+pub(crate) fn fabric_role(name: &WorkloadName) -> FabricRole {
     match name {
         WorkloadName::ThingVisor(id) => FabricRole::ThingVisor(id.clone()),
         WorkloadName::VSilo(id) => FabricRole::VSilo(id.clone()),

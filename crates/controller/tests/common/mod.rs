@@ -34,6 +34,8 @@ pub async fn add_visor(platform: &TestPlatform, id: &str) -> ThingVisor {
         params: Value::Null,
         description: String::new(),
         zone: None,
+        debug_mode: false,
+        yaml_files: None,
     };
     let new = NewThingVisor { id: id.parse().unwrap(), spec };
     platform.controller.add_thing_visor(&platform.administrator(), new).await.unwrap()
@@ -45,6 +47,7 @@ pub async fn create_silo(platform: &TestPlatform, owner: &Caller, name: &str) ->
         name: name.parse().unwrap(),
         flavour: "mqtt".parse().unwrap(),
         zone: None,
+        debug_mode: false,
     };
     platform.controller.create_v_silo(owner, NewVSilo { spec }).await.unwrap()
 }

@@ -82,6 +82,7 @@ impl BrokerEventHandler for Contents {
         let allowed = self.0.may_say(&who, &event.topic, &event.payload);
         if !allowed {
             metrics::refused_publication();
+            self.0.refused(&Attempt::Publish { who: &who, topic: &event.topic });
             tracing::warn!(user = who.name(), topic = &*event.topic, "mqtt message refused for what it says");
         }
         Box::pin(ready(if allowed { PublishAction::Continue } else { PublishAction::Handled }))
