@@ -9,9 +9,11 @@ mod operations;
 mod options;
 mod problem;
 mod router;
+mod tagged;
 mod v1;
 mod viriot;
 
 pub use operations::{Metrics, OPERATIONAL};
-pub use options::Options;
+pub use options::{MetricsAccess, Options};
 pub use router::{endpoints, router};
+pub use viriot::SystemDbView;

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use morgana_controller::Controller;
-use morgana_model::WorkloadName;
+use morgana_model::{ErrorCode, Failure, Role, WorkloadName};
 
+use crate::MetricsAccess;
+use crate::extract::{address, authorization};
 use crate::problem::Answer;
 
 /// Renders the metrics of the process in the text format of Prometheus; the binary brings it.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// The paths that need no login.
+/// The paths that need no login; `/metrics` only where [`MetricsAccess`] says so.
 pub const OPERATIONAL: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Resident memory of each workload, in bytes, by `workload`.
@@ -27,6 +30,7 @@ const WORKLOAD_CPU: &str = "morgana_workload_cpu_seconds_total";
 pub(crate) struct Shared {
     pub(crate) controller: Controller,
     pub(crate) metrics: Metrics,
+    pub(crate) metrics_access: MetricsAccess,
 }
 
 impl FromRef<Shared> for Controller {
@@ -47,14 +51,26 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<&'static str>
 }
 
 /// Everything that is counted.
-pub(crate) async fn metrics(State(shared): State<Shared>) -> Response {
+pub(crate) async fn metrics(State(shared): State<Shared>, parts: Parts) -> Answer<Response> {
+    let is_local = address(&parts).is_some_and(|address| address.is_loopback());
+    let free = match shared.metrics_access {
+        MetricsAccess::Open => true,
+        MetricsAccess::Loopback => is_local,
+        MetricsAccess::Administrators => false,
+    };
+    if !free {
+        let caller = shared.controller.authenticate(authorization(&parts.headers)).await?;
+        if caller.role != Role::Administrator {
+            return Err(Failure::new(ErrorCode::PermissionDenied, "operation not allowed").into());
+        }
+    }
     let mut text = (shared.metrics)();
     let usage = shared.controller.usage().await;
     let memory = usage.iter().map(|(name, usage)| (name, usage.rss_bytes as f64));
     family(&mut text, WORKLOAD_MEMORY, "gauge", memory);
     let cpu = usage.iter().map(|(name, usage)| (name, usage.cpu_seconds));
     family(&mut text, WORKLOAD_CPU, "counter", cpu);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 /// One value for each workload that there is now. The recorder of the process would remember those

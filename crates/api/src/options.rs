@@ -10,10 +10,32 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// How long a request may take, in seconds; streams are exempt.
     pub request_timeout_seconds: u64,
+    /// The origins of web pages whose scripts may call the API (CORS), as `https://console.example`; `*` is
+    /// any. None by default.
+    pub cors_origins: Vec<String>,
+    /// Who may read `/metrics`.
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read `/metrics`. An administrator's token always opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricsAccess {
+    /// Everybody.
+    Open,
+    /// Whoever asks from this machine.
+    Loopback,
+    /// Administrators alone.
+    Administrators,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_body_bytes: 1024 * 1024, request_timeout_seconds: 30 }
+        Self {
+            max_body_bytes: 1024 * 1024,
+            request_timeout_seconds: 30,
+            cors_origins: Vec::new(),
+            metrics: MetricsAccess::Loopback,
+        }
     }
 }

@@ -51,7 +51,8 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::AlreadyExists | ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        ErrorCode::NotYet => StatusCode::NOT_IMPLEMENTED,
+        // The request is understood, and what it names cannot be run here (RFC 9110 section 15.5.21).
+        ErrorCode::NotYet => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,6 +68,7 @@ impl IntoResponse for Refusal {
             status: status.as_u16(),
             detail: failure.message,
         };
+        let wait = failure.retry_after_seconds.unwrap_or(1).max(1);
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -76,7 +78,7 @@ impl IntoResponse for Refusal {
                     .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"morgana\""));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
             }
             _ => {}
         }

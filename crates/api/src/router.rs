@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use morgana_controller::Controller;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
@@ -24,29 +24,45 @@ pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Ro
     let (endpoints, mut document) = v1::endpoints().split_for_parts();
     let (streams, stream_document) = v1::streams().split_for_parts();
     document.merge(stream_document);
+    let document = v1::complete(document);
     let timeout = TimeoutLayer::with_status_code(
         StatusCode::SERVICE_UNAVAILABLE,
         Duration::from_secs(options.request_timeout_seconds),
     );
     let v1 = endpoints.layer(timeout).merge(streams).with_state(controller.clone());
-    let shared = Shared { controller: controller.clone(), metrics };
+    let shared = Shared { controller: controller.clone(), metrics, metrics_access: options.metrics };
     let operational = Router::new()
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))
         .with_state(shared);
-    Router::new()
+    let router = Router::new()
         .route("/v1/openapi.json", get(move || async move { axum::Json(document) }))
         .merge(v1)
         .merge(operational)
-        .merge(viriot::routes().layer(timeout).with_state(controller))
+        .merge(viriot::Routes::all().router.layer(timeout).with_state(controller))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(options.max_body_bytes))
         .layer(CatchPanicLayer::new())
-        .layer(map_response(in_our_form))
-        .layer(CorsLayer::permissive())
+        .layer(map_response(in_our_form));
+    match cors(&options.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// The scripts of these web pages may call the API; without any there is no CORS at all.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let allowed = match origins {
+        [] => return None,
+        origins if origins.iter().any(|origin| origin == "*") => AllowOrigin::any(),
+        origins => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    // Tokens travel in a header that scripts set themselves, never in cookies: no credentials.
+    let exposed = [header::ETAG, header::RETRY_AFTER];
+    Some(CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any).expose_headers(exposed))
 }
 
 /// What the layers around the handlers refuse, they refuse in plain text.
@@ -86,8 +102,7 @@ pub fn endpoints() -> Vec<(String, String)> {
             }
         }
     }
-    endpoints
-        .extend(viriot::ENDPOINTS.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())));
+    endpoints.extend(viriot::Routes::all().endpoints);
     endpoints
 }
 

@@ -1,15 +1,20 @@
 //! REST v1: one file a resource.
 
+mod audit;
+mod complete;
 mod connections;
 mod events;
 mod flavours;
 mod nodes;
 mod sessions;
+mod tenants;
 mod thing_visors;
 mod users;
 mod v_silos;
 mod v_things;
 mod workloads;
+
+pub(crate) use complete::complete;
 
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -41,21 +46,28 @@ impl utoipa::Modify for BearerToken {
 pub(crate) fn endpoints() -> OpenApiRouter<Controller> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(sessions::login))
+        .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::logout))
         .routes(routes!(users::list, users::register))
-        .routes(routes!(users::inspect, users::unregister))
+        .routes(routes!(users::inspect, users::update, users::unregister))
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::inspect))
         .routes(routes!(flavours::list, flavours::add))
-        .routes(routes!(flavours::inspect, flavours::delete))
+        .routes(routes!(flavours::inspect, flavours::update, flavours::delete))
         .routes(routes!(thing_visors::list, thing_visors::add))
-        .routes(routes!(thing_visors::inspect, thing_visors::delete))
+        .routes(routes!(thing_visors::inspect, thing_visors::update, thing_visors::delete))
         .routes(routes!(v_things::list))
-        .routes(routes!(v_things::inspect))
+        .routes(routes!(v_things::inspect, v_things::update))
         .routes(routes!(v_silos::list, v_silos::create))
         .routes(routes!(v_silos::inspect, v_silos::destroy))
         .routes(routes!(connections::list, connections::add))
-        .routes(routes!(connections::delete))
+        .routes(routes!(connections::inspect, connections::delete))
+        .routes(routes!(nodes::zones))
         .routes(routes!(nodes::list))
+        .routes(routes!(nodes::inspect))
         .routes(routes!(nodes::reconcilers))
+        .routes(routes!(workloads::list))
+        .routes(routes!(audit::list))
 }
 
 /// The endpoints that answer for as long as the caller listens; no timeout applies to them.

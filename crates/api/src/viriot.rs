@@ -3,58 +3,62 @@
 
 mod documents;
 mod flavours;
+mod input;
 mod reply;
+mod tenants;
 mod thing_visors;
 mod users;
 mod v_silos;
 mod v_things;
+mod view;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use morgana_controller::Controller;
 
-/// Every endpoint that is here.
-pub(crate) const ENDPOINTS: [(&str, &str); 19] = [
-    ("POST", "/login"),
-    ("DELETE", "/logout"),
-    ("POST", "/register"),
-    ("POST", "/unregister"),
-    ("GET", "/listUsers"),
-    ("POST", "/addFlavour"),
-    ("POST", "/deleteFlavour"),
-    ("GET", "/listFlavours"),
-    ("POST", "/addThingVisor"),
-    ("POST", "/deleteThingVisor"),
-    ("GET", "/listThingVisors"),
-    ("POST", "/inspectThingVisor"),
-    ("GET", "/listVThings"),
-    ("POST", "/siloCreate"),
-    ("POST", "/siloDestroy"),
-    ("GET", "/listVirtualSilos"),
-    ("POST", "/inspectVirtualSilo"),
-    ("POST", "/addVThing"),
-    ("POST", "/deleteVThing"),
-];
+pub use view::SystemDbView;
 
-pub(crate) fn routes() -> Router<Controller> {
-    Router::new()
-        .route("/login", post(users::login))
-        .route("/logout", delete(users::logout))
-        .route("/register", post(users::register))
-        .route("/unregister", post(users::unregister))
-        .route("/listUsers", get(users::list))
-        .route("/addFlavour", post(flavours::add))
-        .route("/deleteFlavour", post(flavours::delete))
-        .route("/listFlavours", get(flavours::list))
-        .route("/addThingVisor", post(thing_visors::add))
-        .route("/deleteThingVisor", post(thing_visors::delete))
-        .route("/listThingVisors", get(thing_visors::list))
-        .route("/inspectThingVisor", post(thing_visors::inspect))
-        .route("/listVThings", get(v_things::list))
-        .route("/siloCreate", post(v_silos::create))
-        .route("/siloDestroy", post(v_silos::destroy))
-        .route("/listVirtualSilos", get(v_silos::list))
-        .route("/inspectVirtualSilo", post(v_silos::inspect))
-        .route("/addVThing", post(v_things::add))
-        .route("/deleteVThing", post(v_things::delete))
+/// The router with the list of what is in it: neither can have an endpoint that the other has not.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) router: Router<Controller>,
+    /// Method and path of each.
+    pub(crate) endpoints: Vec<(String, String)>,
+}
+
+impl Routes {
+    /// Every endpoint that is here.
+    pub(crate) fn all() -> Self {
+        Self::default()
+            .add("POST", "/login", post(users::login))
+            .add("DELETE", "/logout", delete(users::logout))
+            .add("POST", "/register", post(users::register))
+            .add("POST", "/unregister", post(users::unregister))
+            .add("GET", "/listUsers", get(users::list))
+            .add("POST", "/addFlavour", post(flavours::add))
+            .add("POST", "/deleteFlavour", post(flavours::delete))
+            .add("GET", "/listFlavours", get(flavours::list))
+            .add("POST", "/inspectFlavour", post(flavours::inspect))
+            .add("POST", "/addThingVisor", post(thing_visors::add))
+            .add("POST", "/updateThingVisor", post(thing_visors::update))
+            .add("POST", "/deleteThingVisor", post(thing_visors::delete))
+            .add("GET", "/listThingVisors", get(thing_visors::list))
+            .add("POST", "/inspectThingVisor", post(thing_visors::inspect))
+            .add("GET", "/listVThings", get(v_things::list))
+            .add("POST", "/setVThingEndpoint", post(v_things::set_endpoint))
+            .add("POST", "/delVThingEndpoint", post(v_things::delete_endpoint))
+            .add("POST", "/siloCreate", post(v_silos::create))
+            .add("POST", "/siloDestroy", post(v_silos::destroy))
+            .add("GET", "/listVirtualSilos", get(v_silos::list))
+            .add("POST", "/inspectVirtualSilo", post(v_silos::inspect))
+            .add("POST", "/inspectTenant", post(tenants::inspect))
+            .add("POST", "/addVThing", post(v_things::add))
+            .add("POST", "/deleteVThing", post(v_things::delete))
+    }
+
+    fn add(mut self, method: &str, path: &str, handler: MethodRouter<Controller>) -> Self {
+        self.router = self.router.route(path, handler);
+        self.endpoints.push((method.to_owned(), path.to_owned()));
+        self
+    }
 }

@@ -23,7 +23,8 @@ async fn the_openapi_document_has_every_v1_endpoint_and_its_schemas() {
     let (status, _, document) = ask(&api(&platform), "GET", "/v1/openapi.json", None, "").await;
     assert_eq!(status, StatusCode::OK);
     for (method, path) in endpoints().iter().filter(|(_, path)| path.starts_with("/v1/")) {
-        assert!(!document["paths"][path][method.to_lowercase()].is_null(), "{method} {path}");
+        let template = path.replace("{*", "{");
+        assert!(!document["paths"][template][method.to_lowercase()].is_null(), "{method} {path}");
     }
     for schema in ["VSilo", "ThingVisor", "Flavour", "Problem", "NewVSilo", "Phase"] {
         assert!(!document["components"]["schemas"][schema].is_null(), "{schema}");

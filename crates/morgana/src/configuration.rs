@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_file_overrides_the_defaults_in_its_sections_too() {
-        let read = with_file("port = 1\n[controller]\ntoken_life_hours = 3").unwrap();
-        assert_eq!((read.port, read.controller.token_life_hours), (1, 3));
+        let read = with_file("port = 1\n[controller]\naccess_token_minutes = 3").unwrap();
+        assert_eq!((read.port, read.controller.access_token_minutes), (1, 3));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use morgana_access::{FabricRole, SigningKey, generate_password};
-use morgana_controller::{ConnectionIndex, FabricPolicy, Parts, Service};
+use morgana_controller::{AuditTrail, ConnectionIndex, FabricPolicy, Parts, Service};
 use morgana_fabric::{Client, ClientOptions, Server};
 use morgana_model::Secret;
 use morgana_node::{Node, NodeAgent};
@@ -95,7 +95,8 @@ impl Platform {
         let index = ConnectionIndex::load(&store)
             .await
             .map_err(|error| Failure::new("cannot read the connections of silos", error))?;
-        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index)));
+        let audit = AuditTrail::default();
+        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index), audit.clone()));
         let fabric = Server::start(configuration.fabric.clone(), policy).await.map_err(|error| {
             Failure::new("cannot start the fabric (choose its port with --mqtt-port)", error)
         })?;
@@ -116,6 +117,7 @@ impl Platform {
             fabric_server: Arc::clone(&fabric),
             fabric: (fabric_client.clone(), fabric_events),
             fabric_address: (fabric_address.ip(), fabric_address.port()),
+            audit,
             node: Arc::clone(&node) as Arc<dyn NodeAgent>,
             first_password: Box::new(first_password),
         };

@@ -162,6 +162,7 @@ async fn everything_comes_back_by_itself_after_a_kill_of_the_platform() {
             image_name: "builtin:mqtt".parse().unwrap(),
             params: json!({ "access": "open" }),
             description: "for clients without a token".to_owned(),
+            yaml_files: None,
         },
     };
     flow.platform.client(&flow.admin).create_flavour(&flavour).await.unwrap();
@@ -288,6 +289,7 @@ async fn create(client: Client, tenant: User, name: String, acknowledged: Mailbo
             image_name: "builtin:mqtt".parse().expect("the image is valid"),
             params: Value::Null,
             description: String::new(),
+            yaml_files: None,
         },
     };
     let user = NewUser {

@@ -84,7 +84,14 @@ pub async fn add_thing_visor(
 ) -> Result<ThingVisor, morgana_client::Error> {
     let id: ThingVisorId = id.parse().expect("the test names a valid ThingVisor");
     let image_name = image.parse().expect("the test names a valid image");
-    let spec = ThingVisorSpec { image_name, params, description: String::new(), zone: None };
+    let spec = ThingVisorSpec {
+        image_name,
+        params,
+        description: String::new(),
+        zone: None,
+        debug_mode: false,
+        yaml_files: None,
+    };
     client.create_thing_visor(&NewThingVisor { id, spec }).await
 }
 
@@ -100,7 +107,7 @@ pub async fn add_silo(
 ) -> Result<VSilo, morgana_client::Error> {
     let name = name.parse().expect("the test names a valid silo");
     let flavour: FlavourId = flavour.parse().expect("the test names a valid flavour");
-    let spec = VSiloSpec { tenant: tenant.id.clone(), name, flavour, zone: None };
+    let spec = VSiloSpec { tenant: tenant.id.clone(), name, flavour, zone: None, debug_mode: false };
     client.create_vsilo(&NewVSilo { spec }).await
 }
 

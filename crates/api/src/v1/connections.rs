@@ -2,47 +2,65 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use morgana_controller::Controller;
-use morgana_model::{Connection, ConnectionSpec, NewConnection, Page, Problem};
+use morgana_model::{Connection, ConnectionSpec, NewConnection, Page};
 
-use crate::extract::{Asked, Authenticated, Body, ListQuery, id};
+use crate::extract::{Asked, Authenticated, Creation, id, list_query};
 use crate::problem::Answer;
+use crate::tagged::Tagged;
+
+list_query!(
+    /// Which connections.
+    ConnectionQuery {
+        /// The ThingVisor of the vThing.
+        thing_visor: "thingVisor",
+    }
+);
 
 /// List the connections of a vSilo.
-#[utoipa::path(get, path = "/v1/vsilos/{vsilo}/connections", tag = "connections", params(("vsilo" = String, Path), ListQuery), responses(
-    (status = 200, body = Page<Connection>),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/v1/vsilos/{vsilo}/connections", tag = "connections", params(("vsilo" = String, Path), ConnectionQuery), responses((status = 200, body = Page<Connection>)))]
 pub(super) async fn list(
     State(controller): State<Controller>,
     Authenticated(caller): Authenticated,
     Path(silo): Path<String>,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<ConnectionQuery>,
 ) -> Answer<Json<Page<Connection>>> {
     Ok(Json(controller.list_connections(&caller, &id(&silo)?, &query.into()).await?))
 }
 
 /// Plug a vThing into a vSilo.
-#[utoipa::path(post, path = "/v1/vsilos/{vsilo}/connections", tag = "connections", params(("vsilo" = String, Path)), request_body = NewConnection, responses(
-    (status = 201, body = Connection),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "It exists already, or its state forbids it", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/v1/vsilos/{vsilo}/connections", tag = "connections", params(("vsilo" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request creates once, and is answered the same")), request_body = NewConnection, responses((status = 201, body = Connection)))]
 pub(super) async fn add(
     State(controller): State<Controller>,
-    Authenticated(caller): Authenticated,
     Path(silo): Path<String>,
-    Body(new): Body<NewConnection>,
+    Creation(caller, new): Creation<NewConnection>,
 ) -> Answer<(StatusCode, Json<Connection>)> {
     let spec = ConnectionSpec { v_silo: id(&silo)?, v_thing: new.v_thing };
     Ok((StatusCode::CREATED, Json(controller.add_v_thing(&caller, spec).await?)))
+}
+
+/// Show a connection.
+#[utoipa::path(
+    get,
+    path = "/v1/vsilos/{vsilo}/connections/{thingvisor}/{*name}",
+    tag = "connections",
+    params(
+        ("vsilo" = String, Path),
+        ("thingvisor" = String, Path),
+        ("name" = String, Path, description = "The local name, maybe with slashes")
+    ),
+    responses((status = 200, body = Connection, headers(("ETag" = String, description = "The revision; a change may ask for it with If-Match"))))
+)]
+pub(super) async fn inspect(
+    State(controller): State<Controller>,
+    Authenticated(caller): Authenticated,
+    Path((silo, visor, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let spec = ConnectionSpec { v_silo: id(&silo)?, v_thing: id(&format!("{visor}/{name}"))? };
+    Ok(Tagged(controller.find_connection(&caller, &spec).await?).unless_known(&headers))
 }
 
 /// Unplug a vThing from a vSilo.
@@ -55,13 +73,8 @@ pub(super) async fn add(
         ("thingvisor" = String, Path),
         ("name" = String, Path, description = "The local name, maybe with slashes")
     ),
-    responses(
-    (status = 204),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-))]
+    responses((status = 204))
+)]
 pub(super) async fn delete(
     State(controller): State<Controller>,
     Authenticated(caller): Authenticated,

@@ -7,7 +7,6 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
 use morgana_controller::{Controller, Events};
-use morgana_model::Problem;
 use serde::Deserialize;
 
 use crate::extract::{Asked, Leased};
@@ -26,10 +25,7 @@ pub(super) struct EventQuery {
 /// Stream the changes of what the caller may see, as server-sent events. A reader that comes back
 /// with `Last-Event-ID` gets every resource as it is now first, for it missed changes.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventQuery), responses(
-    (status = 200, description = "Events, each with the revision as its id", body = morgana_model::Event, content_type = "text/event-stream"),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-))]
+    (status = 200, description = "Events, each with the revision as its id", body = morgana_model::Event, content_type = "text/event-stream")))]
 pub(super) async fn events(
     State(controller): State<Controller>,
     Leased(lease): Leased,

@@ -2,69 +2,71 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use morgana_controller::Controller;
-use morgana_model::{NewThingVisor, Page, Problem, ThingVisor};
+use morgana_model::{NewThingVisor, Page, ThingVisor, ThingVisorPatch};
 
-use crate::extract::{Asked, Authenticated, Body, DeleteQuery, ListQuery, id};
+use crate::extract::{Asked, Authenticated, Body, Creation, DeleteQuery, IfMatch, id, list_query};
 use crate::problem::Answer;
+use crate::tagged::Tagged;
+
+list_query!(
+    /// Which ThingVisors.
+    ThingVisorQuery {
+        /// `pending`, `running`, `stopping` or `failed`.
+        phase: "phase",
+        /// The zone they were asked for.
+        zone: "zone",
+        /// The image they run.
+        image: "image",
+    }
+);
 
 /// List the ThingVisors.
-#[utoipa::path(get, path = "/v1/thingvisors", tag = "thingvisors", params(ListQuery), responses(
-    (status = 200, body = Page<ThingVisor>),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/v1/thingvisors", tag = "thingvisors", params(ThingVisorQuery), responses((status = 200, body = Page<ThingVisor>)))]
 pub(super) async fn list(
     State(controller): State<Controller>,
     Authenticated(caller): Authenticated,
-    Asked(query): Asked<ListQuery>,
+    Asked(query): Asked<ThingVisorQuery>,
 ) -> Answer<Json<Page<ThingVisor>>> {
     Ok(Json(controller.list_thing_visors(&caller, &query.into()).await?))
 }
 
 /// Add a ThingVisor. It is pending until it answers.
-#[utoipa::path(post, path = "/v1/thingvisors", tag = "thingvisors", request_body = NewThingVisor, responses(
-    (status = 202, body = ThingVisor),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "It exists already, or its state forbids it", body = Problem, content_type = "application/problem+json"),
-    (status = 501, description = "The runtime or the kind is not there yet", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/v1/thingvisors", tag = "thingvisors", params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request creates once, and is answered the same")), request_body = NewThingVisor, responses((status = 202, body = ThingVisor)))]
 pub(super) async fn add(
     State(controller): State<Controller>,
-    Authenticated(caller): Authenticated,
-    Body(new): Body<NewThingVisor>,
+    Creation(caller, new): Creation<NewThingVisor>,
 ) -> Answer<(StatusCode, Json<ThingVisor>)> {
     Ok((StatusCode::ACCEPTED, Json(controller.add_thing_visor(&caller, new).await?)))
 }
 
 /// Show a ThingVisor.
-#[utoipa::path(get, path = "/v1/thingvisors/{thingvisor}", tag = "thingvisors", params(("thingvisor" = String, Path)), responses(
-    (status = 200, body = ThingVisor),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/v1/thingvisors/{thingvisor}", tag = "thingvisors", params(("thingvisor" = String, Path)), responses((status = 200, body = ThingVisor, headers(("ETag" = String, description = "The revision; a change may ask for it with If-Match")))))]
 pub(super) async fn inspect(
     State(controller): State<Controller>,
     Authenticated(caller): Authenticated,
     Path(visor): Path<String>,
-) -> Answer<Json<ThingVisor>> {
-    Ok(Json(controller.inspect_thing_visor(&caller, &id(&visor)?).await?))
+    headers: HeaderMap,
+) -> Answer<Response> {
+    Ok(Tagged(controller.find_thing_visor(&caller, &id(&visor)?).await?).unless_known(&headers))
+}
+
+/// Change the parameters or the description of a ThingVisor, and tell it. It goes on running.
+#[utoipa::path(patch, path = "/v1/thingvisors/{thingvisor}", tag = "thingvisors", params(("thingvisor" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag that the resource has to have")), request_body = ThingVisorPatch, responses((status = 200, body = ThingVisor, headers(("ETag" = String, description = "The revision; a change may ask for it with If-Match")))))]
+pub(super) async fn update(
+    State(controller): State<Controller>,
+    Authenticated(caller): Authenticated,
+    Path(visor): Path<String>,
+    IfMatch(revisions): IfMatch,
+    Body(patch): Body<ThingVisorPatch>,
+) -> Answer<Tagged<ThingVisor>> {
+    Ok(Tagged(controller.update_thing_visor(&caller, &id(&visor)?, patch, &revisions).await?))
 }
 
 /// Delete a ThingVisor with its vThings. It is stopping until it is gone.
-#[utoipa::path(delete, path = "/v1/thingvisors/{thingvisor}", tag = "thingvisors", params(("thingvisor" = String, Path), DeleteQuery), responses(
-    (status = 202, body = ThingVisor),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/v1/thingvisors/{thingvisor}", tag = "thingvisors", params(("thingvisor" = String, Path), DeleteQuery), responses((status = 202, body = ThingVisor)))]
 pub(super) async fn delete(
     State(controller): State<Controller>,
     Authenticated(caller): Authenticated,

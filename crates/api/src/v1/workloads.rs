@@ -1,4 +1,4 @@
-//! `/v1/workloads`: their logs.
+//! `/v1/workloads`: what they use, and their logs.
 
 use std::convert::Infallible;
 
@@ -8,10 +8,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use morgana_controller::Controller;
-use morgana_model::{Failure, LogLines, Problem, WorkloadName};
+use morgana_model::{Failure, LogLines, Page, WorkloadName, WorkloadUsage};
 use serde::Deserialize;
 
-use crate::extract::{Asked, Leased, id};
+use crate::extract::{Asked, Authenticated, Leased, id};
 use crate::problem::Answer;
 
 /// The most lines that one request gives.
@@ -30,19 +30,27 @@ pub(super) struct LogQuery {
     follow: bool,
 }
 
+/// What the caller's workloads use now: a tenant's silos, or for an administrator everything that runs.
+#[utoipa::path(get, path = "/v1/workloads", tag = "workloads", responses((status = 200, body = Page<WorkloadUsage>)))]
+pub(super) async fn list(
+    State(controller): State<Controller>,
+    Authenticated(caller): Authenticated,
+) -> Answer<Json<Page<WorkloadUsage>>> {
+    Ok(Json(Page { items: controller.list_workloads(&caller).await?, next: None }))
+}
+
 /// Read the log of a workload.
 #[utoipa::path(
     get,
     path = "/v1/workloads/{kind}/{workload}/logs",
     tag = "workloads",
     params(("kind" = String, Path, description = "thingvisor or vsilo"), ("workload" = String, Path), LogQuery),
-    responses(
-    (status = 200, body = LogLines),
-    (status = 400, description = "The input is wrong", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Not allowed", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "It does not exist", body = Problem, content_type = "application/problem+json"),
-))]
+    responses((
+        status = 200,
+        description = "The lines; followed, an event for each",
+        content((LogLines = "application/json"), (String = "text/event-stream"))
+    ))
+)]
 pub(super) async fn logs(
     State(controller): State<Controller>,
     Leased(lease): Leased,

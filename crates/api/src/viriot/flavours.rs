@@ -8,7 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::documents;
-use super::reply::{Answer, Input, Reply, User, all, id, params_value};
+use super::input::{Input, all, id, params_value};
+use super::reply::{Answer, Otherwise, Reply, User};
+
+const ADD: Otherwise = Otherwise(StatusCode::UNAUTHORIZED, "Add fails");
+const DELETE: Otherwise = Otherwise(StatusCode::CONFLICT, "Delete fails - flavour does not exist");
+const INSPECT: Otherwise = Otherwise(StatusCode::UNAUTHORIZED, "Inspect fails");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,20 +24,30 @@ pub(super) struct Add {
     flavour_params: Value,
     image_name: String,
     #[serde(default)]
-    flavour_description: String,
+    flavour_description: Option<String>,
+    #[serde(default)]
+    yaml_files: Option<Vec<Value>>,
+}
+
+impl Add {
+    fn new_flavour(self) -> Result<NewFlavour, morgana_model::Failure> {
+        let spec = FlavourSpec {
+            image_name: id(&self.image_name)?,
+            params: params_value(self.flavour_params),
+            description: self.flavour_description.unwrap_or_default(),
+            yaml_files: self.yaml_files,
+        };
+        Ok(NewFlavour { id: id(&self.flavour)?, spec })
+    }
 }
 
 pub(super) async fn add(
     State(controller): State<Controller>,
     User(caller): User,
-    Input(input): Input<Add>,
+    input: Input<Add>,
 ) -> Answer {
-    let spec = FlavourSpec {
-        image_name: id(&input.image_name)?,
-        params: params_value(input.flavour_params),
-        description: input.flavour_description,
-    };
-    match controller.add_flavour(&caller, NewFlavour { id: id(&input.flavour)?, spec }).await {
+    let new = input.or(ADD)?.new_flavour().map_err(|failure| ADD.reply(failure))?;
+    match controller.add_flavour(&caller, new).await {
         Ok(flavour) => {
             let text = format!(
                 "Flavour is being created. Please wait... \n\nCheck process status with inspectFlavour API, \nPOST parameters: {{'flavourID': {}}}",
@@ -43,7 +58,7 @@ pub(super) async fn add(
         Err(failure) if failure.code == ErrorCode::AlreadyExists => {
             Err(Reply::conflict("Add fails - flavour name already in use"))
         }
-        Err(failure) => Err(failure.into()),
+        Err(failure) => Err(ADD.reply(failure)),
     }
 }
 
@@ -56,14 +71,17 @@ pub(super) struct Named {
 pub(super) async fn delete(
     State(controller): State<Controller>,
     User(caller): User,
-    Input(input): Input<Named>,
+    input: Input<Named>,
 ) -> Answer {
-    match controller.delete_flavour(&caller, &id(&input.flavour)?).await {
-        Ok(()) => Ok(Reply::message(StatusCode::CREATED, format!("Flavour {} deleted", input.flavour))),
-        Err(failure) if failure.code == ErrorCode::NotFound => {
-            Err(Reply::conflict("Delete fails - flavour does not exist"))
+    let Named { flavour } = input.or(DELETE)?;
+    let id = id(&flavour).map_err(|failure| DELETE.reply(failure))?;
+    match controller.delete_flavour(&caller, &id).await {
+        Ok(()) => Ok(Reply::message(StatusCode::CREATED, format!("Flavour {flavour} deleted"))),
+        // VirIoT deletes flavours that silos have; we say why not.
+        Err(failure) if failure.code == ErrorCode::Conflict => {
+            Err(Reply::conflict(format!("Delete fails - {}", failure.message)))
         }
-        Err(failure) => Err(failure.into()),
+        Err(failure) => Err(DELETE.reply(failure)),
     }
 }
 
@@ -73,4 +91,27 @@ pub(super) async fn list(State(controller): State<Controller>, User(caller): Use
         async move { controller.list_flavours(caller, &options).await }
     });
     Ok(Reply::document(StatusCode::OK, flavours.await?.iter().map(documents::flavour).collect()))
+}
+
+/// VirIoT answers a list of none or one, to administrators.
+pub(super) async fn inspect(
+    State(controller): State<Controller>,
+    User(caller): User,
+    input: Input<Named>,
+) -> Answer {
+    if caller.role != morgana_model::Role::Administrator {
+        return Err(Reply::message(StatusCode::UNAUTHORIZED, "operation not allowed"));
+    }
+    let Named { flavour } = input.or(INSPECT)?;
+    let found = match id(&flavour) {
+        Ok(id) => controller.inspect_flavour(&caller, &id).await,
+        Err(_) => return Ok(Reply::document(StatusCode::OK, Value::Array(Vec::new()))),
+    };
+    match found {
+        Ok(flavour) => Ok(Reply::document(StatusCode::OK, Value::Array(vec![documents::flavour(&flavour)]))),
+        Err(failure) if failure.code == ErrorCode::NotFound => {
+            Ok(Reply::document(StatusCode::OK, Value::Array(Vec::new())))
+        }
+        Err(failure) => Err(INSPECT.reply(failure)),
+    }
 }

@@ -1,38 +1,42 @@
-//! Answers and input in VirIoT's form.
+//! Answers in VirIoT's form.
 
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use morgana_controller::{Caller, Controller, ListOptions};
-use morgana_model::{ErrorCode, Failure, Page};
-use serde::de::DeserializeOwned;
+use morgana_controller::{Caller, Controller, TokenError};
+use morgana_model::{ErrorCode, Failure};
 use serde_json::{Value, json};
 
-use crate::extract::{Body, authorization};
-use crate::problem::{Refusal, status};
+use crate::extract::{address, authorization};
+use crate::problem::status;
 
 /// A status with a body; VirIoT's success and failure look alike.
 #[derive(Debug)]
-pub(super) struct Reply(StatusCode, Value);
+pub(super) struct Reply {
+    status: StatusCode,
+    body: Value,
+    retry_after_seconds: Option<u32>,
+}
 
 pub(super) type Answer = Result<Reply, Reply>;
 
 impl Reply {
     /// `{"message": ...}`.
     pub(super) fn message(status: StatusCode, text: impl Into<String>) -> Self {
-        Self(status, json!({ "message": text.into() }))
+        Self::document(status, json!({ "message": text.into() }))
     }
 
     /// `{"message": ..., <name>: <id>}`.
     pub(super) fn accepted(text: String, name: &str, id: &str) -> Self {
-        Self(StatusCode::CREATED, json!({ "message": text, name: id }))
+        Self::document(StatusCode::CREATED, json!({ "message": text, name: id }))
     }
 
     /// A document or a list of them.
     pub(super) fn document(status: StatusCode, document: Value) -> Self {
-        Self(status, document)
+        Self { status, body: document, retry_after_seconds: None }
     }
 
     /// A 409 with VirIoT's words.
@@ -43,11 +47,32 @@ impl Reply {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
-/// What a handler has no VirIoT words for. VirIoT knows neither 403 nor 404.
+/// What an endpoint says of everything that it has no words of its own for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Otherwise(pub(super) StatusCode, pub(super) &'static str);
+
+impl Otherwise {
+    /// The answer to a failure: VirIoT's message, and in `detail` what was wrong and how to mend it.
+    pub(super) fn reply(self, failure: Failure) -> Reply {
+        let Self(status, message) = self;
+        match failure.code {
+            // VirIoT knows no 403, and these have nothing to do with the endpoint.
+            ErrorCode::PermissionDenied => Reply::message(StatusCode::UNAUTHORIZED, failure.message),
+            ErrorCode::TooManyRequests | ErrorCode::Unavailable | ErrorCode::Internal => failure.into(),
+            _ => Reply::document(status, json!({ "message": message, "detail": failure.message })),
+        }
+    }
+}
+
+/// What a handler has no VirIoT words for.
 impl From<Failure> for Reply {
     fn from(failure: Failure) -> Self {
         let status = match failure.code {
@@ -55,13 +80,9 @@ impl From<Failure> for Reply {
             ErrorCode::NotFound => StatusCode::CONFLICT,
             code => status(code),
         };
-        Self::message(status, failure.message)
-    }
-}
-
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        Self::message(refusal.status(), refusal.message())
+        let waits = matches!(failure.code, ErrorCode::TooManyRequests | ErrorCode::Unavailable);
+        let retry_after_seconds = waits.then(|| failure.retry_after_seconds.unwrap_or(1));
+        Self { retry_after_seconds, ..Self::message(status, failure.message) }
     }
 }
 
@@ -72,84 +93,41 @@ impl FromRequestParts<Controller> for User {
     type Rejection = Reply;
 
     async fn from_request_parts(parts: &mut Parts, controller: &Controller) -> Result<Self, Reply> {
-        let header = authorization(parts);
+        let header = authorization(&parts.headers);
         match controller.authenticate(header).await {
-            Ok(caller) => Ok(Self(caller)),
+            Ok(mut caller) => {
+                caller.origin.address = address(parts);
+                Ok(Self(caller))
+            }
             Err(failure) if failure.code == ErrorCode::Unauthenticated => {
-                Err(unauthenticated(header, failure))
+                Err(unauthenticated(controller.token_error(header)))
             }
             Err(failure) => Err(failure.into()),
         }
     }
 }
 
-pub(super) fn unauthenticated(header: Option<&str>, failure: Failure) -> Reply {
-    let status = StatusCode::UNAUTHORIZED;
-    match header {
-        None => Reply(status, json!({ "message": "Missing Authorization Header", "status": 401 })),
-        Some(_) => Reply(status, json!({ "message": failure.message, "msg": failure.message })),
-    }
-}
-
-/// A JSON body.
-pub(super) struct Input<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
-    type Rejection = Reply;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Reply> {
-        match Body::from_request(request, state).await {
-            Ok(Body(value)) => Ok(Self(value)),
-            Err(refusal) => Err(refusal.into()),
+/// The refusals of VirIoT's library for tokens, verbatim. A token that is good as a token has been
+/// revoked.
+pub(super) fn unauthenticated(error: Option<TokenError>) -> Reply {
+    let (status, text) = match error {
+        Some(TokenError::MissingHeader) => {
+            let body = json!({ "message": "Missing Authorization Header", "status": 401 });
+            return Reply::document(StatusCode::UNAUTHORIZED, body);
         }
-    }
-}
-
-/// An id; a wrong one names nothing, which VirIoT answers with 409.
-pub(super) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Reply>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| Reply::conflict(error.to_string()))
-}
-
-/// VirIoT's lists have no pages: this reads them all.
-pub(super) async fn all<T, F, R>(mut page: F) -> Result<Vec<T>, Failure>
-where
-    F: FnMut(ListOptions) -> R,
-    R: Future<Output = Result<Page<T>, Failure>>,
-{
-    let mut items = Vec::new();
-    let mut cursor = None;
-    loop {
-        let found = page(ListOptions { limit: Some(ListOptions::MAX), cursor }).await?;
-        items.extend(found.items);
-        match found.next {
-            Some(next) => cursor = Some(next),
-            None => return Ok(items),
+        Some(TokenError::NotBearer) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Bad Authorization header. Expected value 'Bearer <JWT>'")
         }
-    }
-}
-
-/// VirIoT gives parameters as a text that mostly is JSON, and gets back the text it gave.
-pub(super) fn params_text(params: &Value) -> Value {
-    match params {
-        Value::Null => Value::String(String::new()),
-        Value::String(_) => params.clone(),
-        other => Value::String(other.to_string()),
-    }
-}
-
-/// The parameters in that text: an object where it is one.
-pub(super) fn params_value(text: Value) -> Value {
-    match text {
-        Value::String(text) if text.is_empty() => Value::Null,
-        Value::String(text) => match serde_json::from_str(&text) {
-            Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
-            _ => Value::String(text),
-        },
-        other => other,
-    }
+        Some(TokenError::NotEnoughSegments) => (StatusCode::UNPROCESSABLE_ENTITY, "Not enough segments"),
+        Some(TokenError::Malformed) => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid header string"),
+        Some(TokenError::BadSignature) => (StatusCode::UNPROCESSABLE_ENTITY, "Signature verification failed"),
+        Some(TokenError::NotYetValid) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The token is not yet valid (nbf)")
+        }
+        Some(TokenError::Expired) => (StatusCode::UNAUTHORIZED, "Token has expired"),
+        None => (StatusCode::UNAUTHORIZED, "Token has been revoked"),
+    };
+    Reply::document(status, json!({ "msg": text }))
 }
 
 #[cfg(test)]
@@ -157,17 +135,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_come_back_as_they_were_given() {
-        for text in ["", "Mobius", "{'vThingName':'x'}", r#"{"rate":5}"#] {
-            assert_eq!(params_text(&params_value(json!(text))), json!(text));
+    fn denied_is_401_in_the_words_of_viriot() {
+        let denied = Failure::new(ErrorCode::PermissionDenied, "operation not allowed");
+        for reply in [Reply::from(denied.clone()), Otherwise(StatusCode::CONFLICT, "Add fails").reply(denied)]
+        {
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(reply.body, json!({ "message": "operation not allowed" }));
         }
-        assert_eq!(params_value(json!(r#"{"rate":5}"#)), json!({"rate": 5}));
     }
 
     #[test]
-    fn denied_is_401_in_the_words_of_viriot() {
-        let reply = Reply::from(Failure::new(ErrorCode::PermissionDenied, "operation not allowed"));
-        assert_eq!(reply.0, StatusCode::UNAUTHORIZED);
-        assert_eq!(reply.1, json!({ "message": "operation not allowed" }));
+    fn what_viriot_says_of_everything_else_comes_with_what_was_wrong() {
+        let reply =
+            Otherwise(StatusCode::UNAUTHORIZED, "Add fails").reply(Failure::invalid("imageName is missing"));
+        assert_eq!(reply.body, json!({ "message": "Add fails", "detail": "imageName is missing" }));
     }
 }

@@ -1,10 +1,12 @@
 //! One request to the router, without a socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use morgana_api::{Options, router};
 use morgana_controller::TestPlatform;
@@ -13,14 +15,16 @@ use tower::ServiceExt;
 
 /// The API of a test platform.
 pub(crate) fn api(platform: &TestPlatform) -> Router {
-    router(
-        platform.controller.clone(),
-        Arc::new(|| "metrics_of_the_test 1\n".to_owned()),
-        &Options::default(),
-    )
+    api_with(platform, &Options::default())
+}
+
+/// The API of a test platform with other options.
+pub(crate) fn api_with(platform: &TestPlatform, options: &Options) -> Router {
+    router(platform.controller.clone(), Arc::new(|| "metrics_of_the_test 1\n".to_owned()), options)
 }
 
 /// Asks; the status, the content type and the body, which is `Null` where it is no JSON.
+#[allow(dead_code, reason = "not every test file asks this way")]
 pub(crate) async fn ask(
     api: &Router,
     method: &str,
@@ -28,14 +32,46 @@ pub(crate) async fn ask(
     authorization: Option<&str>,
     body: impl Into<Body>,
 ) -> (StatusCode, String, Value) {
-    let mut request = Request::builder().method(method).uri(path);
+    let (status, headers, body) =
+        ask_with(api, method, path, authorization.unwrap_or_default(), &[], body).await;
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
+    (status, content_type.unwrap_or_default(), body)
+}
+
+/// Asks with further headers; an empty authorization is none.
+pub(crate) async fn ask_with(
+    api: &Router,
+    method: &str,
+    path: &str,
+    authorization: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> (StatusCode, HeaderMap, Value) {
+    let from: SocketAddr = ([127, 0, 0, 1], 50_000).into();
+    let mut request = Request::builder().method(method).uri(path).extension(ConnectInfo(from));
+    if !authorization.is_empty() {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = api.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, headers, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+/// Gets something from an address; the status.
+#[allow(dead_code, reason = "not every test file asks this way")]
+pub(crate) async fn ask_from(
+    api: &Router,
+    from: SocketAddr,
+    path: &str,
+    authorization: Option<&str>,
+) -> StatusCode {
+    let mut request = Request::builder().uri(path).extension(ConnectInfo(from));
     if let Some(authorization) = authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }
-    let response = api.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-    let status = response.status();
-    let content_type =
-        response.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, content_type.unwrap_or_default(), serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
 }

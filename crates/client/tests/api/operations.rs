@@ -17,6 +17,7 @@ async fn silo(client: &Client) -> VSilo {
         name: "home".parse().unwrap(),
         flavour: "mqtt".parse().unwrap(),
         zone: None,
+        debug_mode: false,
     };
     client.create_vsilo(&NewVSilo { spec }).await.unwrap()
 }

@@ -76,7 +76,12 @@ impl StandIn {
         for (id, role) in
             [("admin", Role::Administrator), ("tenant1", Role::Tenant), ("tenant2", Role::Tenant)]
         {
-            let user = User { id: id.parse().unwrap(), metadata: metadata(), spec: UserSpec { role } };
+            let user = User {
+                id: id.parse().unwrap(),
+                metadata: metadata(),
+                spec: UserSpec { role },
+                status: Default::default(),
+            };
             inner.users.insert(id.to_owned(), user);
         }
         for number in 0..behaviour.vthings {
@@ -86,7 +91,7 @@ impl StandIn {
                 description: "a thing of this machine".to_owned(),
                 kind: (number == 1).then(|| "actuator".to_owned()),
             };
-            let vthing = VThing { id: id.parse().unwrap(), metadata: metadata(), spec };
+            let vthing = VThing { id: id.parse().unwrap(), metadata: metadata(), spec, endpoint: None };
             inner.vthings.insert(id, vthing);
         }
         let state = State {

@@ -117,7 +117,13 @@ async fn login(Json(credentials): Json<Credentials>) -> Answer<Json<Session>> {
     }
     let role = if credentials.user_id == "admin" { Role::Administrator } else { Role::Tenant };
     let access_token = Secret::new(format!("token-of-{}", credentials.user_id));
-    Ok(Json(Session { access_token, role, expires_at: "2099-01-01T00:00:00Z".parse().unwrap() }))
+    Ok(Json(session(access_token, role)))
+}
+
+fn session(access_token: Secret, role: Role) -> Session {
+    let end = "2099-01-01T00:00:00Z".parse().unwrap();
+    let refresh_token = Secret::new(format!("refresh-{}", access_token.expose()));
+    Session { access_token, role, refresh_token, session_expires_at: end, expires_at: end }
 }
 
 async fn users(
@@ -135,7 +141,12 @@ async fn create_user(
     Json(new): Json<NewUser>,
 ) -> Answer<(StatusCode, Json<User>)> {
     caller.administers()?;
-    let user = User { id: new.id, metadata: metadata(), spec: UserSpec { role: new.role } };
+    let user = User {
+        id: new.id,
+        metadata: metadata(),
+        spec: UserSpec { role: new.role },
+        status: Default::default(),
+    };
     let id = user.id.to_string();
     if state.lock().users.insert(id.clone(), user.clone()).is_some() {
         return Err(taken("user", &id));
