@@ -1,7 +1,10 @@
 //! What every command has in common: which controller it asks, as whom, and in which form it
 //! answers.
 
-use morgana_client::Client;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use morgana_client::{Client, Options};
 use morgana_model::{ErrorCode, TenantId};
 
 use crate::answer::{Answer, Format};
@@ -30,6 +33,9 @@ struct Common {
         default_value = "http://127.0.0.1:8090"
     )]
     controller: String,
+    /// A file of certificates (PEM) to trust, and no others, where the URL begins with https.
+    #[arg(long = "ca", value_name = "FILE", env = "MORGANA_CA")]
+    ca: Option<PathBuf>,
     /// The form of the result: a table for people, the others for programs.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Format::Table)]
     output: Format,
@@ -50,6 +56,7 @@ pub(crate) struct Context<'a> {
     pub(crate) controller: String,
     /// Who is logged in, as far as the token file knows.
     pub(crate) login: Option<Login>,
+    options: Options,
     pub(crate) format: Format,
     pub(crate) terminal: &'a mut Terminal,
 }
@@ -57,6 +64,9 @@ pub(crate) struct Context<'a> {
 /// Carries a command out and prints its answer.
 pub(crate) async fn perform<O: Operation>(call: Call<O>, terminal: &mut Terminal) -> Result<(), Error> {
     let mut context = Context::new(call.common, terminal)?;
+    if O::NEEDS_LOGIN {
+        context.go_on_with_session().await?;
+    }
     let answer = match call.operation.run(&mut context).await {
         Err(Error::Client(error)) if O::NEEDS_LOGIN && error.code() == Some(ErrorCode::Unauthenticated) => {
             Err(Error::NotLoggedIn { said: error.to_string(), controller: context.controller.clone() })
@@ -75,8 +85,41 @@ impl<'a> Context<'a> {
             _ => None,
         };
         let token = terminal.token.clone().or_else(|| login.as_ref().map(|login| login.access_token.clone()));
-        let client = Client::new(&controller, token)?;
-        Ok(Self { client, controller, login, format: common.output, terminal })
+        let mut options = Options::default();
+        if let Some(file) = &common.ca {
+            let read = std::fs::read(file);
+            options.trusted_certificates =
+                Some(read.map_err(|source| Error::Certificates { file: file.clone(), source })?);
+        }
+        let client = Client::with_options(&controller, token, options.clone())?;
+        Ok(Self { client, controller, login, options, format: common.output, terminal })
+    }
+
+    /// Exchanges an access token that is at its end, while the session goes on.
+    pub(crate) async fn go_on_with_session(&mut self) -> Result<(), Error> {
+        let now = Timestamp::now();
+        if !self.login.as_ref().is_some_and(|login| login.is_to_be_refreshed(now)) {
+            return Ok(());
+        }
+        let tokens = self.tokens()?;
+        let lock = tokens.lock()?;
+        // Another command may have been first.
+        let Some(mut login) = tokens.get(&self.controller)? else { return Ok(()) };
+        if login.is_to_be_refreshed(now) {
+            let anyone = Client::with_options(&self.controller, None, self.options.clone())?;
+            let session = match anyone.refresh(&login.refresh_token).await {
+                Ok(session) => session,
+                // The session is over: the command itself finds that out, and says what to do.
+                Err(error) if error.code() == Some(ErrorCode::Unauthenticated) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            login = Login::new(login.user_id, session);
+            tokens.put_locked(&lock, &self.controller, login.clone())?;
+        }
+        self.client =
+            Client::with_options(&self.controller, Some(login.access_token.clone()), self.options.clone())?;
+        self.login = Some(login);
+        Ok(())
     }
 
     /// The file that keeps the tokens.

@@ -6,9 +6,10 @@ use clap::Subcommand;
 
 use crate::call::{Call, perform};
 use crate::commands::{
-    AddFlavour, AddThingVisor, AddVThing, CreateVSilo, DelFlavour, DelThingVisor, DelVThing, DestroyVSilo,
-    Events, InspectFlavour, InspectThingVisor, InspectVSilo, ListFlavours, ListThingVisors, ListUsers,
-    ListVSilos, ListVThings, Login, Logout, Logs, Register, Unregister,
+    AddFlavour, AddThingVisor, AddVThing, CreateVSilo, DelFlavour, DelThingVisor, DelVThing,
+    DelVThingEndpoint, DestroyVSilo, Events, InspectFlavour, InspectTenant, InspectThingVisor, InspectVSilo,
+    ListFlavours, ListThingVisors, ListUsers, ListVSilos, ListVThings, Login, Logout, Logs, Register,
+    SetVThingEndpoint, Status, Top, Unregister, UpdateThingVisor,
 };
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -32,6 +33,9 @@ pub enum Command {
     /// List users (administrators).
     #[command(after_help = "Example: morgana list-users")]
     ListUsers(Call<ListUsers>),
+    /// Show all that a tenant has: its vSilos and what is plugged into them.
+    #[command(after_help = "Example: morgana inspect-tenant -t tenant1")]
+    InspectTenant(Call<InspectTenant>),
     /// Add a flavour of vSilos (administrators).
     #[command(
         after_help = "Example: morgana add-flavour -f open-mqtt -i builtin:mqtt -s '{\"access\": \"open\"}'"
@@ -53,6 +57,12 @@ pub enum Command {
                       morgana add-thingvisor -n melbourne -i builtin:replay -p @melbourne.json"
     )]
     AddThingVisor(Call<AddThingVisor>),
+    /// Give a ThingVisor new parameters while it runs (administrators).
+    #[command(
+        name = "update-thingvisor",
+        after_help = "Example: morgana update-thingvisor -n host -p '{\"intervalSeconds\": 5}'"
+    )]
+    UpdateThingVisor(Call<UpdateThingVisor>),
     /// Delete a ThingVisor with its vThings (administrators).
     #[command(name = "del-thingvisor", after_help = "Example: morgana del-thingvisor -n host --wait")]
     DelThingVisor(Call<DelThingVisor>),
@@ -65,6 +75,18 @@ pub enum Command {
     /// List the vThings there are to plug in.
     #[command(name = "list-vthings", after_help = "Example: morgana list-vthings")]
     ListVThings(Call<ListVThings>),
+    /// Say where a vThing's generic content is served from (administrators).
+    #[command(
+        name = "set-vthing-endpoint",
+        after_help = "Example: morgana set-vthing-endpoint -v camera/front -e http://10.0.0.7:8080"
+    )]
+    SetVThingEndpoint(Call<SetVThingEndpoint>),
+    /// Say that a vThing has no generic content any more (administrators).
+    #[command(
+        name = "del-vthing-endpoint",
+        after_help = "Example: morgana del-vthing-endpoint -v camera/front"
+    )]
+    DelVThingEndpoint(Call<DelVThingEndpoint>),
     /// Create a vSilo.
     #[command(name = "create-vsilo", after_help = "Example: morgana create-vsilo -s home -f ngsi-ld --wait")]
     CreateVSilo(Call<CreateVSilo>),
@@ -86,6 +108,12 @@ pub enum Command {
     /// Show the log of a ThingVisor or a vSilo.
     #[command(after_help = "Example: morgana logs vsilo/tenant1_home -f")]
     Logs(Call<Logs>),
+    /// Show how the platform is: what runs, where, and what failed.
+    #[command(after_help = "Example: morgana status")]
+    Status(Call<Status>),
+    /// Show what workloads use, live: processor, memory, messages.
+    #[command(after_help = "Examples:\n  morgana top\n  morgana top -n 1 --output json")]
+    Top(Call<Top>),
     /// Show each change of a resource when it happens.
     #[command(after_help = "Example: morgana events --output json")]
     Events(Call<Events>),
@@ -117,11 +145,15 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Register(call) => perform(call, terminal).await,
         Command::Unregister(call) => perform(call, terminal).await,
         Command::ListUsers(call) => perform(call, terminal).await,
+        Command::InspectTenant(call) => perform(call, terminal).await,
         Command::AddFlavour(call) => perform(call, terminal).await,
         Command::DelFlavour(call) => perform(call, terminal).await,
         Command::ListFlavours(call) => perform(call, terminal).await,
         Command::InspectFlavour(call) => perform(call, terminal).await,
         Command::AddThingVisor(call) => perform(call, terminal).await,
+        Command::UpdateThingVisor(call) => perform(call, terminal).await,
+        Command::SetVThingEndpoint(call) => perform(call, terminal).await,
+        Command::DelVThingEndpoint(call) => perform(call, terminal).await,
         Command::DelThingVisor(call) => perform(call, terminal).await,
         Command::ListThingVisors(call) => perform(call, terminal).await,
         Command::InspectThingVisor(call) => perform(call, terminal).await,
@@ -132,6 +164,8 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::InspectVSilo(call) => perform(call, terminal).await,
         Command::AddVThing(call) => perform(call, terminal).await,
         Command::DelVThing(call) => perform(call, terminal).await,
+        Command::Status(call) => perform(call, terminal).await,
+        Command::Top(call) => perform(call, terminal).await,
         Command::Logs(call) => perform(call, terminal).await,
         Command::Events(call) => perform(call, terminal).await,
     }

@@ -4,7 +4,10 @@ mod events;
 mod flavours;
 mod logs;
 mod session;
+mod status;
+mod tenants;
 mod thing_visors;
+mod top;
 mod users;
 mod vsilos;
 mod vthings;
@@ -13,10 +16,15 @@ pub(crate) use events::Events;
 pub(crate) use flavours::{AddFlavour, DelFlavour, InspectFlavour, ListFlavours};
 pub(crate) use logs::Logs;
 pub(crate) use session::{Login, Logout};
-pub(crate) use thing_visors::{AddThingVisor, DelThingVisor, InspectThingVisor, ListThingVisors};
+pub(crate) use status::Status;
+pub(crate) use tenants::InspectTenant;
+pub(crate) use thing_visors::{
+    AddThingVisor, DelThingVisor, InspectThingVisor, ListThingVisors, UpdateThingVisor,
+};
+pub(crate) use top::Top;
 pub(crate) use users::{ListUsers, Register, Unregister};
 pub(crate) use vsilos::{CreateVSilo, DestroyVSilo, InspectVSilo, ListVSilos};
-pub(crate) use vthings::{AddVThing, DelVThing, ListVThings};
+pub(crate) use vthings::{AddVThing, DelVThing, DelVThingEndpoint, ListVThings, SetVThingEndpoint};
 
 use morgana_model::{Endpoints, Secret};
 

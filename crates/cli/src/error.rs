@@ -20,6 +20,8 @@ pub(crate) enum Error {
     Prompt(#[source] io::Error),
     #[error("the two passwords are not the same")]
     PasswordsDiffer,
+    #[error("cannot read the certificates to trust in {}", .file.display())]
+    Certificates { file: std::path::PathBuf, source: io::Error },
     #[error("whose vSilo is it? give -t TENANT, or log in as the tenant")]
     NoTenant,
     #[error("cannot write the result")]

@@ -33,6 +33,28 @@ pub(crate) fn parse(given: &str) -> Result<Value, String> {
     Err(format!("the parameters are not JSON: {error}; an example is '{{\"rate\": 5}}'"))
 }
 
+/// The documents of a YAML file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct YamlDocuments(pub(crate) Vec<Value>);
+
+/// The largest YAML file, in bytes; requests to the controller are bounded, too.
+const MAX_YAML: u64 = 512 * 1024;
+
+/// Reads a file of YAML documents.
+///
+/// # Errors
+/// A sentence for the user, when the file cannot be read or is no YAML.
+pub(crate) fn yaml_documents(path: &str) -> Result<YamlDocuments, String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("cannot read the YAML documents in '{path}': {error}");
+    let length = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
+    if length > MAX_YAML {
+        return Err(failed(&format_args!("it has {length} bytes, and {MAX_YAML} are the most")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    serde_saphyr::from_multiple(&text).map(YamlDocuments).map_err(|error| failed(&error))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -56,6 +78,20 @@ mod tests {
     fn broken_json_is_refused_with_its_place() {
         let error = parse("{\"rate\": }").unwrap_err();
         assert!(error.contains("line 1 column 10") && error.contains("example"), "{error}");
+    }
+
+    #[test]
+    fn a_yaml_file_may_have_several_documents() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "kind: Deployment\nspec:\n  replicas: 1\n---\nkind: Service\n").unwrap();
+        let read = yaml_documents(&file.path().display().to_string()).unwrap();
+        assert_eq!(
+            read.0,
+            [json!({"kind": "Deployment", "spec": {"replicas": 1}}), json!({"kind": "Service"})]
+        );
+        std::fs::write(&file, "kind: [oops").unwrap();
+        assert!(yaml_documents(&file.path().display().to_string()).unwrap_err().contains("YAML documents"));
+        assert!(yaml_documents("/no/such/file").unwrap_err().contains("/no/such/file"));
     }
 
     #[test]

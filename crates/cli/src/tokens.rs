@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use morgana_model::{Role, Secret, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use morgana_model::{Role, Secret, Session, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// Who is logged in at a controller.
@@ -19,6 +19,29 @@ pub(crate) struct Login {
     pub(crate) role: Role,
     pub(crate) access_token: Secret,
     pub(crate) expires_at: Timestamp,
+    pub(crate) refresh_token: Secret,
+    pub(crate) session_expires_at: Timestamp,
+}
+
+/// How long before its end an access token is exchanged.
+const EARLY: SignedDuration = SignedDuration::from_secs(30);
+
+impl Login {
+    pub(crate) fn new(user_id: TenantId, session: Session) -> Self {
+        Self {
+            user_id,
+            role: session.role,
+            access_token: session.access_token,
+            expires_at: session.expires_at,
+            refresh_token: session.refresh_token,
+            session_expires_at: session.session_expires_at,
+        }
+    }
+
+    /// Whether its access token is at its end and its session is not.
+    pub(crate) fn is_to_be_refreshed(&self, now: Timestamp) -> bool {
+        now + EARLY >= self.expires_at && now < self.session_expires_at
+    }
 }
 
 /// The token file cannot be used.
@@ -77,15 +100,36 @@ impl TokenFile {
     }
 
     fn change(&self, change: impl FnOnce(&mut Logins)) -> Result<(), TokenError> {
+        let _lock = self.lock()?;
+        self.change_locked(change)
+    }
+
+    /// Two that change the file at the same time would each write what they read, and one would be lost;
+    /// two that use the same refresh token would end the session. The lock ends when it is dropped.
+    pub(crate) fn lock(&self) -> Result<File, TokenError> {
         let failed = |source| TokenError::Write { path: self.path.clone(), source };
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        // Two logins at the same time would each write what they read: one would be lost.
+        DirBuilder::new().recursive(true).mode(0o700).create(self.folder()).map_err(failed)?;
         let lock = File::create(self.path.with_extension("lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Keeps a login while the lock is held.
+    pub(crate) fn put_locked(&self, _lock: &File, controller: &str, login: Login) -> Result<(), TokenError> {
+        self.change_locked(|logins| {
+            logins.insert(controller.to_owned(), login);
+        })
+    }
+
+    fn change_locked(&self, change: impl FnOnce(&mut Logins)) -> Result<(), TokenError> {
         let mut logins = self.read()?;
         change(&mut logins);
-        self.replace(folder, &logins).map_err(failed)
+        let replaced = self.replace(self.folder(), &logins);
+        replaced.map_err(|source| TokenError::Write { path: self.path.clone(), source })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Writes a new file beside the old one and puts it in its place: whoever reads sees the old
@@ -113,6 +157,8 @@ mod tests {
             role: Role::Tenant,
             access_token: Secret::new(format!("token of {user}")),
             expires_at: "2099-01-01T00:00:00Z".parse().unwrap(),
+            refresh_token: Secret::new(format!("refresh token of {user}")),
+            session_expires_at: "2099-02-01T00:00:00Z".parse().unwrap(),
         }
     }
 

@@ -21,11 +21,19 @@ pub struct Options {
     pub request_timeout_seconds: u64,
     /// How many bytes of one answer are read at most.
     pub max_answer_bytes: usize,
+    /// Certificates in PEM form; where there are some, only controllers that they vouch for are trusted.
+    #[serde(skip)]
+    pub trusted_certificates: Option<Vec<u8>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connect_timeout_seconds: 5, request_timeout_seconds: 30, max_answer_bytes: 32 * 1024 * 1024 }
+        Self {
+            connect_timeout_seconds: 5,
+            request_timeout_seconds: 30,
+            max_answer_bytes: 32 * 1024 * 1024,
+            trusted_certificates: None,
+        }
     }
 }
 
@@ -67,6 +75,10 @@ impl Client {
             // Reading the machine's certificates takes longer than most requests do, and fails
             // where there are none.
             builder = builder.tls_certs_only([]);
+        }
+        if let Some(pem) = options.trusted_certificates.as_ref().filter(|_| base.scheme() == "https") {
+            let trusted = reqwest::Certificate::from_pem_bundle(pem).map_err(Error::Certificates)?;
+            builder = builder.tls_certs_only(trusted);
         }
         let http = builder.build().map_err(Error::Setup)?;
         Ok(Self { http, base, options })

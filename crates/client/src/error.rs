@@ -25,6 +25,9 @@ pub enum Error {
     /// The HTTP client or a request could not be made.
     #[error("cannot prepare the HTTP request")]
     Setup(#[source] reqwest::Error),
+    /// The certificates to trust are none.
+    #[error("cannot read the certificates to trust: they are not in PEM form")]
+    Certificates(#[source] reqwest::Error),
     /// Nothing answers at the URL.
     #[error("cannot reach {url}: {reason}; is `morgana up` running? another controller is named with -c URL")]
     Unreachable {

@@ -1,9 +1,12 @@
 //! The operations of the REST v1 API, one method each.
 
 use morgana_model::{
-    Connection, Credentials, Flavour, FlavourId, NewConnection, NewFlavour, NewThingVisor, NewUser, NewVSilo,
-    Session, TenantId, ThingVisor, ThingVisorId, User, VSilo, VSiloId, VThing, VThingId,
+    AuditEntry, Connection, Credentials, Flavour, FlavourId, NewConnection, NewFlavour, NewThingVisor,
+    NewUser, NewVSilo, Page, Refresh, Secret, Session, Tenant, TenantId, ThingVisor, ThingVisorId,
+    ThingVisorPatch, User, UserPatch, VSilo, VSiloId, VThing, VThingId, VThingPatch, WorkloadUsage, Zone,
 };
+use reqwest::Method;
+use serde_json::Value;
 
 use crate::{Client, Error, Pages};
 
@@ -15,6 +18,12 @@ impl Client {
     /// `POST /v1/login`: a session for the user; make the next client with its token.
     pub async fn login(&self, credentials: &Credentials) -> Result<Session, Error> {
         self.fetch(self.post(["v1", "login"]).json(credentials)).await
+    }
+
+    /// `POST /v1/refresh`: goes on with a session. The refresh token is used up by it.
+    pub async fn refresh(&self, refresh_token: &Secret) -> Result<Session, Error> {
+        let refresh = Refresh { refresh_token: refresh_token.clone() };
+        self.fetch(self.post(["v1", "refresh"]).json(&refresh)).await
     }
 
     /// `POST /v1/logout`: ends the session of this client's token.
@@ -40,6 +49,21 @@ impl Client {
     /// `GET /v1/users/{id}`.
     pub async fn user(&self, id: &TenantId) -> Result<User, Error> {
         self.fetch(self.get(["v1", "users", id.as_str()])).await
+    }
+
+    /// `PATCH /v1/users/{id}`: a new password or role.
+    pub async fn update_user(&self, id: &TenantId, patch: &UserPatch) -> Result<User, Error> {
+        self.fetch(self.request(Method::PATCH, ["v1", "users", id.as_str()]).json(patch)).await
+    }
+
+    /// `GET /v1/tenants/{id}`: all that a tenant has.
+    pub async fn tenant(&self, id: &TenantId) -> Result<Tenant, Error> {
+        self.fetch(self.get(["v1", "tenants", id.as_str()])).await
+    }
+
+    /// `GET /v1/audit`: who changed or tried what, oldest first; administrators only.
+    pub fn audit(&self) -> Pages<'_, AuditEntry> {
+        Pages::new(self, ["v1", "audit"])
     }
 
     /// `DELETE /v1/users/{id}`; administrators only.
@@ -95,6 +119,15 @@ impl Client {
         self.fetch(self.get(["v1", "thingvisors", id.as_str()])).await
     }
 
+    /// `PATCH /v1/thingvisors/{id}`: new parameters or another description; administrators only.
+    pub async fn update_thing_visor(
+        &self,
+        id: &ThingVisorId,
+        patch: &ThingVisorPatch,
+    ) -> Result<ThingVisor, Error> {
+        self.fetch(self.request(Method::PATCH, ["v1", "thingvisors", id.as_str()]).json(patch)).await
+    }
+
     /// `DELETE /v1/thingvisors/{id}`: the ThingVisor in phase `stopping`. With `force` its workload
     /// is not given time to put its state away. Administrators only.
     pub async fn delete_thing_visor(&self, id: &ThingVisorId, force: bool) -> Result<ThingVisor, Error> {
@@ -110,6 +143,14 @@ impl Client {
     /// `GET /v1/vthings/{thingVisorID}/{localName}`.
     pub async fn vthing(&self, id: &VThingId) -> Result<VThing, Error> {
         self.fetch(self.get(["v1", "vthings"].into_iter().chain(id.as_str().split('/')))).await
+    }
+
+    /// `PATCH /v1/vthings/{thingVisorID}/{localName}`: where its generic content is, or that it is nowhere;
+    /// administrators only.
+    pub async fn set_vthing_endpoint(&self, id: &VThingId, endpoint: Option<&str>) -> Result<VThing, Error> {
+        let patch = VThingPatch { endpoint: endpoint.map(str::to_owned) };
+        let segments = ["v1", "vthings"].into_iter().chain(id.as_str().split('/'));
+        self.fetch(self.request(Method::PATCH, segments).json(&patch)).await
     }
 }
 
@@ -155,5 +196,35 @@ impl Client {
     pub async fn disconnect(&self, vsilo: &VSiloId, vthing: &VThingId) -> Result<(), Error> {
         let silo = ["v1", "vsilos", vsilo.as_str(), "connections"];
         self.perform(self.delete(silo.into_iter().chain(vthing.as_str().split('/')))).await
+    }
+}
+
+/// The platform itself.
+///
+/// # Errors
+/// Each of these methods fails when the controller refuses or cannot be reached.
+impl Client {
+    /// `GET /v1/workloads`: what the caller's workloads use now.
+    pub async fn workloads(&self) -> Result<Vec<WorkloadUsage>, Error> {
+        let page: Page<WorkloadUsage> = self.fetch(self.get(["v1", "workloads"])).await?;
+        Ok(page.items)
+    }
+
+    /// `GET /v1/zones`.
+    pub async fn zones(&self) -> Result<Vec<Zone>, Error> {
+        let page: Page<Zone> = self.fetch(self.get(["v1", "zones"])).await?;
+        Ok(page.items)
+    }
+
+    /// `GET /v1/nodes`, as the controller says it; administrators only.
+    pub async fn nodes(&self) -> Result<Vec<Value>, Error> {
+        let page: Page<Value> = self.fetch(self.get(["v1", "nodes"])).await?;
+        Ok(page.items)
+    }
+
+    /// `GET /v1/reconcilers`, as the controller says it; administrators only.
+    pub async fn reconcilers(&self) -> Result<Vec<Value>, Error> {
+        let page: Page<Value> = self.fetch(self.get(["v1", "reconcilers"])).await?;
+        Ok(page.items)
     }
 }

@@ -7,7 +7,7 @@ use super::parameters;
 use crate::answer::Answer;
 use crate::call::{Context, Operation};
 use crate::error::Error;
-use crate::params;
+use crate::params::{self, YamlDocuments};
 use crate::table::Table;
 
 /// Add a flavour.
@@ -31,11 +31,19 @@ pub struct AddFlavour {
         hide_default_value = true
     )]
     description: String,
+    /// A file of YAML documents (VirIoT's Kubernetes manifests), kept with it.
+    #[arg(short = 'y', long = "yaml", value_name = "FILE", value_parser = params::yaml_documents)]
+    yaml_files: Option<YamlDocuments>,
 }
 
 impl Operation for AddFlavour {
     async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
-        let spec = FlavourSpec { image_name: self.image, params: self.params, description: self.description };
+        let spec = FlavourSpec {
+            image_name: self.image,
+            params: self.params,
+            description: self.description,
+            yaml_files: self.yaml_files.map(|documents| documents.0),
+        };
         let flavour = context.client.create_flavour(&NewFlavour { id: self.flavour, spec }).await?;
         Answer::sentence(
             &flavour,

@@ -14,7 +14,7 @@ use crate::tokens;
 #[derive(Debug, clap::Args)]
 pub struct Login {
     /// The user.
-    #[arg(short = 'u', long = "user", value_name = "USER")]
+    #[arg(short = 'u', long = "user", value_name = "USER", default_value = "tenant1")]
     user: TenantId,
     /// The password; asked for when it is not given.
     #[arg(
@@ -39,17 +39,14 @@ impl Operation for Login {
         };
         let credentials = Credentials { user_id: self.user.to_string(), password };
         let session = context.client.login(&credentials).await?;
-        let login = tokens::Login {
-            user_id: self.user,
-            role: session.role,
-            access_token: session.access_token,
-            expires_at: session.expires_at,
-        };
+        let login = tokens::Login::new(self.user, session);
         let (controller, user) = (&context.controller, &login.user_id);
-        let sentence =
-            format!("logged in at {controller} as {user} ({}) until {}", login.role, login.expires_at);
+        let sentence = format!(
+            "logged in at {controller} as {user} ({}) until {}",
+            login.role, login.session_expires_at
+        );
         let value = json!({
-            "controller": controller, "userID": user, "role": login.role, "expiresAt": login.expires_at,
+            "controller": controller, "userID": user, "role": login.role, "expiresAt": login.session_expires_at,
         });
         tokens.put(controller, login)?;
         if context.terminal.token.is_some() {

@@ -2,7 +2,7 @@
 
 use morgana_client::Goal;
 use morgana_model::{
-    ImageName, NewThingVisor, ThingVisor, ThingVisorId, ThingVisorSpec, WorkloadName, ZoneId,
+    ImageName, NewThingVisor, ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorSpec, WorkloadName, ZoneId,
 };
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{doors, optional, parameters};
 use crate::answer::Answer;
 use crate::call::{Context, Operation};
 use crate::error::Error;
-use crate::params;
+use crate::params::{self, YamlDocuments};
 use crate::progress::Waiting;
 use crate::table::Table;
 
@@ -18,7 +18,7 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 pub struct AddThingVisor {
     /// The ThingVisor's id.
-    #[arg(short = 'n', long = "name", value_name = "THINGVISOR")]
+    #[arg(short = 'n', long = "name", value_name = "THINGVISOR", default_value = "helloworld-tv")]
     name: ThingVisorId,
     /// What it runs: builtin:KIND, exec:PATH, a container image, wasm:PATH or vm:PATH.
     #[arg(short = 'i', long = "image", value_name = "IMAGE")]
@@ -38,6 +38,12 @@ pub struct AddThingVisor {
     /// The zone it runs in; any when not given.
     #[arg(short = 'z', long = "zone", value_name = "ZONE")]
     zone: Option<ZoneId>,
+    /// A file of YAML documents (VirIoT's Kubernetes manifests), kept with it.
+    #[arg(short = 'y', long = "yaml", value_name = "FILE", value_parser = params::yaml_documents)]
+    yaml_files: Option<YamlDocuments>,
+    /// VirIoT's debug mode; kept and shown, nothing else.
+    #[arg(long)]
+    debug: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -49,6 +55,8 @@ impl Operation for AddThingVisor {
             params: self.params,
             description: self.description,
             zone: self.zone,
+            debug_mode: self.debug,
+            yaml_files: self.yaml_files.map(|documents| documents.0),
         };
         let mut visor = context.client.create_thing_visor(&NewThingVisor { id: self.name, spec }).await?;
         let workload = WorkloadName::ThingVisor(visor.id.clone());
@@ -59,11 +67,41 @@ impl Operation for AddThingVisor {
     }
 }
 
+/// Update a ThingVisor.
+#[derive(Debug, clap::Args)]
+pub struct UpdateThingVisor {
+    /// The ThingVisor's id.
+    #[arg(short = 'n', long = "name", value_name = "THINGVISOR", default_value = "helloworld-tv")]
+    name: ThingVisorId,
+    /// New parameters, whole: JSON, @FILE, or a text. They stay when not given.
+    #[arg(short = 'p', long = "params", value_name = "PARAMS", default_value = "", hide_default_value = true, value_parser = params::parse)]
+    params: Value,
+    /// A new sentence for people; it stays when not given.
+    #[arg(short = 'd', long = "description", value_name = "TEXT")]
+    description: Option<String>,
+    /// Something to tell the ThingVisor once: JSON, @FILE, or a text.
+    #[arg(short = 'u', long = "update-info", value_name = "INFO", default_value = "", hide_default_value = true, value_parser = params::parse)]
+    update_info: Value,
+}
+
+impl Operation for UpdateThingVisor {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let given = |value: Value| Some(value).filter(|value| !value.is_null() && value != "");
+        let patch = ThingVisorPatch {
+            params: given(self.params),
+            description: self.description,
+            update_info: given(self.update_info),
+        };
+        let visor = context.client.update_thing_visor(&self.name, &patch).await?;
+        Answer::sentence(&visor, format!("ThingVisor {} is updated", visor.id))
+    }
+}
+
 /// Delete a ThingVisor.
 #[derive(Debug, clap::Args)]
 pub struct DelThingVisor {
     /// The ThingVisor's id.
-    #[arg(short = 'n', long = "name", value_name = "THINGVISOR")]
+    #[arg(short = 'n', long = "name", value_name = "THINGVISOR", default_value = "helloworld-tv")]
     name: ThingVisorId,
     /// Do not give it time to put its state away.
     #[arg(short = 'f', long)]

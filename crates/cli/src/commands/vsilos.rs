@@ -21,14 +21,17 @@ pub struct CreateVSilo {
     #[arg(short = 't', long = "tenant", value_name = "TENANT")]
     tenant: Option<TenantId>,
     /// The name of the vSilo among the tenant's.
-    #[arg(short = 's', long = "silo", value_name = "VSILO")]
+    #[arg(short = 's', long = "silo", value_name = "VSILO", default_value = "Silo1")]
     name: VSiloName,
     /// The flavour of the vSilo.
-    #[arg(short = 'f', long = "flavour", value_name = "FLAVOUR")]
+    #[arg(short = 'f', long = "flavour", value_name = "FLAVOUR", default_value = "Mobius-base-f")]
     flavour: FlavourId,
     /// The zone it runs in; any when not given.
     #[arg(short = 'z', long = "zone", value_name = "ZONE")]
     zone: Option<ZoneId>,
+    /// VirIoT's debug mode, `true` or `false`; kept and shown, nothing else.
+    #[arg(short = 'd', long = "debug", value_name = "DEBUG", default_value_t = false, hide_default_value = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    debug: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -36,7 +39,13 @@ pub struct CreateVSilo {
 impl Operation for CreateVSilo {
     async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
         let tenant = context.tenant(self.tenant)?;
-        let spec = VSiloSpec { tenant, name: self.name, flavour: self.flavour, zone: self.zone };
+        let spec = VSiloSpec {
+            tenant,
+            name: self.name,
+            flavour: self.flavour,
+            zone: self.zone,
+            debug_mode: self.debug,
+        };
         let mut silo = context.client.create_vsilo(&NewVSilo { spec }).await?;
         let workload = WorkloadName::VSilo(silo.id.clone());
         if self.waiting.until(Goal::Running, &workload, context).await? {
@@ -55,7 +64,7 @@ pub struct DestroyVSilo {
     #[arg(short = 't', long = "tenant", value_name = "TENANT")]
     tenant: Option<TenantId>,
     /// The name of the vSilo.
-    #[arg(short = 's', long = "silo", value_name = "VSILO")]
+    #[arg(short = 's', long = "silo", value_name = "VSILO", default_value = "Silo1")]
     name: VSiloName,
     /// Do not give it time to put its state away.
     #[arg(short = 'f', long)]

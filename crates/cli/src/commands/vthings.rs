@@ -35,7 +35,7 @@ struct Plug {
     #[arg(short = 't', long = "tenant", value_name = "TENANT")]
     tenant: Option<TenantId>,
     /// The name of the vSilo.
-    #[arg(short = 's', long = "silo", value_name = "VSILO")]
+    #[arg(short = 's', long = "silo", value_name = "VSILO", default_value = "Silo1")]
     silo: VSiloName,
     /// The vThing: THINGVISOR/NAME.
     #[arg(short = 'v', long = "vthing", value_name = "VTHING")]
@@ -78,5 +78,38 @@ impl Operation for DelVThing {
             json!({"vSilo": silo, "vThing": self.plug.vthing, "deleted": true}),
             format!("vThing {} is unplugged from vSilo {silo}", self.plug.vthing),
         )
+    }
+}
+
+/// Set where a vThing's generic content is.
+#[derive(Debug, clap::Args)]
+pub struct SetVThingEndpoint {
+    /// The vThing: THINGVISOR/NAME.
+    #[arg(short = 'v', long = "vthing", value_name = "VTHING")]
+    vthing: VThingId,
+    /// An http or https URL; `dummy` is VirIoT's picture for trying.
+    #[arg(short = 'e', long = "endpoint", value_name = "URL", default_value = "dummy")]
+    endpoint: String,
+}
+
+impl Operation for SetVThingEndpoint {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let vthing = context.client.set_vthing_endpoint(&self.vthing, Some(&self.endpoint)).await?;
+        Answer::sentence(&vthing, format!("the content of vThing {} is at {}", vthing.id, self.endpoint))
+    }
+}
+
+/// Take away where a vThing's generic content is.
+#[derive(Debug, clap::Args)]
+pub struct DelVThingEndpoint {
+    /// The vThing: THINGVISOR/NAME.
+    #[arg(short = 'v', long = "vthing", value_name = "VTHING")]
+    vthing: VThingId,
+}
+
+impl Operation for DelVThingEndpoint {
+    async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let vthing = context.client.set_vthing_endpoint(&self.vthing, None).await?;
+        Answer::sentence(&vthing, format!("vThing {} has no content any more", vthing.id))
     }
 }

@@ -16,7 +16,7 @@ fn the_definition_of_the_commands_is_sound() {
 
 #[test]
 fn viriots_command_lines_are_understood() {
-    // viriot-wire.md section 2.3, without the commands that Morgana does not have yet.
+    // viriot-wire.md section 2.3, each of the 24 commands.
     for line in [
         "login -c http://127.0.0.1:8090 -u admin -p passw0rd",
         "logout -c http://127.0.0.1:8090",
@@ -39,9 +39,35 @@ fn viriots_command_lines_are_understood() {
         "del-vthing -c http://127.0.0.1:8090 -t tenant1 -s Silo1 -v helloworld/hello",
         "list-vthings -c http://127.0.0.1:8090",
         "list-users -c http://127.0.0.1:8090",
+        "inspect-tenant -c http://127.0.0.1:8090 -t tenant1",
+        "update-thingvisor -c http://127.0.0.1:8090 -n helloworld -p {\"rate\":5} -d new -u {\"x\":1}",
+        "update-thingvisor -c http://127.0.0.1:8090 -n helloworld -p \"\" -u \"\"",
+        "set-vthing-endpoint -c http://127.0.0.1:8090 -v camera/front -e http://10.0.0.1:8080",
+        "del-vthing-endpoint -c http://127.0.0.1:8090 -v camera/front",
+        "add-thingvisor -c http://127.0.0.1:8090 -i fed4iot/x -n x --debug",
+        "create-vsilo -f mqtt -t tenant1 -s Silo1 -d true",
+        "create-vsilo -f mqtt -t tenant1 -s Silo1 -d false",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
+}
+
+#[test]
+fn what_is_not_given_is_what_viriot_takes_for_it() {
+    for line in [
+        "login -p x",
+        "add-thingvisor -i fed4iot/helloworld-tv",
+        "update-thingvisor",
+        "del-thingvisor",
+        "create-vsilo",
+        "destroy-vsilo -t tenant1",
+        "add-vthing -v helloworld/hello",
+        "set-vthing-endpoint -v helloworld/hello",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    let shown = format!("{:?}", parse("create-vsilo").unwrap());
+    assert!(shown.contains("Silo1") && shown.contains("Mobius-base-f"), "{shown}");
 }
 
 #[test]
