@@ -108,7 +108,7 @@ async fn an_error_is_told_in_the_servers_words_with_exit_status_1() {
     for (arguments, words) in [
         (&["inspect-vsilo", "-v", "admin_nowhere"][..], "admin_nowhere"),
         (&["create-vsilo", "-s", "home", "-f", "lora"], "flavour 'lora' does not exist"),
-        (&["add-thingvisor", "-n", "lamp", "-i", "builtin:lamp"], "builtin:lamp"),
+        (&["add-thingvisor", "-n", "torch", "-i", "builtin:torch"], "builtin:torch"),
         (&["add-thingvisor", "-n", "wrong", "-i", "builtin:relay", "--wait"], "vThingName"),
         (&["logs", "vsilo/admin_nowhere"], "admin_nowhere"),
         (&["register", "-u", "admin", "-p", "a good password"], "already exists"),

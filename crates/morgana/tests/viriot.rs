@@ -275,3 +275,156 @@ async fn refusals_have_viriots_status_and_words() {
         "Virtual silo tenant1_silo1 destroyed (force=true)",
     );
 }
+
+#[tokio::test]
+async fn every_endpoint_answers_in_viriots_words() {
+    let platform = Platform::start(MORGANA).await;
+    let password = platform.admin().await.password;
+    let admin = log_in(&platform, "admin", password.expose()).await;
+    let user = json!({ "userID": "tenant1", "password": "password of tenant1", "role": "user" });
+    admin.post("/register", &user).await.expect(201);
+    let users = admin.get("/listUsers").await.expect(201);
+    let listed =
+        |id: &str| users.as_array().unwrap().iter().find(|user| user["userID"] == id).cloned().unwrap();
+    assert_eq!(
+        (&listed("tenant1")["role"], &listed("tenant1")["last_login"]),
+        (&json!("user"), &json!("never"))
+    );
+    assert!(listed("admin")["lastLogin"].is_string() && listed("admin")["creationTime"].is_string());
+    assert!(!users.to_string().contains("password") && !users.to_string().contains("argon2"));
+
+    let files = json!([{ "kind": "Deployment", "metadata": { "name": "f" } }, { "kind": "Service" }]);
+    let flavour = json!({
+        "flavourID": "k8s-f", "flavourParams": "Mobius", "imageName": "builtin:mqtt", "flavourDescription": "d",
+        "yamlFiles": files,
+    });
+    admin.post("/addFlavour", &flavour).await.expect(201);
+    let inspected = admin.post("/inspectFlavour", &json!({ "flavourID": "k8s-f" })).await.expect(200);
+    assert_eq!((&inspected[0]["flavourParams"], &inspected[0]["yamlFiles"]), (&json!("Mobius"), &files));
+    assert_eq!(admin.post("/inspectFlavour", &json!({ "flavourID": "none" })).await.expect(200), json!([]));
+
+    let visor = json!({
+        "thingVisorID": "relay-tv", "imageName": "builtin:relay", "params": "{'vThingName':'room','vThingType':'Room'}",
+        "description": "a room", "debug_mode": true, "tvZone": "default", "yamlFiles": files,
+    });
+    admin.post("/addThingVisor", &visor).await.expect(201);
+    let visor = wait_for_status(&admin, "/listThingVisors", "thingVisorID", "relay-tv", "running").await;
+    assert_eq!((&visor["debug_mode"], &visor["yamlFiles"]), (&json!(true), &files));
+    assert!(
+        visor["MQTTDataBroker"]["ip"].is_string() && visor["MQTTControlBroker"]["port"].is_number(),
+        "{visor}"
+    );
+    eventually("the vThing is listed", async || match admin.get("/listVThings").await.expect(200) {
+        things if things.as_array().is_some_and(|things| things.len() == 1) => Ok(()),
+        things => Err(things),
+    })
+    .await;
+
+    let update = |visor: &str, params: Value, description: &str| json!({ "thingVisorID": visor, "params": params, "description": description, "updateInfo": "once" });
+    let unchanged = update("relay-tv", json!(""), "hello thingVisor");
+    assert_says(admin.post("/updateThingVisor", &unchanged).await, 200, "updating thingVisor: relay-tv");
+    let same = admin.post("/inspectThingVisor", &json!({ "thingVisorID": "relay-tv" })).await.expect(200);
+    assert_eq!((&same[0]["params"], &same[0]["tvDescription"]), (&visor["params"], &json!("a room")));
+    let changed = update("relay-tv", json!({ "vThingName": "room", "vThingType": "Hall" }), "a hall");
+    admin.post("/updateThingVisor", &changed).await.expect(200);
+    let now = admin.post("/inspectThingVisor", &json!({ "thingVisorID": "relay-tv" })).await.expect(200);
+    assert_eq!(now[0]["tvDescription"], "a hall");
+    assert!(now[0]["params"].as_str().unwrap().contains("Hall"), "{now}");
+    assert_says(
+        admin.post("/updateThingVisor", &update("nothing", json!({}), "x")).await,
+        409,
+        "Update fails - thingVisor nothing does not exist",
+    );
+
+    let endpoint = |v_thing: &str| json!({ "vThingID": v_thing, "endpoint": "http://127.0.0.1:9" });
+    let set = "/setVThingEndpoint";
+    assert_says(admin.post(set, &endpoint("relay-tv/room")).await, 201, "vThing endpoint created");
+    let things = admin.get("/listVThings").await.expect(200);
+    assert_eq!(things[0]["endpoint"], "http://127.0.0.1:9");
+    let incomplete = "Set endpoint fails - request must contain vThingID and endpoint keys";
+    assert_says(admin.post(set, &json!({ "vThingID": "relay-tv/room" })).await, 409, incomplete);
+    let unknown = "Set endpoint fails - virtual thing does not exist";
+    assert_says(admin.post(set, &endpoint("relay-tv/attic")).await, 409, unknown);
+    let delete = "/delVThingEndpoint";
+    assert_says(admin.post(delete, &endpoint("relay-tv/room")).await, 201, "vThing endpoint deleted");
+    assert_says(
+        admin.post(delete, &json!({})).await,
+        409,
+        "Del endpoint fails - request must contain vThingID",
+    );
+    let unknown = "Add endpoint fails - virtual thing does not exist";
+    assert_says(admin.post(delete, &endpoint("relay-tv/attic")).await, 409, unknown);
+    assert!(admin.get("/listVThings").await.expect(200)[0].get("endpoint").is_none());
+
+    let tenant = log_in(&platform, "tenant1", "password of tenant1").await;
+    let silo = json!({ "tenantID": "tenant1", "vSiloName": "s", "flavourID": "mqtt", "debug_mode": "false", "vSiloZone": "" });
+    tenant.post("/siloCreate", &silo).await.expect(201);
+    let plug = json!({ "tenantID": "tenant1", "vSiloName": "s", "vThingID": "relay-tv/room" });
+    tenant.post("/addVThing", &plug).await.expect(201);
+    for body in [json!({}), json!({ "tenantID": "tenant1" })] {
+        let all = tenant.post("/inspectTenant", &body).await.expect(200);
+        assert_eq!(
+            (&all["vSilos"][0]["vSiloID"], &all["vThings"][0]["vThingID"]),
+            (&json!("tenant1_s"), &json!("relay-tv/room"))
+        );
+    }
+    assert_says(
+        tenant.post("/inspectTenant", &json!({ "tenantID": "admin" })).await,
+        401,
+        "operation not allowed",
+    );
+    assert_says(tenant.post(set, &endpoint("relay-tv/room")).await, 401, "operation not allowed");
+    assert_says(
+        tenant.post("/inspectFlavour", &json!({ "flavourID": "mqtt" })).await,
+        401,
+        "operation not allowed",
+    );
+
+    for (path, body, status, message) in [
+        ("/addFlavour", json!({}), 401, "Add fails"),
+        ("/addThingVisor", json!({ "thingVisorID": "x" }), 401, "Add fails"),
+        ("/addThingVisor", json!({ "thingVisorID": "x", "imageName": "" }), 401, "Add fails"),
+        ("/updateThingVisor", json!({}), 401, "thingVisor update failed"),
+        ("/deleteThingVisor", json!([]), 401, "thingVisor delete fails"),
+        ("/addVThing", json!({}), 401, "Add fails"),
+        ("/deleteVThing", json!({}), 401, "Delete fails"),
+        ("/siloDestroy", json!({}), 401, "Delete fails - tenantID or vSiloID not valid"),
+        ("/register", json!({ "userID": "x" }), 500, "Error"),
+        ("/login", json!({ "userID": "admin" }), 500, "Error"),
+    ] {
+        let answer = admin.post(path, &body).await;
+        assert!(answer.body["detail"].is_string(), "{path}: what was wrong is said, too: {}", answer.body);
+        assert_says(answer, status, message);
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_none_are_refused_in_the_words_of_viriots_library() {
+    let platform = Platform::start(MORGANA).await;
+    let password = platform.admin().await.password;
+    let ask = async |authorization: &str| {
+        let request = platform.http().request(reqwest::Method::GET, "/listVThings");
+        Answer::of(request.header("authorization", authorization).send().await.unwrap()).await
+    };
+    let session =
+        platform.http().post("/login", &json!({ "userID": "admin", "password": password.expose() })).await;
+    let session = session.expect(200);
+    let token = session["access_token"].as_str().unwrap();
+    assert_eq!(session["role"], "admin");
+    let (head, _) = token.rsplit_once('.').unwrap();
+    for (authorization, status, message) in [
+        ("Bearer nonsense".to_owned(), 422, "Not enough segments"),
+        (format!("Bearer {head}.AAAA"), 422, "Signature verification failed"),
+        (format!("Token {token}"), 422, "Bad Authorization header. Expected value 'Bearer <JWT>'"),
+        (token.to_owned(), 422, "Bad Authorization header. Expected value 'Bearer <JWT>'"),
+    ] {
+        assert_eq!(
+            ask(&authorization).await.expect(status),
+            json!({ "msg": message }),
+            "{authorization:.20}"
+        );
+    }
+    ask(&format!("Bearer {token}")).await.expect(200);
+    Http::new(platform.rest_url(), Some(token)).delete("/logout").await.expect(200);
+    assert_eq!(ask(&format!("Bearer {token}")).await.expect(401), json!({ "msg": "Token has been revoked" }));
+}

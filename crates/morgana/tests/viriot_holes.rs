@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use morgana_model::WorkloadName;
+use morgana_model::{Secret, WorkloadName};
 use morgana_testbed::{Http, MqttApplication, Platform, eventually};
 use serde_json::{Value, json};
 
@@ -86,14 +86,13 @@ async fn a_tenant_whose_name_begins_like_anothers_sees_nothing_of_it() {
     assert_eq!(silos.len(), 2);
 }
 
-/// A lamp, and two tenants whose MQTT silos both have it.
+/// A lamp, and two tenants whose silos both have it, seen from the fabric with the silos' own
+/// credentials: what a silo can be made to say, and what it is told.
 struct Lamp {
     platform: Platform,
     tenant: MqttApplication,
     victim: MqttApplication,
 }
-
-const LAMP: &str = "lamp/Lamp01/lamp:Lamp01";
 
 impl Lamp {
     async fn plugged_in() -> Self {
@@ -101,39 +100,58 @@ impl Lamp {
         let admin = platform.admin().await;
         platform.thing_visor(&admin, "lamp", "builtin:lamp", json!({})).await;
         platform.v_thing(&admin, "lamp/Lamp01").await;
-        let mut applications = Vec::new();
         for tenant in ["tenant1", "victim"] {
             let user = platform.tenant(&admin, tenant).await;
             let silo = platform.silo(&user, "home", "mqtt").await;
-            let application = MqttApplication::at(&silo).await;
-            application.subscribe(&format!("{tenant}/#")).await.unwrap();
             platform.plug(&user, &silo, "lamp/Lamp01").await;
-            application
-                .messages
-                .wait_for("the lamp as it is", |message| message.payload["color"].is_object())
-                .await;
-            applications.push(application);
         }
-        let victim = applications.pop().expect("two tenants");
-        let tenant = applications.pop().expect("two tenants");
+        let (tenant, victim) =
+            (as_silo(&platform, "tenant1_home").await, as_silo(&platform, "victim_home").await);
         Self { platform, tenant, victim }
     }
 
-    /// The tenant sets the colour, and is told what came of it.
+    /// The tenant's silo sets the colour, and is told what came of it.
     async fn set_color(&self, id: &str, color: &str, nuri: Option<&str>) -> Value {
-        let mut command = json!({ "cmd-value": color, "cmd-qos": 1, "cmd-id": id });
+        let mut value = json!({ "cmd-value": color, "cmd-qos": 1, "cmd-id": id });
         if let Some(nuri) = nuri {
-            command["cmd-nuri"] = json!(nuri);
+            value["cmd-nuri"] = json!(nuri);
         }
-        self.tenant.publish(&format!("tenant1/{LAMP}/set-color"), &command).await.unwrap();
+        let entity = json!({
+            "id": "urn:ngsi-ld:lamp:Lamp01", "type": "Lamp", "set-color": { "type": "Property", "value": value },
+        });
+        let meta = json!({ "vSiloID": "tenant1_home", "vThingID": "lamp/Lamp01" });
+        let command = json!({ "data": [entity], "meta": meta });
+        self.tenant.publish("vThing/lamp/Lamp01/data_in", &command).await.unwrap();
         let result = |message: &morgana_testbed::Message| {
-            let value = &message.payload["set-color-result"]["value"];
+            let value = &message.payload["data"][0]["set-color-result"]["value"];
             (value["cmd-id"] == id).then(|| value["cmd-result"].clone())
         };
         let what = format!("the result of command {id}");
         let told = self.tenant.messages.wait_for(&what, |message| result(message).is_some()).await;
+        assert_eq!(told.topic, "vSilo/tenant1_home/data_in");
         result(&told).expect("it is one")
     }
+
+    /// Waits until all silos were told of a colour.
+    async fn is_seen_as(&self, color: &str) {
+        let shows =
+            |message: &morgana_testbed::Message| message.payload["data"][0]["color"]["value"] == color;
+        self.victim.messages.wait_for(&format!("the lamp is {color} for all"), shows).await;
+    }
+}
+
+/// The fabric as a silo sees it.
+async fn as_silo(platform: &Platform, silo: &str) -> MqttApplication {
+    let name = WorkloadName::VSilo(silo.parse().unwrap());
+    let process = platform.workload(&name).expect("the silo runs");
+    let variable = |name: &str| process.variable(name).expect("the silo has a credential");
+    let (user, password) = (variable("MORGANA_FABRIC_USER"), variable("MORGANA_FABRIC_PASSWORD"));
+    let client = MqttApplication::connect(platform.fabric_port(), Some((&user, Secret::new(password)))).await;
+    client.subscribe(&format!("vSilo/{silo}/data_in")).await.unwrap();
+    // The right comes with the connection, a moment after it was asked for.
+    eventually("the silo may hear the lamp", async || client.subscribe("vThing/lamp/Lamp01/data_out").await)
+        .await;
+    client
 }
 
 #[tokio::test]
@@ -149,10 +167,7 @@ async fn feedback_goes_to_the_asking_silo_and_to_no_topic_that_a_command_names()
         lamp.set_color(id, "blue", Some(nuri)).await;
     }
     assert_eq!(lamp.set_color("5", "green", None).await, "OK");
-    lamp.victim
-        .messages
-        .wait_for("the colour that all see", |message| message.payload["color"]["value"] == "green")
-        .await;
+    lamp.is_seen_as("green").await;
     for message in lamp.victim.messages.all() {
         let text = message.payload.to_string();
         assert!(!text.contains("cmd-id") && !text.contains("cmd-result"), "the victim got {message:?}");
@@ -166,10 +181,7 @@ async fn an_apostrophe_in_a_command_harms_nobody() {
         lamp.set_color(id, color, None).await;
     }
     assert_eq!(lamp.set_color("4", "green", None).await, "OK", "the lamp still listens");
-    lamp.victim
-        .messages
-        .wait_for("the lamp is green for all", |message| message.payload["color"]["value"] == "green")
-        .await;
+    lamp.is_seen_as("green").await;
 }
 
 #[tokio::test]
@@ -182,22 +194,12 @@ async fn everything_registers_again_after_the_broker_was_restarted() {
     let client = lamp.platform.client(&admin);
     let patience = morgana_testbed::PATIENCE;
     client.wait_until(&name, morgana_client::Goal::Running, patience, |_| ()).await.unwrap();
-    let owner = lamp.platform.log_in("tenant1", &morgana_model::Secret::new("the password of tenant1")).await;
-    let silo = lamp.platform.client(&owner).vsilo(&"tenant1_home".parse().unwrap()).await.unwrap();
-    let silo = lamp.platform.running_silo(&owner, &silo).await;
-    lamp.tenant = MqttApplication::at(&silo).await;
-    lamp.tenant.subscribe("tenant1/#").await.unwrap();
+    let silo = WorkloadName::VSilo("tenant1_home".parse().unwrap());
+    client.wait_until(&silo, morgana_client::Goal::Running, patience, |_| ()).await.unwrap();
     let things = client.vthings().all().await.unwrap();
     assert_eq!(things.iter().map(|thing| thing.id.as_str()).collect::<Vec<_>>(), ["lamp/Lamp01"]);
-    eventually("a command goes its whole way again", async || {
-        let id = uuid::Uuid::new_v4().to_string();
-        let command = json!({ "cmd-value": "red", "cmd-qos": 1, "cmd-id": id });
-        lamp.tenant.publish(&format!("tenant1/{LAMP}/set-color"), &command).await?;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let all = lamp.tenant.messages.all();
-        let done =
-            all.iter().any(|message| message.payload["set-color-result"]["value"]["cmd-id"].is_string());
-        if done { Ok(()) } else { Err(format!("{} messages", all.len())) }
-    })
-    .await;
+    lamp.tenant = as_silo(&lamp.platform, "tenant1_home").await;
+    lamp.victim = as_silo(&lamp.platform, "victim_home").await;
+    assert_eq!(lamp.set_color("1", "red", None).await, "OK", "a command goes its whole way again");
+    lamp.is_seen_as("red").await;
 }
