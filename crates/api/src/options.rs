@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ServerOptions;
+
 /// Options of the API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,6 +17,8 @@ pub struct Options {
     pub cors_origins: Vec<String>,
     /// Who may read `/metrics`.
     pub metrics: MetricsAccess,
+    /// Bounds of the HTTP server.
+    pub server: ServerOptions,
 }
 
 /// Who may read `/metrics`. An administrator's token always opens it.
@@ -36,6 +40,7 @@ impl Default for Options {
             request_timeout_seconds: 30,
             cors_origins: Vec::new(),
             metrics: MetricsAccess::Loopback,
+            server: ServerOptions::default(),
         }
     }
 }

@@ -76,7 +76,7 @@ struct Platform {
     node: Arc<Node>,
     service: Service,
     stop_serving: CancellationToken,
-    serving: JoinHandle<Result<(), morgana_engine::ServerError>>,
+    serving: JoinHandle<()>,
 }
 
 impl Platform {
@@ -139,8 +139,14 @@ impl Platform {
         });
         let router = morgana_api::router(service.controller(), render, &configuration.api);
         let stop_serving = CancellationToken::new();
-        let serving =
-            tokio::spawn(morgana_engine::serve(rest, router, stop_serving.clone(), REQUEST_PATIENCE));
+        let serving = tokio::spawn(morgana_api::serve(
+            rest,
+            router,
+            None,
+            configuration.api.server.clone(),
+            stop_serving.clone(),
+            REQUEST_PATIENCE,
+        ));
         let file = data.join(ENDPOINTS);
         endpoints
             .write(&file)
@@ -159,8 +165,7 @@ impl Platform {
         tokio::select! {
             () = told_to_stop => Ok(()),
             ended = &mut self.serving => match ended {
-                Ok(Ok(())) => Err(Failure::plain("the REST API ended by itself")),
-                Ok(Err(error)) => Err(Failure::new("the REST API ended by itself", error)),
+                Ok(()) => Err(Failure::plain("the REST API ended by itself")),
                 Err(error) => Err(Failure::new("the REST API ended by itself", error)),
             },
         }
@@ -170,7 +175,7 @@ impl Platform {
     /// while the fabric still carries their last words, then the fabric and the database.
     async fn stop(self) {
         self.stop_serving.cancel();
-        if let Ok(Err(error)) = self.serving.await {
+        if let Err(error) = self.serving.await {
             tracing::warn!(%error, "the REST API ended badly");
         }
         self.service.stop().await;

@@ -135,6 +135,8 @@ async fn no_token_but_a_good_one_opens_anything() {
     let Accepted { platform, admin, .. } = &accepted;
     let now = Timestamp::now();
     let key = SigningKey::load_or_generate(&platform.data().join("signing.key"), &mut rand::rng()).unwrap();
+    // The session of a login; without one even a token that is signed right is no good.
+    let session = session_of(admin.token.expose());
     let issue = |key: &SigningKey, at: Timestamp| {
         issue_token(
             key,
@@ -143,6 +145,7 @@ async fn no_token_but_a_good_one_opens_anything() {
             Role::Administrator,
             at,
             Uuid::new_v4(),
+            session,
         )
         .0
     };
@@ -164,7 +167,9 @@ async fn no_token_but_a_good_one_opens_anything() {
     for token in [&expired, &early, &foreign, &swapped, &unsigned, &cut, &silos, &long, "", "a.b.c", "null"] {
         for path in ["/v1/users", "/v1/vsilos", "/v1/events", "/listVirtualSilos"] {
             let answer = Http::new(platform.rest_url(), Some(token)).get(path).await;
-            assert_eq!(answer.status, 401, "{path} with {}", token.chars().take(40).collect::<String>());
+            // VirIoT's library answers what is no token of ours with 422.
+            let is_refused = answer.status == 401 || (answer.status == 422 && !path.starts_with("/v1/"));
+            assert!(is_refused, "{path} with {}", token.chars().take(40).collect::<String>());
         }
     }
     for header in [None, Some("Basic YWRtaW46YWRtaW4="), Some("bearer"), Some("Bearer  "), Some(&*good)] {
@@ -254,4 +259,13 @@ async fn a_secret_is_never_in_the_log() {
     for (number, secret) in secrets.iter().enumerate() {
         assert!(!log.contains(secret.expose()), "secret {number} is in the log: {log}");
     }
+}
+
+/// The session that a token says it belongs to.
+fn session_of(token: &str) -> Uuid {
+    use base64::Engine;
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    claims["sid"].as_str().unwrap().parse().unwrap()
 }
