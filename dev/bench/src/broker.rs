@@ -10,6 +10,7 @@ mod connection;
 mod load;
 mod ngsi_v2;
 mod notify;
+mod onem2m;
 mod request;
 mod usage;
 
@@ -27,6 +28,8 @@ use crate::figures::Figures;
 pub(crate) enum Standard {
     /// The NGSIv2 broker, beside Orion.
     NgsiV2,
+    /// The oneM2M CSE, beside ACME.
+    Onem2m,
 }
 
 /// How brokers are measured.
@@ -41,6 +44,9 @@ pub(crate) struct Arguments {
     /// Runs the same against this broker, which is empty and listens on HOST:PORT, and puts its figures beside.
     #[arg(long, value_name = "HOST:PORT")]
     peer: Option<String>,
+    /// The folder of the installed clients (scripts/test-needs.sh), where ACME is.
+    #[arg(long, value_name = "DIR", default_value = "target/clients")]
+    clients: PathBuf,
     /// The folder that the JSON goes to, a file a standard.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     folder: PathBuf,
@@ -48,7 +54,13 @@ pub(crate) struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { standards: Vec::new(), load_seconds: 5, peer: None, folder: "target/bench".into() }
+        Self {
+            standards: Vec::new(),
+            load_seconds: 5,
+            peer: None,
+            clients: "target/clients".into(),
+            folder: "target/bench".into(),
+        }
     }
 }
 
@@ -56,6 +68,7 @@ impl Standard {
     fn profile(self) -> &'static Profile {
         match self {
             Self::NgsiV2 => &ngsi_v2::PROFILE,
+            Self::Onem2m => &onem2m::PROFILE,
         }
     }
 
@@ -63,6 +76,7 @@ impl Standard {
     async fn measure(self, bench: &mut Bench<'_>) -> io::Result<&'static str> {
         match self {
             Self::NgsiV2 => ngsi_v2::measure(bench).await,
+            Self::Onem2m => onem2m::measure(bench).await,
         }
     }
 }
@@ -93,7 +107,18 @@ async fn measure(standard: Standard, program: &Path, arguments: &Arguments) -> i
     let mut bench = Bench::start(profile, program, lasting).await?;
     let filled = standard.measure(&mut bench).await?;
     let mut figures = bench.end(filled).await?;
-    if let Some(peer) = &arguments.peer {
+    let acme = match (standard, &arguments.peer) {
+        (Standard::Onem2m, None) => onem2m::Acme::start(&arguments.clients).await?,
+        _ => None,
+    };
+    if let Some(acme) = acme {
+        eprintln!("its peer, ACME");
+        let mut bench = Bench::of_running(profile, program, lasting, &acme.address);
+        bench.figures.put("resident memory, empty", acme.resident_mib(), "MiB", None);
+        standard.measure(&mut bench).await?;
+        figures.beside("ACME of PyPI with its memory database, in the same run");
+        figures.put_all_beside(&bench.figures);
+    } else if let Some(peer) = &arguments.peer {
         eprintln!("its peer at {peer}");
         let mut bench = Bench::of_running(profile, program, lasting, peer);
         standard.measure(&mut bench).await?;

@@ -98,6 +98,21 @@ impl<'a> Bench<'a> {
         Self { profile, program, lasting, address: address.to_owned(), own: None, next: 0, figures }
     }
 
+    /// The address of another of its doors; none of a peer's is known.
+    pub(super) fn door(&self, scheme: &str) -> Option<String> {
+        self.own.as_ref().map(|own| own.broker.address(scheme))
+    }
+
+    /// The body of the answer to one request.
+    pub(super) async fn read(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+        let mut connection = Connection::open(&self.address).await?;
+        let status = connection.exchange(request).await?;
+        if (200..300).contains(&status) {
+            return Ok(connection.body().to_vec());
+        }
+        Err(io::Error::other(format!("{status} {}", String::from_utf8_lossy(connection.body()))))
+    }
+
     fn pid(&self) -> Option<u32> {
         self.own.as_ref().map(|own| own.broker.pid())
     }

@@ -7,8 +7,11 @@ use tokio::net::TcpStream;
 
 /// A keep-alive connection with one request under way at a time.
 pub(super) struct Connection {
+    address: String,
     stream: TcpStream,
     read: Vec<u8>,
+    /// Whether the last answer said that it closes: the next request needs a new connection.
+    closes: bool,
 }
 
 /// What an answer says of itself.
@@ -18,6 +21,7 @@ struct Head {
     /// Bytes of the head with its empty line.
     length: usize,
     body: Body,
+    closes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +32,15 @@ enum Body {
 
 impl Connection {
     pub(super) async fn open(address: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(64 * 1024) })
+        let stream = connect(address).await?;
+        Ok(Self { address: address.to_owned(), stream, read: Vec::with_capacity(64 * 1024), closes: false })
     }
 
     /// Sends a request and reads its answer whole; gives the status.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+        if self.closes {
+            self.stream = connect(&self.address).await?;
+        }
         self.stream.write_all(request).await?;
         self.read.clear();
         let head = loop {
@@ -55,6 +61,7 @@ impl Connection {
                 }
             }
         }
+        self.closes = head.closes;
         Ok(head.status)
     }
 
@@ -72,13 +79,19 @@ impl Connection {
     }
 }
 
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// The head of the answer at the start of `read`; `None` while it is not there whole.
 fn head(read: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let malformed = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("an answer {what}"));
     let status = read.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     let status: u16 = status.ok_or_else(|| malformed("without a status"))?;
-    let mut body = Body::Sized(0);
+    let (mut body, mut closes) = (Body::Sized(0), false);
     for line in read[..end].split(|byte| *byte == b'\n').skip(1) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -87,13 +100,15 @@ fn head(read: &[u8]) -> io::Result<Option<Head>> {
             body = Body::Sized(length.ok_or_else(|| malformed("with a length that is no number"))?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             body = Body::Chunked;
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            closes = value.eq_ignore_ascii_case(b"close");
         }
     }
     // These have no body, whatever they say (RFC 9110 6.4.1).
     if matches!(status, 204 | 304) {
         body = Body::Sized(0);
     }
-    Ok(Some(Head { status, length: end + 4, body }))
+    Ok(Some(Head { status, length: end + 4, body, closes }))
 }
 
 #[cfg(test)]
@@ -105,13 +120,15 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n{}";
         assert_eq!(
             head(answer).unwrap(),
-            Some(Head { status: 200, length: answer.len() - 2, body: Body::Sized(2) })
+            Some(Head { status: 200, length: answer.len() - 2, body: Body::Sized(2), closes: false })
         );
         assert_eq!(head(&answer[..30]).unwrap(), None);
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(head(chunked).unwrap().unwrap().body, Body::Chunked);
         let empty = b"HTTP/1.1 204 No Content\r\n\r\n";
         assert_eq!(head(empty).unwrap().unwrap().body, Body::Sized(0));
+        let last = b"HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n";
+        assert!(head(last).unwrap().unwrap().closes);
         assert!(head(b"HTTP/1.1 xyz\r\n\r\n").is_err());
     }
 }
