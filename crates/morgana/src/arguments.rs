@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn each_broker_has_a_port_of_its_own() {
+        let mut command = Arguments::command();
+        let broker = command.find_subcommand_mut("broker").expect("it is a command");
+        for (standard, port) in [("ngsi-ld", 9090), ("ngsi-v2", 1026), ("onem2m", 8080), ("mqtt", 1883)] {
+            let standard = broker.find_subcommand_mut(standard).expect("it is a standard");
+            let help = standard.render_long_help().to_string();
+            assert!(help.contains(&format!("0 means any [default: {port}]")), "{help}");
+        }
+    }
+
+    #[test]
     fn completion_knows_the_commands() {
         let mut script = Vec::new();
         clap_complete::generate(Shell::Bash, &mut Arguments::command(), "morgana", &mut script);

@@ -41,8 +41,9 @@ struct Place<const PORT: u16> {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     listen: IpAddr,
     /// Port to listen on; 0 means any.
-    #[arg(long, default_value_t = PORT)]
-    port: u16,
+    // Not a default of clap: it keeps that in a static, which all values of `PORT` would share.
+    #[arg(long)]
+    port: Option<u16>,
     /// Folder where its state lives.
     #[arg(long, value_name = "DIR", default_value = "./morgana-broker")]
     data: PathBuf,
@@ -50,7 +51,7 @@ struct Place<const PORT: u16> {
 
 impl<const PORT: u16> Place<PORT> {
     fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.listen, self.port)
+        SocketAddr::new(self.listen, self.port.unwrap_or(PORT))
     }
 
     /// Listens there.
@@ -82,6 +83,11 @@ impl Reach {
             None => morgana_engine::Access::Open,
         }
     }
+}
+
+/// What the help says of `--port`.
+fn port_help(arg: clap::Arg, port: u16) -> clap::Arg {
+    arg.help(format!("Port to listen on; 0 means any [default: {port}]"))
 }
 
 /// When a write is acknowledged.

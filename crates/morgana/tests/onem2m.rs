@@ -1,6 +1,6 @@
 //! `morgana broker onem2m` as a process, and clients that others wrote against it over every binding.
 
-use morgana_testbed::{Broker, Http, clients::Client, run_program};
+use morgana_testbed::{Broker, Http, clients::Client, eventually, run_program};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -128,6 +128,39 @@ async fn the_cse_is_who_its_switches_say() {
     let large = "x".repeat(2_000);
     let answer = Http::new(base, None).post("/in-name", &json!({ "m2m:cnt": { "lbl": [large] } })).await;
     assert!(answer.expect(400)["m2m:dbg"].as_str().unwrap().contains("1000 bytes"));
+}
+
+#[tokio::test]
+async fn a_middle_node_registers_with_its_infrastructure_node() {
+    let infrastructure =
+        Cse::start(&["--cse-id", "id-in", "--cse-name", "cse-in", "--accept-cse", "/id-mn"]).await;
+    let base = format!("http://{}", infrastructure.broker.address("http"));
+    let switches = [
+        "--cse-type",
+        "mn",
+        "--cse-id",
+        "id-mn",
+        "--cse-name",
+        "cse-mn",
+        "--registrar",
+        &base,
+        "--registrar-id",
+        "id-in",
+    ];
+    let _middle = Cse::start(&switches).await;
+    let http = reqwest::Client::new();
+    let shown = eventually("the infrastructure node reaches the middle node's CSEBase", async || {
+        let mut request = http.get(format!("{base}/~/id-mn/cse-mn"));
+        for (name, value) in [("x-m2m-origin", "/id-in/CAdmin"), ADMIN[1], ADMIN[2]] {
+            request = request.header(name, value);
+        }
+        let text = request.send().await.map_err(|error| error.to_string())?.text().await;
+        let text = text.map_err(|error| error.to_string())?;
+        // The administrator of one CSE is nobody at the other: what counts is who answers.
+        if text.contains("no privilege") { Ok(text) } else { Err(text) }
+    })
+    .await;
+    assert!(shown.contains("cse-mn"), "{shown}");
 }
 
 #[tokio::test]

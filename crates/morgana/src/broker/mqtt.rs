@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 /// The switches of an MQTT broker.
 #[derive(Debug, Args)]
+#[command(mut_arg("port", |arg| super::port_help(arg, 1883)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place<1883>,

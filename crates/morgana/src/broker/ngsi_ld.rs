@@ -9,6 +9,7 @@ use crate::failure::Failure;
 
 /// The switches of an NGSI-LD broker.
 #[derive(Debug, Args)]
+#[command(mut_arg("port", |arg| super::port_help(arg, 9090)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place<9090>,

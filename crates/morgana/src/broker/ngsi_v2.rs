@@ -27,6 +27,7 @@ Examples:
   morgana broker ngsi-v2 --data /var/lib/context
   morgana broker ngsi-v2 --listen 0.0.0.0 --multiservice --http-timeout-ms 2000
   morgana broker ngsi-v2 -port 1026 -multiservice -corsOrigin __ALL")]
+#[command(mut_arg("port", |arg| super::port_help(arg, 1026)))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place<1026>,

@@ -2,15 +2,16 @@
 
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use morgana_fabric::ClientOptions;
 use morgana_model::Secret;
-use morgana_onem2m::{HttpOptions, NotifierOptions, Options};
+use morgana_onem2m::{HttpOptions, NotifierOptions, Options, Registrar};
 
 use super::super::{Durability, Place};
 
 /// The switches of a CSE.
 #[derive(Debug, Args)]
+#[command(mut_arg("port", |arg| super::super::port_help(arg, 8080)))]
 #[command(after_help = "\
 Examples:
   morgana broker onem2m --port 8080 --data ./cse
@@ -38,6 +39,23 @@ pub(crate) struct Arguments {
     /// Point of access that the CSEBase shows; can be given several times [default: where it listens].
     #[arg(long, value_name = "URL", help_heading = "Identity")]
     point_of_access: Vec<String>,
+
+    /// Kind of node that the CSE stands on: infrastructure, middle, or application service.
+    #[arg(long, value_enum, default_value_t = CseType::In, help_heading = "Other CSEs")]
+    cse_type: CseType,
+    /// CSE that may register here, by its CSE-ID with * for any letters; can be given several times. It gets the
+    /// requests for its addresses.
+    #[arg(long, value_name = "ID", help_heading = "Other CSEs")]
+    accept_cse: Vec<String>,
+    /// Where the CSE is that this one registers with: http://host:port or mqtt://host:port.
+    #[arg(long, value_name = "URL", requires = "registrar_id", help_heading = "Other CSEs")]
+    registrar: Option<String>,
+    /// Its CSE-ID.
+    #[arg(long, value_name = "ID", value_parser = cse_id, requires = "registrar", help_heading = "Other CSEs")]
+    registrar_id: Option<String>,
+    /// The name of its CSEBase.
+    #[arg(long, value_name = "NAME", default_value = "cse-in", value_parser = name, help_heading = "Other CSEs")]
+    registrar_name: String,
 
     /// Originator that may do everything; can be given several times.
     #[arg(long, value_name = "ID", default_value = "CAdmin", help_heading = "Access")]
@@ -119,6 +137,14 @@ impl Arguments {
             sp_id: self.sp_id.clone(),
             release: self.release.clone(),
             points_of_access: self.point_of_access.clone(),
+            cse_type: self.cse_type as u8,
+            cse_originators: self.accept_cse.clone(),
+            registrar: self.registrar.as_ref().zip(self.registrar_id.as_ref()).map(|(point, id)| Registrar {
+                cse_id: id.clone(),
+                cse_name: self.registrar_name.clone(),
+                point_of_access: point.clone(),
+                check_seconds: 30,
+            }),
             administrators: self.administrator.clone(),
             inherit_access: self.inherit_access || self.mobius,
             structured_references: self.structured_references || self.mobius,
@@ -164,6 +190,17 @@ impl Arguments {
             None => options,
         }
     }
+}
+
+/// m2m:cseTypeID (TS-0004 6.3.4.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CseType {
+    /// Infrastructure node: it registers with nobody.
+    In = 1,
+    /// Middle node.
+    Mn = 2,
+    /// Application service node.
+    Asn = 3,
 }
 
 /// What stands in addresses and topics.
