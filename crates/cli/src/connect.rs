@@ -21,8 +21,8 @@ fn protocol(image: Option<&ImageName>, inner: &str) -> Protocol {
     };
     match (inner, kind) {
         ("1883/tcp", _) => Protocol::Mqtt,
-        (_, "ngsi-ld") => Protocol::NgsiLd,
-        (_, "ngsi-v2") => Protocol::NgsiV2,
+        (_, "ngsi-ld") | ("9090/tcp", _) => Protocol::NgsiLd,
+        (_, "ngsi-v2") | ("1026/tcp", _) => Protocol::NgsiV2,
         (_, "onem2m") | ("7579/tcp", _) => Protocol::OneM2m,
         _ => Protocol::Http,
     }

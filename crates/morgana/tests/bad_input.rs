@@ -24,7 +24,6 @@ async fn unknown_and_duplicate_names_are_refused_with_the_name() {
     let refusals = [
         (add_silo(&alices, alice, "other", "lora").await.err(), ErrorCode::NotFound, "lora"),
         (add_silo(&alices, alice, "context", "mqtt").await.err(), ErrorCode::AlreadyExists, "context"),
-        (add_silo(&alices, alice, "later", "onem2m").await.err(), ErrorCode::NotYet, "onem2m"),
         (alices.vsilo(nowhere).await.err(), ErrorCode::NotFound, "alice_nowhere"),
         (alices.delete_vsilo(nowhere, true).await.err(), ErrorCode::NotFound, "alice_nowhere"),
         (alices.connect(nowhere, room).await.err(), ErrorCode::NotFound, "alice_nowhere"),

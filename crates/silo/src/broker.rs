@@ -6,11 +6,24 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use morgana_model::VThingId;
 
+use crate::actuation::{Pipes, Written};
 use crate::controller::Update;
 use crate::error::RunError;
 
 /// Where a silo listens: inner port to the address of the door.
 pub type Doors = BTreeMap<u16, SocketAddr>;
+
+/// Changes of pipes that wait until the silo takes them: more than a tenant writes while the silo does one thing.
+pub(crate) const WATCH_CAPACITY: usize = 65_536;
+
+/// What happens in a broker.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// The tenant wrote into pipes.
+    Written(Vec<Written>),
+    /// The broker has lost what was shown, so that [`SiloBroker::restore`] is due.
+    Lost,
+}
 
 /// The tenant's broker, and what the silo has put into it.
 ///
@@ -37,12 +50,17 @@ pub(crate) trait SiloBroker: Send + Sync {
     /// Erases what this vThing gave and no other connected vThing did, and forgets the vThing.
     async fn disconnect(&mut self, v_thing: &VThingId);
 
-    /// Waits until the broker has lost what was shown, so that [`SiloBroker::restore`] is due. It
-    /// may be dropped at any await.
+    /// Shows the pipes of commands, those that are not there yet; what is in the others stays.
+    async fn open_pipes(&mut self, pipes: &[Pipes]);
+
+    /// Lets the tenant in, where opening the broker did not.
+    fn serve(&mut self);
+
+    /// Waits for what happens in the broker. It may be dropped at any await.
     ///
     /// # Errors
     /// When the broker cannot serve any more.
-    async fn lost(&mut self) -> Result<(), RunError>;
+    async fn next(&mut self) -> Result<Happened, RunError>;
 
     /// Shows everything again that it remembers.
     async fn restore(&mut self);

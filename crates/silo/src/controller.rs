@@ -17,16 +17,20 @@ use morgana_model::{ControlMessage, Entity, Topic, VSiloId, VThingId};
 
 pub(crate) use message::Rejection;
 
+use crate::actuation::{Actuation, Key, Pipes, Seen, Written};
 use context::Context;
 
-/// How often the whole list of vThings is asked for.
+/// How often the whole list of vThings is asked for, once it came.
 const LIST_INTERVAL: Duration = Duration::from_secs(30);
+/// How long to wait for the list at first; then twice as long, and so on. After an outage of the fabric the platform may
+/// be back later than the silo.
+const LIST_WAIT: Duration = Duration::from_millis(250);
 /// How long to wait with a subscription that was refused. A right may come later than the message
 /// that needs it, so it is worth asking again.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What happens to a silo.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Event<'a> {
     /// The fabric is there, for the first time or again.
     Connected,
@@ -36,6 +40,8 @@ pub(crate) enum Event<'a> {
     Message { topic: &'a str, payload: &'a [u8] },
     /// The fabric refused a subscription.
     Refused(&'a Topic),
+    /// The tenant wrote into a pipe of a command.
+    Written(Written),
     /// Time passed; see [`Controller::next_due`].
     Tick,
 }
@@ -55,6 +61,12 @@ pub(crate) enum Action {
     Disconnect(VThingId),
     /// Bring what a vThing gave into the broker.
     Merge(Update),
+    /// Show the pipes of an entity's commands, those that are not there yet, and remember them.
+    Open(Pipes),
+    /// Remember that a command was sent. What follows waits until that survives a kill.
+    Remember(Key),
+    /// Send a command to a vThing.
+    Send(VThingId, Vec<u8>),
     /// Tell that a message was dropped, and why.
     Reject(Rejection),
     /// Put the state away; end after the actions that follow.
@@ -86,21 +98,30 @@ pub(crate) struct Controller {
     silo: VSiloId,
     online: bool,
     list_due: Option<Instant>,
+    list_wait: Duration,
     v_things: BTreeMap<VThingId, Context>,
     refused: Vec<Topic>,
     refused_due: Option<Instant>,
+    actuation: Actuation,
+}
+
+/// What a controller knows from its last life.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) v_things: Vec<VThingId>,
+    pub(crate) pipes: Vec<Pipes>,
+    pub(crate) seen: Seen,
+    /// Milliseconds since 1970 now.
+    pub(crate) started_ms: u64,
 }
 
 impl Controller {
-    /// A controller that knows these vThings from its last life. The actions subscribe what it
-    /// listens to.
-    pub(crate) fn start(
-        silo: VSiloId,
-        remembered: impl IntoIterator<Item = VThingId>,
-        now: Instant,
-    ) -> (Self, Vec<Action>) {
+    /// A controller that knows what it knew in its last life. The actions subscribe what it listens to.
+    pub(crate) fn start(silo: VSiloId, remembered: Remembered, now: Instant) -> (Self, Vec<Action>) {
+        let Remembered { v_things, pipes, seen, started_ms } = remembered;
+        let actuation = Actuation::new(silo.clone(), pipes, seen, started_ms);
         let v_things: BTreeMap<_, _> =
-            remembered.into_iter().map(|v_thing| (v_thing, Context::wanted(now))).collect();
+            v_things.into_iter().map(|v_thing| (v_thing, Context::wanted(now))).collect();
         let mut actions = vec![
             Action::Subscribe(Topic::VSiloIn(silo.clone())),
             Action::Subscribe(Topic::VSiloDataIn(silo.clone())),
@@ -109,7 +130,17 @@ impl Controller {
             actions.extend(topics_of(v_thing).map(Action::Subscribe));
         }
         let refused = Vec::new();
-        (Self { silo, online: false, list_due: None, v_things, refused, refused_due: None }, actions)
+        let controller = Self {
+            silo,
+            online: false,
+            list_due: None,
+            list_wait: LIST_WAIT,
+            v_things,
+            refused,
+            refused_due: None,
+            actuation,
+        };
+        (controller, actions)
     }
 
     /// The vThings that are connected now.
@@ -117,10 +148,14 @@ impl Controller {
         self.v_things.keys()
     }
 
-    /// When [`Event::Tick`] has something to do; nothing while the fabric is away.
+    /// When [`Event::Tick`] has something to do; while the fabric is away that is only what was sent before.
     pub(crate) fn next_due(&self) -> Option<Instant> {
+        let commands = self.actuation.next_due();
+        if !self.online {
+            return commands;
+        }
         let contexts = self.v_things.values().filter_map(Context::due);
-        if self.online { contexts.chain(self.list_due).chain(self.refused_due).min() } else { None }
+        contexts.chain(self.list_due).chain(self.refused_due).chain(commands).min()
     }
 
     /// Decides what an event asks for.
@@ -129,7 +164,7 @@ impl Controller {
         match event {
             Event::Connected => {
                 self.online = true;
-                self.list_due = Some(now);
+                (self.list_due, self.list_wait) = (Some(now), LIST_WAIT);
                 self.v_things.values_mut().for_each(|context| *context = Context::wanted(now));
             }
             Event::Disconnected => self.online = false,
@@ -142,7 +177,11 @@ impl Controller {
                 self.refused.push(topic.clone());
                 self.refused_due.get_or_insert(now + REFUSED_INTERVAL);
             }
+            Event::Written(written) => self.actuation.written(written, self.online, now, &mut actions),
             Event::Tick => {}
+        }
+        for v_thing in self.actuation.look(now, &mut actions) {
+            actions.push(self.request(&v_thing));
         }
         self.ask(now, &mut actions);
         actions
@@ -165,17 +204,30 @@ impl Controller {
             }
         }
         if self.list_due.is_some_and(|due| due <= now) {
-            self.list_due = Some(now + LIST_INTERVAL);
+            self.list_due = Some(now + self.list_wait);
+            self.list_wait = (self.list_wait * 2).min(LIST_INTERVAL);
             let message = ControlMessage::GetVThingsRequest { v_silo: self.silo.clone() };
             actions.push(Action::Publish(Topic::VSiloOut(self.silo.clone()), message));
         }
+        let mut due = Vec::new();
         for (v_thing, context) in &mut self.v_things {
             if context.ask(now) {
-                let message =
-                    ControlMessage::GetContextRequest { v_silo: self.silo.clone(), v_thing: v_thing.clone() };
-                actions.push(Action::Publish(Topic::VThingIn(v_thing.clone()), message));
+                due.push(v_thing.clone());
             }
         }
+        actions.extend(due.iter().map(|v_thing| self.request(v_thing)));
+    }
+
+    /// Asks a vThing for its whole context.
+    fn request(&self, v_thing: &VThingId) -> Action {
+        let message =
+            ControlMessage::GetContextRequest { v_silo: self.silo.clone(), v_thing: v_thing.clone() };
+        Action::Publish(Topic::VThingIn(v_thing.clone()), message)
+    }
+
+    /// The list came: there is time until the next.
+    fn list_came(&mut self, now: Instant) {
+        (self.list_due, self.list_wait) = (Some(now + LIST_INTERVAL), LIST_INTERVAL);
     }
 
     fn set(&mut self, desired: &BTreeSet<VThingId>, now: Instant, actions: &mut Vec<Action>) {
@@ -200,6 +252,7 @@ impl Controller {
 
     fn disconnect(&mut self, v_thing: &VThingId, actions: &mut Vec<Action>) {
         if self.v_things.remove(v_thing).is_some() {
+            self.actuation.forget(v_thing);
             self.refused.retain(|topic| !topics_of(v_thing).contains(topic));
             actions.extend(topics_of(v_thing).map(Action::Unsubscribe));
             actions.push(Action::Disconnect(v_thing.clone()));

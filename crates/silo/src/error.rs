@@ -16,14 +16,6 @@ pub enum RunError {
         /// The names of all flavours.
         known: String,
     },
-    /// The flavour is planned, not built.
-    #[error("silo flavour '{kind}' is not there yet; use one of: {ready}")]
-    NotYet {
-        /// What was asked for.
-        kind: &'static str,
-        /// The names of the flavours that are there.
-        ready: String,
-    },
     /// The environment is that of a ThingVisor.
     #[error("the environment is of a ThingVisor, not of a vSilo: set vSiloID, not thingVisorID")]
     NotASilo,
@@ -74,7 +66,6 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownFlavour { .. }
-            | Self::NotYet { .. }
             | Self::NotASilo
             | Self::Parameter(_)
             | Self::NoToken

@@ -14,7 +14,7 @@ use minicbor::{Decode, Encode};
 use morgana_journal::{
     AppendError, Durability, Journal, OpenError, Options, Snapshot, SnapshotError, Ticket,
 };
-use morgana_model::VThingId;
+use morgana_model::{Entity, VThingId};
 
 /// Bytes of log after which a snapshot replaces it: small, because a silo reads it all at a start.
 const SNAPSHOT_AFTER_BYTES: u64 = 8 * 1024 * 1024;
@@ -187,6 +187,19 @@ fn encode(record: &Record<'_>) -> Vec<u8> {
             unreachable!("writing to memory does not fail: {never}")
         }
     }
+}
+
+/// The whole entity: what was known, with what came.
+pub(crate) fn merged(old: Option<&str>, newer: Entity) -> String {
+    let whole = match old.map(serde_json::from_str::<Entity>) {
+        Some(Ok(mut whole)) => {
+            whole.merge(newer);
+            whole
+        }
+        _ => newer,
+    };
+    // Writing a JSON value into memory does not fail.
+    serde_json::to_string(&whole).unwrap_or_default()
 }
 
 #[cfg(test)]

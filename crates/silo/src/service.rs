@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use morgana_fabric::{Client, ClientError, ClientOptions, Event as FabricEvent, Qos};
-use morgana_model::{ControlMessage, Topic, VSiloId};
+use morgana_model::{ControlMessage, Topic, VSiloId, VThingId};
 use morgana_workload::{Environment, FabricAccess};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Doors, SiloBroker};
-use crate::controller::{Action, Controller, Event, Update};
+use crate::actuation::{Memory, Pipes};
+use crate::broker::{Doors, Happened, SiloBroker};
+use crate::controller::{Action, Controller, Event, Remembered, Update};
 use crate::error::RunError;
+use crate::ledger::Ledger;
 use crate::settings::Settings;
 use crate::{flavours, metrics};
 
@@ -43,12 +45,20 @@ impl Silo {
         let settings = Settings::read(kind, environment)?;
         let mut broker = flavours::open(&settings).await?;
         broker.restore().await;
+        let memory = Memory::open(&settings.data.join("commands"))
+            .map_err(RunError::failed("open the silo's memory of commands"))?;
+        let pipes = Ledger::open(&settings.data.join("pipes"))
+            .map_err(RunError::failed("open the silo's ledger of pipes"))?;
+        let known = known_pipes(&pipes);
+        broker.open_pipes(&known).await;
+        broker.serve();
         let doors = broker.doors();
         let (client, events) = Client::connect(fabric_client(&settings.fabric));
         let stop = CancellationToken::new();
         let (ready, is_ready) = watch::channel(false);
         tokio::spawn(ready_in_the_end(ready.clone(), stop.clone()));
-        let service = Service { silo: settings.silo, client, events, broker, ready, stop: stop.clone() };
+        let service =
+            Service { silo: settings.silo, client, events, broker, pipes, memory, ready, stop: stop.clone() };
         tracing::info!(silo = %service.silo, kind, ?doors, "the silo serves");
         Ok(Self { doors, ready: is_ready, stop, task: tokio::spawn(service.run()) })
     }
@@ -83,6 +93,15 @@ impl Silo {
     }
 }
 
+/// The pipes that a silo knows from its last run.
+fn known_pipes(ledger: &Ledger) -> Vec<Pipes> {
+    let mut known = Vec::new();
+    for v_thing in ledger.v_things() {
+        known.extend(ledger.entities(v_thing).filter_map(|(id, text)| Pipes::from_text(v_thing, id, text)));
+    }
+    known
+}
+
 fn fabric_client(access: &FabricAccess) -> ClientOptions {
     let address = std::net::SocketAddr::new(access.host, access.port).to_string();
     ClientOptions::new(address, access.user.clone())
@@ -104,6 +123,9 @@ struct Service {
     client: Client,
     events: mpsc::Receiver<FabricEvent>,
     broker: Box<dyn SiloBroker>,
+    /// Of each entity with commands, its pipes.
+    pipes: Ledger,
+    memory: Memory,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 }
@@ -131,7 +153,7 @@ impl Service {
     async fn work(&mut self) -> Result<End, RunError> {
         let stop = self.stop.clone();
         let (mut controller, actions) =
-            Controller::start(self.silo.clone(), self.broker.v_things(), Instant::now());
+            Controller::start(self.silo.clone(), self.remembered(), Instant::now());
         metrics::v_things(controller.v_things().count());
         // This waits for the fabric; there is nothing else to wait for meanwhile.
         let mut end = self.carry_out(&mut controller, actions).await;
@@ -141,14 +163,22 @@ impl Service {
             }
             let due = controller.next_due();
             let mut batch = Vec::new();
+            let mut written = Vec::new();
+            // In no order: neither the fabric nor the tenant can keep the other waiting.
             tokio::select! {
-                biased;
                 () = stop.cancelled() => return Ok(End::Stopped),
-                lost = self.broker.lost() => { lost?; self.broker.restore().await; }
+                happened = self.broker.next() => match happened? {
+                    Happened::Written(all) => written = all,
+                    Happened::Lost => self.broker.restore().await,
+                },
                 taken = self.events.recv_many(&mut batch, BATCH) => if taken == 0 { return Ok(End::Stopped) },
                 () = until(due) => {}
             }
             let mut actions = Vec::new();
+            let now = Instant::now();
+            for written in written {
+                actions.extend(controller.apply(Event::Written(written), now));
+            }
             for event in batch {
                 actions.extend(apply(&mut controller, event));
             }
@@ -157,8 +187,26 @@ impl Service {
         }
     }
 
+    fn remembered(&self) -> Remembered {
+        let since_1970 =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Remembered {
+            v_things: self.broker.v_things(),
+            pipes: known_pipes(&self.pipes),
+            seen: self.memory.seen(),
+            started_ms: u64::try_from(since_1970.as_millis()).unwrap_or_default(),
+        }
+    }
+
     /// Carries out actions in their order; updates that follow each other go to the broker at once.
     async fn carry_out(&mut self, controller: &mut Controller, actions: Vec<Action>) -> Option<End> {
+        // Commands are written down together, so that they wait for the disk together.
+        let mut remembered = None;
+        for action in &actions {
+            if let Action::Remember(key) = action {
+                remembered = self.memory.remember(*key).or(remembered);
+            }
+        }
         let mut actions = VecDeque::from(actions);
         let mut updates: Vec<Update> = Vec::new();
         while let Some(action) = actions.pop_front() {
@@ -170,7 +218,15 @@ impl Service {
                 self.broker.merge(std::mem::take(&mut updates)).await;
             }
             match action {
-                Action::Merge(_) => {}
+                Action::Merge(_) | Action::Remember(_) => {}
+                Action::Open(pipes) => self.open(pipes).await,
+                Action::Send(v_thing, message) => {
+                    if let Some(ticket) = remembered.take() {
+                        // An error was told when the disk refused; the command goes on.
+                        let _ = ticket.durable().await;
+                    }
+                    self.send(v_thing, message).await;
+                }
                 Action::Subscribe(topic) => {
                     if !self.subscribe(&topic).await {
                         actions.extend(controller.apply(Event::Refused(&topic), Instant::now()));
@@ -184,12 +240,14 @@ impl Service {
                 Action::Publish(topic, message) => self.publish(&topic, &message).await,
                 Action::Connect(v_thing) => {
                     tracing::info!(%v_thing, "vThing connected");
+                    self.pipes.connect(&v_thing);
                     self.broker.connect(&v_thing).await;
                     metrics::v_things(controller.v_things().count());
                 }
                 Action::Disconnect(v_thing) => {
                     tracing::info!(%v_thing, "vThing disconnected");
                     self.broker.disconnect(&v_thing).await;
+                    self.pipes.disconnect(&v_thing);
                     metrics::v_things(controller.v_things().count());
                 }
                 Action::Reject(rejection) => {
@@ -238,6 +296,23 @@ impl Service {
         }
     }
 
+    async fn open(&mut self, pipes: Pipes) {
+        let text = pipes.to_text();
+        if self.pipes.get(&pipes.v_thing, &pipes.entity) != Some(text.as_str()) {
+            drop(self.pipes.set(&pipes.v_thing, &pipes.entity, &text));
+        }
+        self.broker.open_pipes(std::slice::from_ref(&pipes)).await;
+    }
+
+    /// Sends a command, once: with QoS 0 nothing sends it again. Whether it arrived is seen by who answers.
+    async fn send(&self, v_thing: VThingId, message: Vec<u8>) {
+        let topic = Topic::VThingDataIn(v_thing);
+        match self.client.publish(topic.to_string(), message, Qos::AtMostOnce).await {
+            Ok(()) => metrics::command(),
+            Err(error) => tracing::warn!(%topic, %error, "a command could not be sent"),
+        }
+    }
+
     async fn publish(&self, topic: &Topic, message: &ControlMessage) {
         match self.client.publish(topic.to_string(), json(message), Qos::AtMostOnce).await {
             // It is sent again after the reconnection.
@@ -281,7 +356,7 @@ fn apply(controller: &mut Controller, event: FabricEvent) -> Vec<Action> {
 }
 
 /// Waits until then; for ever without a then.
-async fn until(due: Option<Instant>) {
+pub(crate) async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use morgana_journal::Durability;
 use morgana_model::{Secret, TenantId, VSiloId};
 use morgana_workload::{Environment, FabricAccess, Role};
 use serde_json::Value;
 
-use crate::catalogue::{self, Builtin};
+use crate::catalogue::{self, Builtin, Values};
 use crate::error::RunError;
 use crate::flavours::Flavour;
 
@@ -56,8 +57,32 @@ impl Settings {
     /// The value of a parameter that the flavour has.
     pub(crate) fn parameter(&self, name: &str) -> &str {
         let default = self.builtin.parameters.iter().find(|parameter| parameter.name == name);
-        let default = default.and_then(|parameter| parameter.values.first()).copied().unwrap_or_default();
+        let default = match default.map(|parameter| parameter.values) {
+            Some(Values::OneOf(words)) => words.first().copied().unwrap_or_default(),
+            Some(Values::Text(text)) => text,
+            Some(Values::Number { .. }) | None => "",
+        };
         self.params.get(name).and_then(Value::as_str).unwrap_or(default)
+    }
+
+    /// The value of a parameter that is a number.
+    pub(crate) fn number(&self, name: &str) -> usize {
+        let default = self.builtin.parameters.iter().find(|parameter| parameter.name == name);
+        let default = match default.map(|parameter| parameter.values) {
+            Some(Values::Number { default, .. }) => default,
+            _ => 0,
+        };
+        // Checked when the settings were read.
+        self.params.get(name).and_then(Value::as_u64).map_or(default as usize, |number| number as usize)
+    }
+
+    /// What an acknowledged write of the broker survives.
+    pub(crate) fn durability(&self) -> Durability {
+        match self.parameter("durability") {
+            "commit" => Durability::Commit,
+            "none" => Durability::None,
+            _ => Durability::Interval,
+        }
     }
 
     /// Where a door is to be opened.
@@ -76,13 +101,32 @@ impl Settings {
                 tracing::warn!(name, "the flavour has no such parameter; it is passed over");
                 continue;
             };
-            if !value.as_str().is_some_and(|value| parameter.values.contains(&value)) {
-                let allowed = parameter.values.join("\" or \"");
-                let error = format!("flavour parameter '{name}' is {value}: it must be \"{allowed}\"");
+            if let Some(allowed) = parameter.values.refusal(value) {
+                let error = format!("flavour parameter '{name}' is {value}: it must be {allowed}");
                 return Err(RunError::Parameter(error));
             }
         }
         Ok(())
+    }
+}
+
+impl Values {
+    /// What a value should be instead; nothing when it is right.
+    fn refusal(self, value: &Value) -> Option<String> {
+        let is_name = |text: &str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@+=".contains(&byte);
+            (1..=256).contains(&text.len()) && text.bytes().all(allowed)
+        };
+        match self {
+            Self::OneOf(words) if value.as_str().is_some_and(|value| words.contains(&value)) => None,
+            Self::OneOf(words) => Some(format!("\"{}\"", words.join("\" or \""))),
+            Self::Text(_) if value.as_str().is_some_and(is_name) => None,
+            Self::Text(_) => Some("a text of 1 to 256 letters, digits and -._~:/@+=".to_owned()),
+            Self::Number { most, .. } if value.as_u64().is_some_and(|number| number <= u64::from(most)) => {
+                None
+            }
+            Self::Number { most, .. } => Some(format!("a whole number from 0 to {most}")),
+        }
     }
 }
 
@@ -93,6 +137,10 @@ mod tests {
     use super::*;
 
     fn settings(params: Value, token: Option<&str>) -> Result<Settings, RunError> {
+        settings_of("mqtt", params, token)
+    }
+
+    fn settings_of(kind: &str, params: Value, token: Option<&str>) -> Result<Settings, RunError> {
         let fabric = FabricAccess {
             host: "127.0.0.1".parse().unwrap(),
             port: 1883,
@@ -107,7 +155,7 @@ mod tests {
             listen: "127.0.0.1".parse().unwrap(),
             doors: [(1883, 0)].into(),
         };
-        Settings::read("mqtt", environment)
+        Settings::read(kind, environment)
     }
 
     #[test]
@@ -133,6 +181,14 @@ mod tests {
             "flavour parameter 'publish' is 1: it must be \"state\" or \"changes\""
         );
         assert_eq!(error.exit_code(), 78);
+        for (params, allowed) in [
+            (json!({ "history": -1 }), "a whole number from 0 to 100000"),
+            (json!({ "cseName": "a b" }), "a text of 1 to 256 letters"),
+            (json!({ "durability": "always" }), "\"interval\" or \"commit\" or \"none\""),
+        ] {
+            let error = settings_of("onem2m", params, Some("t")).unwrap_err();
+            assert!(error.to_string().contains(allowed) && error.exit_code() == 78, "{error}");
+        }
         let error = settings(Value::Null, Some("t")).unwrap().door(9090).unwrap_err();
         assert!(error.to_string().contains("MORGANA_PORT_9090") && error.exit_code() == 78);
     }

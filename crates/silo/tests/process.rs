@@ -6,69 +6,15 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use common::process::{Process, command, free_port};
 use common::tenant::Tenant;
 use common::*;
-use morgana_workload::{Environment, Notification};
 use serde_json::{Value, json};
-
-const KIND: &str = "MORGANA_TEST_SILO_KIND";
 
 #[test]
 fn child_is_a_silo() {
-    let Ok(kind) = std::env::var(KIND) else { return };
-    let outcome = Environment::from_env().map(|environment| morgana_silo::run(&kind, environment)).unwrap();
-    std::process::exit(outcome.map_or_else(|error| i32::from(error.exit_code()), |()| 0));
-}
-
-/// A silo process that is killed, at the latest, with the test.
-struct Process(Child);
-
-impl Process {
-    /// Starts it and waits until it says that it is ready.
-    async fn start(kind: &str, fabric: SocketAddr, data: &Path, door: u16, port: u16) -> Self {
-        let socket = data.join("notify");
-        let _ = std::fs::remove_file(&socket);
-        let node = tokio::net::UnixDatagram::bind(&socket).unwrap();
-        let mut command = command(kind, fabric, data, door, port, Value::Null);
-        let child = Self(command.env("NOTIFY_SOCKET", &socket).spawn().unwrap());
-        let mut datagram = [0; 256];
-        let length = within("the silo is ready", node.recv(&mut datagram)).await.unwrap();
-        assert!(Notification::parse(std::str::from_utf8(&datagram[..length]).unwrap()).ready);
-        child
-    }
-
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn command(kind: &str, fabric: SocketAddr, data: &Path, door: u16, port: u16, params: Value) -> Command {
-    let mut environment = environment(fabric, data, door, params);
-    environment.doors = [(door, port)].into();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child_is_a_silo", "--nocapture"]).env(KIND, kind);
-    command.envs(environment.to_variables()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    common::process::child_is_a_silo();
 }
 
 #[tokio::test]
@@ -142,8 +88,9 @@ fn a_wrong_configuration_is_told_by_the_exit_status() {
         command(kind, free_address(), data.path(), 1883, 0, params).status().unwrap().code()
     };
     assert_eq!(status("mqtt", json!({ "access": "everyone" })), Some(78));
-    assert_eq!(status("onem2m", Value::Null), Some(78));
+    assert_eq!(status("onem2m", json!({ "history": "long" })), Some(78));
+    assert_eq!(status("ngsi-ld-external", Value::Null), Some(78), "it has no url");
     assert_eq!(status("no-such-flavour", Value::Null), Some(78));
     // No port for the door of this flavour.
-    assert_eq!(status("ngsi-ld", Value::Null), Some(78));
+    assert_eq!(status("scorpio-f", Value::Null), Some(78));
 }

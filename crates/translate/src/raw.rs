@@ -40,6 +40,18 @@ pub fn entity_topic(tenant: &TenantId, v_thing: &VThingId, entity_id: &str) -> R
     if topic.len() > MAX_TOPIC_BYTES { Err(TopicTooLong { bytes: topic.len() }) } else { Ok(topic) }
 }
 
+/// The topic of a pipe of an entity whose topic this is: one level below.
+pub fn command_topic(entity_topic: &str, pipe: &str) -> String {
+    let mut topic = format!("{entity_topic}/");
+    push_level(&mut topic, pipe);
+    topic
+}
+
+/// The pipe whose level this is.
+pub fn command_of(level: &str) -> String {
+    crate::escape::unescape(level, '%')
+}
+
 /// The payload: the entity as JSON, its members in their order.
 pub fn entity_payload(entity: &Entity) -> Vec<u8> {
     // Writing a JSON value into memory does not fail.

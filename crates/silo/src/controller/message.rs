@@ -50,13 +50,14 @@ impl Controller {
                 self.check_connected(&v_thing)?;
                 let message: ContextMessage = parse(payload)?;
                 let update = self.update(Some(v_thing), message, Extent::Changes)?;
-                actions.push(Action::Merge(update));
+                self.show(update, actions);
             }
             // Status and result of commands, for this silo alone.
             Topic::VSiloDataIn(silo) if silo == self.silo => {
                 let message: ContextMessage = parse(payload)?;
                 let update = self.update(None, message, Extent::Changes)?;
-                actions.push(Action::Merge(update));
+                self.actuation.feedback(&update);
+                self.show(update, actions);
             }
             Topic::VSiloIn(silo) if silo == self.silo => self.control(parse(payload)?, now, actions)?,
             Topic::VThingOut(from) => match parse(payload)? {
@@ -83,6 +84,7 @@ impl Controller {
         match message {
             ControlMessage::SetVThings { v_silo, v_things } => {
                 self.check_silo(v_silo.as_str())?;
+                self.list_came(now);
                 let desired = v_things.into_iter().map(|reference| reference.id).collect();
                 self.set(&desired, now, actions);
             }
@@ -97,7 +99,8 @@ impl Controller {
             ControlMessage::GetContextResponse { data, meta } => {
                 let update = self.update(None, ContextMessage { data, meta }, Extent::Whole)?;
                 self.v_things.insert(update.v_thing.clone(), Context::Known);
-                actions.push(Action::Merge(update));
+                self.actuation.alive(&update.v_thing);
+                self.show(update, actions);
             }
             ControlMessage::DestroyVSilo { v_silo } => {
                 self.check_silo(v_silo.as_str())?;
@@ -108,6 +111,14 @@ impl Controller {
             _ => return Err(Rejection::Unexpected),
         }
         Ok(())
+    }
+
+    /// Brings an update into the broker, and opens the pipes of the commands that it lists.
+    fn show(&mut self, update: Update, actions: &mut Vec<Action>) {
+        let mut pipes = Vec::new();
+        self.actuation.learn(&update, &mut pipes);
+        actions.push(Action::Merge(update));
+        actions.append(&mut pipes);
     }
 
     /// The update that a message with entities means. `from` is the vThing of the topic; without

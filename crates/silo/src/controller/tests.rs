@@ -19,6 +19,8 @@ struct World {
     topics: BTreeSet<String>,
     sent: Vec<(Topic, ControlMessage)>,
     rejected: Vec<Rejection>,
+    opened: Vec<String>,
+    commands: Vec<(VThingId, Value)>,
     stopped: bool,
 }
 
@@ -42,6 +44,11 @@ impl World {
                     }
                 }
                 Action::Reject(rejection) => self.rejected.push(rejection),
+                Action::Open(pipes) => self.opened.push(pipes.entity),
+                Action::Remember(_) => {}
+                Action::Send(v_thing, message) => {
+                    self.commands.push((v_thing, serde_json::from_slice(&message).unwrap()));
+                }
                 Action::Stop => self.stopped = true,
             }
         }
@@ -64,6 +71,7 @@ impl Silo {
         let remembered: Vec<_> = remembered.iter().map(|text| v_thing(text)).collect();
         let shown = remembered.iter().map(|v_thing| (v_thing.clone(), BTreeMap::new())).collect();
         let mut world = World { shown, ..World::default() };
+        let remembered = Remembered { v_things: remembered, ..Remembered::default() };
         let (controller, actions) = Controller::start(SILO.parse().unwrap(), remembered, now);
         world.carry_out(actions);
         Self { controller, world, now }
@@ -226,6 +234,7 @@ fn a_destroyed_silo_puts_its_state_away_before_it_says_so() {
 fn a_refused_subscription_is_asked_for_again_and_then_the_context() {
     let mut silo = Silo::new(&["tv/a", "tv/b"]);
     silo.apply(Event::Connected);
+    silo.set(&["tv/a", "tv/b"]);
     for id in ["tv/a", "tv/b"] {
         silo.answer(id, 1);
         for topic in topics_of(&v_thing(id)) {

@@ -10,8 +10,14 @@
 //!
 //! The broker is the tenant's: its applications may publish what they like, on these topics too.
 //! What they write there is theirs alone, reaches no vThing, and lasts until the vThing's next
-//! message. (Commands will come in one level below, on `<entity topic>/<command>`.)
+//! message.
+//!
+//! Commands come in one level below, on `<entity topic>/<command>`. Status and result are properties
+//! of the entity, in its message, as VirIoT has them; and the bare feedback is a message on
+//! `<entity topic>/<command>-status` and `-result`.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,20 +26,27 @@ use morgana_fabric::{
     SingleUser,
 };
 use morgana_model::{Entity, Secret, TenantId, VThingId};
+use morgana_translate::commands::result_pipe;
 use morgana_translate::raw;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::broker::{Doors, SiloBroker};
+use crate::actuation::{Pipes, Written};
+use crate::broker::{Doors, Happened, SiloBroker};
 use crate::catalogue::MQTT_DOOR;
 use crate::controller::{Extent, Update};
 use crate::error::RunError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, merged};
 use crate::metrics;
+use crate::notices::Notices;
 use crate::settings::Settings;
 
 /// The largest message, retained or not, in bytes: what the fabric brings fits.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Levels of a topic for a command: tenant, vThing, entity, command. The vThing has two, or more.
+const COMMAND_LEVELS: std::ops::RangeInclusive<usize> = 5..=9;
 
 const CONNECT: &str = "connect to the silo's own MQTT broker";
 
@@ -52,7 +65,11 @@ pub(super) struct Mqtt {
     publish: Publish,
     /// With [`Publish::State`], each entity's JSON.
     ledger: Ledger,
-    server: Server,
+    /// Of each entity's topic, the vThing and the id.
+    topics: HashMap<String, (VThingId, String)>,
+    notices: Notices,
+    /// None where the broker is somebody else's.
+    server: Option<Server>,
     /// The silo's own connection to its broker: the server takes messages by its door only.
     publisher: Client,
     events: mpsc::Receiver<Event>,
@@ -74,28 +91,65 @@ impl Mqtt {
             Some(token) => Arc::new(SingleUser::new(tenant, token.clone())),
             None => Arc::new(Open),
         };
-        let server = Server::start(options, policy).await.map_err(|error| match error {
-            ServerError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
-                RunError::PortTaken { inner: MQTT_DOOR, address }
-            }
-            other => RunError::failed("start the silo's MQTT broker")(other),
-        })?;
-        let token = settings.token.clone().unwrap_or_else(|| Secret::new(""));
-        let (publisher, mut events) = Client::connect(own_client(&server, tenant, token));
+        let server = Server::start(options, policy).await.map_err(port_taken(address))?;
+        let (publisher, mut events) = Client::connect(own_client(&server, tenant, settings.token.clone()));
         match events.recv().await {
             Some(Event::Connected { .. }) => {}
             Some(Event::Disconnected { cause }) => return Err(RunError::failed(CONNECT)(cause)),
             _ => return Err(RunError::failed(CONNECT)(ClientError::Closed)),
         }
+        for filter in command_filters(tenant) {
+            let subscribed = publisher.subscribe_live(filter, Qos::AtLeastOnce).await;
+            subscribed.map_err(RunError::failed("subscribe to commands on the silo's own MQTT broker"))?;
+        }
+        Ok(Self::over(settings, ledger, Some(server), publisher, events))
+    }
+
+    /// Drives somebody else's broker. It may be away: once it answers, all is shown.
+    pub(super) fn external(settings: &Settings) -> Result<Self, RunError> {
+        let ledger = Ledger::open(&settings.data.join("ledger"))
+            .map_err(RunError::failed("open the silo's ledger"))?;
+        let address = settings.parameter("url").trim_start_matches("mqtt://").trim_end_matches('/');
+        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            let error =
+                format!("flavour parameter 'url' is \"{address}\": it must be the broker's mqtt://host:port");
+            return Err(RunError::Parameter(error));
+        }
+        let mut options = ClientOptions::new(address, format!("morgana-{}", settings.silo));
+        let user = settings.parameter("brokerUser");
+        if !user.is_empty() {
+            options = options.with_credentials(user, Secret::new(settings.parameter("brokerToken")));
+        }
+        let (publisher, events) = Client::connect(options);
+        let (client, filters) = (publisher.clone(), command_filters(settings.tenant.as_str()));
+        tokio::spawn(async move {
+            for filter in filters {
+                if let Err(error) = client.subscribe_live(filter, Qos::AtLeastOnce).await {
+                    tracing::error!(%error, "the broker lets no commands through to the silo");
+                }
+            }
+        });
+        Ok(Self::over(settings, ledger, None, publisher, events))
+    }
+
+    fn over(
+        settings: &Settings,
+        ledger: Ledger,
+        server: Option<Server>,
+        publisher: Client,
+        events: mpsc::Receiver<Event>,
+    ) -> Self {
         let publish = match settings.parameter("publish") {
             "changes" => Publish::Changes,
             _ => Publish::State,
         };
-        let tenant = settings.tenant.clone();
-        Ok(Self { tenant, publish, ledger, server, publisher, events })
+        let (tenant, topics) = (settings.tenant.clone(), HashMap::new());
+        let notices = Notices::new(settings.silo.clone());
+        Self { tenant, publish, ledger, topics, notices, server, publisher, events }
     }
 
     async fn show(&mut self, v_thing: &VThingId, entity: Entity, extent: Extent) {
+        self.show_feedback(v_thing, &entity).await;
         if self.publish == Publish::Changes {
             let payload = raw::entity_payload(&entity);
             return self.send(v_thing, entity.id(), payload, false).await;
@@ -115,13 +169,89 @@ impl Mqtt {
         }
     }
 
-    async fn send(&self, v_thing: &VThingId, entity: &str, payload: Vec<u8>, retain: bool) {
+    /// Publishes the bare status and result of commands, each on its own topic.
+    async fn show_feedback(&self, v_thing: &VThingId, entity: &Entity) {
+        for (name, attribute) in entity.attributes() {
+            let Some(Value::Object(value)) = attribute.get("value") else { continue };
+            let is_feedback = name.ends_with("-status") && value.contains_key("cmd-status")
+                || name.ends_with("-result") && value.contains_key("cmd-result");
+            if let Ok(topic) = raw::entity_topic(&self.tenant, v_thing, entity.id())
+                && is_feedback
+            {
+                let payload = serde_json::to_vec(value).unwrap_or_default();
+                let sent =
+                    self.publisher.publish(raw::command_topic(&topic, name), payload, Qos::AtMostOnce).await;
+                if let Err(error) = sent {
+                    tracing::warn!(%v_thing, %error, "feedback was left out");
+                }
+            }
+        }
+    }
+
+    /// What a message of the tenant means, if it is a command.
+    async fn written(&self, topic: &str, payload: &[u8]) -> Option<Written> {
+        let (entity_topic, command) = topic.rsplit_once('/')?;
+        let command = raw::command_of(command);
+        if payload.is_empty() || command.ends_with("-status") || command.ends_with("-result") {
+            return None;
+        }
+        let value = serde_json::from_slice(payload)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload).into_owned()));
+        match self.topics.get(entity_topic) {
+            Some((v_thing, entity)) => {
+                let (v_thing, entity) = (Some(v_thing.clone()), entity.clone());
+                (!Written::is_nothing(&value)).then_some(Written {
+                    v_thing,
+                    entity,
+                    command,
+                    value,
+                    bare: false,
+                })
+            }
+            None => {
+                // The tenant may use any topic for other things; this looks like a command.
+                if value.get("cmd-value").is_some() {
+                    self.refuse(entity_topic, &command, value).await;
+                }
+                None
+            }
+        }
+    }
+
+    /// Tells who commands what is not there.
+    async fn refuse(&self, entity_topic: &str, command: &str, mut value: Value) {
+        metrics::command_refused();
+        let reason = format!("no vThing that is connected to this silo takes commands on '{entity_topic}'");
+        if let Some(members) = value.as_object_mut() {
+            members.shift_remove("cmd-token");
+            members.insert("cmd-result".to_owned(), json!("FAIL"));
+            members.insert("cmd-error".to_owned(), json!(reason));
+        }
+        let topic = raw::command_topic(entity_topic, &result_pipe(command));
+        let payload = serde_json::to_vec(&value).unwrap_or_default();
+        if let Err(error) = self.publisher.publish(topic, payload, Qos::AtMostOnce).await {
+            tracing::warn!(%error, "a refusal was left out");
+        }
+    }
+
+    /// Tells the tenant of a refusal, on `<tenantID>/vSilo`.
+    async fn tell(&mut self, entity: &str, reason: &str) {
+        let Some(notice) = self.notices.add(entity, reason) else { return };
+        let topic = format!("{}/vSilo", self.tenant);
+        let sent =
+            self.publisher.publish_retained(topic, raw::entity_payload(&notice), Qos::AtMostOnce).await;
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a notice for the tenant was left out");
+        }
+    }
+
+    async fn send(&mut self, v_thing: &VThingId, entity: &str, payload: Vec<u8>, retain: bool) {
         let topic = match raw::entity_topic(&self.tenant, v_thing, entity) {
             Ok(topic) => topic,
             Err(error) => {
                 metrics::refused("topic_too_long");
                 tracing::warn!(%v_thing, %error, "an entity was left out");
-                return;
+                return self.tell(entity, &error.to_string()).await;
             }
         };
         let sent = if retain {
@@ -143,7 +273,7 @@ impl Mqtt {
 #[async_trait]
 impl SiloBroker for Mqtt {
     fn doors(&self) -> Doors {
-        [(MQTT_DOOR, self.server.local_addr())].into()
+        self.server.iter().map(|server| (MQTT_DOOR, server.local_addr())).collect()
     }
 
     fn v_things(&self) -> Vec<VThingId> {
@@ -163,21 +293,39 @@ impl SiloBroker for Mqtt {
     }
 
     async fn disconnect(&mut self, v_thing: &VThingId) {
-        for (id, _) in self.ledger.entities(v_thing) {
+        let ids: Vec<String> = self.ledger.entities(v_thing).map(|(id, _)| id.to_owned()).collect();
+        for id in ids {
             // An empty retained message deletes the retained one (MQTT 5 section 3.3.1.3).
-            self.send(v_thing, id, Vec::new(), true).await;
+            self.send(v_thing, &id, Vec::new(), true).await;
         }
+        self.topics.retain(|_, (of, _)| of != v_thing);
         self.ledger.disconnect(v_thing);
     }
 
-    async fn lost(&mut self) -> Result<(), RunError> {
+    async fn open_pipes(&mut self, all: &[Pipes]) {
+        for pipes in all {
+            if let Ok(topic) = raw::entity_topic(&self.tenant, &pipes.v_thing, &pipes.entity) {
+                self.topics.insert(topic, (pipes.v_thing.clone(), pipes.entity.clone()));
+            }
+        }
+    }
+
+    /// The door is open from the beginning; what came meanwhile waits.
+    fn serve(&mut self) {}
+
+    async fn next(&mut self) -> Result<Happened, RunError> {
         while let Some(event) = self.events.recv().await {
             match event {
-                Event::Connected { .. } => return Ok(()),
+                Event::Connected { .. } => return Ok(Happened::Lost),
                 Event::Disconnected { cause } => {
                     tracing::warn!(%cause, "the silo lost its own MQTT broker; it connects again");
                 }
-                Event::SubscriptionRefused { .. } | Event::Message { .. } => {}
+                Event::Message { topic, payload } => {
+                    if let Some(written) = self.written(&topic, &payload).await {
+                        return Ok(Happened::Written(vec![written]));
+                    }
+                }
+                Event::SubscriptionRefused { .. } => {}
             }
         }
         std::future::pending().await
@@ -185,22 +333,35 @@ impl SiloBroker for Mqtt {
 
     /// Publishes everything the ledger has: the server keeps retained messages in memory only.
     async fn restore(&mut self) {
-        for v_thing in self.ledger.v_things() {
-            for (id, json) in self.ledger.entities(v_thing) {
-                self.send(v_thing, id, json.as_bytes().to_vec(), true).await;
+        let v_things: Vec<VThingId> = self.ledger.v_things().cloned().collect();
+        for v_thing in v_things {
+            let all: Vec<(String, Vec<u8>)> = self
+                .ledger
+                .entities(&v_thing)
+                .map(|(id, json)| (id.to_owned(), json.as_bytes().to_vec()))
+                .collect();
+            for (id, json) in all {
+                self.send(&v_thing, &id, json, true).await;
             }
         }
     }
 
     async fn close(self: Box<Self>) {
         self.publisher.close().await;
-        self.server.stop().await;
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
     }
+}
+
+/// The topics that commands may come on.
+fn command_filters(tenant: &str) -> Vec<String> {
+    COMMAND_LEVELS.map(|levels| format!("{tenant}{}", "/+".repeat(levels - 1))).collect()
 }
 
 /// The silo as a client of its own broker. Its id cannot be guessed: a tenant's application with
 /// the same id would take its session over.
-fn own_client(server: &Server, tenant: &str, token: Secret) -> ClientOptions {
+pub(super) fn own_client(server: &Server, tenant: &str, token: Option<Secret>) -> ClientOptions {
     let mut address = server.local_addr();
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -209,18 +370,15 @@ fn own_client(server: &Server, tenant: &str, token: Secret) -> ClientOptions {
         });
     }
     let options = ClientOptions::new(address.to_string(), format!("silo-{}", Uuid::new_v4()));
-    options.with_credentials(tenant, token)
+    options.with_credentials(tenant, token.unwrap_or_else(|| Secret::new("")))
 }
 
-/// The whole entity: what was known, with what came.
-fn merged(old: Option<&str>, newer: Entity) -> String {
-    let whole = match old.map(serde_json::from_str::<Entity>) {
-        Some(Ok(mut whole)) => {
-            whole.merge(newer);
-            whole
+/// Why an MQTT server did not start at an address.
+pub(super) fn port_taken(address: SocketAddr) -> impl Fn(ServerError) -> RunError {
+    move |error| match error {
+        ServerError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            RunError::PortTaken { inner: MQTT_DOOR, address }
         }
-        _ => newer,
-    };
-    // Writing a JSON value into memory does not fail.
-    serde_json::to_string(&whole).unwrap_or_default()
+        other => RunError::failed("start the silo's MQTT broker")(other),
+    }
 }

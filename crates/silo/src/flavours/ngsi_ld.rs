@@ -8,8 +8,11 @@
 //! the same attribute the last value holds. Disconnecting one takes away the attributes that only
 //! it gave; the entity goes with the last of its vThings. The ledger has the names for that,
 //! expanded, since two vThings may write the same name in different contexts.
+//!
+//! The pipes of a command are three Properties beside the others, `{}` at first. What the tenant writes into one is
+//! seen by a watch of the broker, in this process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,20 +20,24 @@ use async_trait::async_trait;
 use morgana_journal::Ticket;
 use morgana_model::{Entity, VThingId};
 use morgana_ngsi_ld::{
-    Access, Broker, Error, ErrorKind, HttpOptions, Json, Options, ServerError, UpsertMode,
+    Access, Broker, Change, ChangeKind, Error, ErrorKind, HttpOptions, Json, Name, Options, ServerError,
+    UpsertMode, Watch, WatchFilter,
 };
+use morgana_translate::commands::{result_pipe, status_pipe};
 use morgana_translate::ngsi_ld::{GENERATED_BY, for_broker};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Doors, SiloBroker};
+use super::listen::{Serving, listen};
+use crate::actuation::{Pipes, Written};
+use crate::broker::{Doors, Happened, SiloBroker, WATCH_CAPACITY};
 use crate::catalogue::NGSI_LD_DOOR;
 use crate::controller::Update;
 use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::metrics;
+use crate::notices::Notices;
 use crate::settings::Settings;
 
 /// How an update deletes an attribute (ETSI GS CIM 009 clause 4.5.0).
@@ -45,22 +52,28 @@ pub(super) struct NgsiLd {
     /// Of each entity, the expanded names of the attributes that the vThing gave.
     ledger: Ledger,
     address: SocketAddr,
+    /// Of each entity and expanded name of a pipe, the vThing and its name of the command.
+    pipes: HashMap<(String, Name), (VThingId, String)>,
+    /// There is none while there are no pipes.
+    watch: Option<Watch>,
+    notices: Notices,
     stop: CancellationToken,
-    server: JoinHandle<Result<(), ServerError>>,
+    /// What the server needs, until it runs.
+    idle: Option<(TcpListener, HttpOptions)>,
+    server: Serving<ServerError>,
 }
 
 impl NgsiLd {
     pub(super) async fn open(settings: &Settings) -> Result<Self, RunError> {
-        let address = settings.door(NGSI_LD_DOOR)?;
-        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => RunError::PortTaken { inner: NGSI_LD_DOOR, address },
-            _ => RunError::failed("listen for the silo's NGSI-LD broker")(error),
-        })?;
-        let address =
-            listener.local_addr().map_err(RunError::failed("listen for the silo's NGSI-LD broker"))?;
+        let (listener, address) = listen(settings, NGSI_LD_DOOR).await?;
         let ledger = Ledger::open(&settings.data.join("ledger"))
             .map_err(RunError::failed("open the silo's ledger"))?;
-        let options = Options { dir: settings.data.join("ngsi-ld"), ..Options::default() };
+        let options = Options {
+            dir: settings.data.join("ngsi-ld"),
+            durability: settings.durability(),
+            history_instances: settings.number("history"),
+            ..Options::default()
+        };
         let broker = Broker::open(options).map_err(RunError::failed("open the silo's NGSI-LD broker"))?;
         let access = match &settings.token {
             Some(token) => Access::Token(token.expose().into()),
@@ -69,8 +82,19 @@ impl NgsiLd {
         let patience_ms = PATIENCE.as_millis() as u64;
         let http = HttpOptions { access, patience_ms, ..HttpOptions::default() };
         let stop = CancellationToken::new();
-        let server = tokio::spawn(morgana_ngsi_ld::serve(broker.clone(), http, listener, stop.clone()));
-        Ok(Self { broker, ledger, address, stop, server })
+        let (pipes, idle) = (HashMap::new(), Some((listener, http)));
+        let notices = Notices::new(settings.silo.clone());
+        Ok(Self {
+            broker,
+            ledger,
+            address,
+            pipes,
+            watch: None,
+            notices,
+            stop,
+            idle,
+            server: Serving::not_yet(),
+        })
     }
 
     /// Notes which attributes the vThing gives of an entity. The ticket is of a change.
@@ -103,10 +127,80 @@ impl NgsiLd {
         Some(Value::Object(patch))
     }
 
-    async fn upsert(&self, documents: Vec<Value>) {
-        match self.broker.upsert(documents, UpsertMode::Update).await {
-            Ok(done) => done.failed.iter().for_each(|failure| refused(&failure.id, &failure.error)),
-            Err(error) => refused("all of an update", &error),
+    /// Watches the pipes that there are.
+    fn watch_pipes(&mut self) {
+        let attributes: Vec<Name> = self.pipes.keys().map(|(_, name)| name.clone()).collect();
+        if attributes.is_empty() {
+            self.watch = None;
+            return;
+        }
+        let filter = WatchFilter { attributes, ..WatchFilter::default() };
+        match &self.watch {
+            Some(watch) => watch.set_filter(filter),
+            None => self.watch = Some(self.broker.watch(filter, WATCH_CAPACITY)),
+        }
+    }
+
+    /// What a change wrote into pipes.
+    fn written(&self, change: &Change) -> Vec<Written> {
+        let mut all = Vec::new();
+        if change.kind == ChangeKind::Deleted {
+            return all;
+        }
+        for name in &change.attributes {
+            let Some((_, command)) = self.pipes.get(&(change.entity.id.to_string(), name.clone())) else {
+                continue;
+            };
+            let value = change.entity.attribute(name).map(|attribute| serde_json::to_value(&attribute.value));
+            let Some(Ok(value)) = value else { continue };
+            if !Written::is_nothing(&value) {
+                let (entity, command) = (change.entity.id.to_string(), command.clone());
+                all.push(Written { v_thing: None, entity, command, value, bare: false });
+            }
+        }
+        all
+    }
+
+    /// The pipes of an entity that are not there, as a patch of it.
+    async fn missing_pipes(&mut self, pipes: &Pipes) -> Result<Option<Value>, Error> {
+        let context = self.broker.context(pipes.context.clone().map(Json::from).as_ref()).await?;
+        let known = self.broker.get(&pipes.entity);
+        let mut patch = Map::new();
+        for command in &pipes.commands {
+            let name = Name::new(&context.expand(command));
+            let of = (pipes.v_thing.clone(), command.clone());
+            self.pipes.insert((pipes.entity.clone(), name), of);
+            for pipe in [command.clone(), status_pipe(command), result_pipe(command)] {
+                let name = Name::new(&context.expand(&pipe));
+                if !known.as_ref().is_some_and(|entity| entity.has(&name)) {
+                    patch.insert(pipe, json!({ "type": "Property", "value": {} }));
+                }
+            }
+        }
+        if patch.is_empty() {
+            return Ok(None);
+        }
+        patch.insert("id".to_owned(), json!(pipes.entity));
+        patch.insert("type".to_owned(), pipes.kind.clone());
+        patch.extend(pipes.context.clone().map(|context| ("@context".to_owned(), context)));
+        Ok(Some(Value::Object(patch)))
+    }
+
+    async fn upsert(&mut self, documents: Vec<Value>) {
+        let done = match self.broker.upsert(documents, UpsertMode::Update).await {
+            Ok(done) => done,
+            Err(error) => return refused("all of an update", &error),
+        };
+        let mut notice = None;
+        for failure in &done.failed {
+            refused(&failure.id, &failure.error);
+            notice = self.notices.add(&failure.id, &failure.error.to_string()).or(notice);
+        }
+        if let Some(notice) = notice {
+            let document = Value::Object(notice.into());
+            if let Err(error) = self.broker.upsert(vec![document], UpsertMode::Update).await {
+                refused("a notice for the tenant", &error);
+            }
         }
     }
 }
@@ -171,18 +265,63 @@ impl SiloBroker for NgsiLd {
         if !patches.is_empty() {
             self.upsert(patches).await;
         }
+        self.pipes.retain(|_, (of, _)| of != v_thing);
+        self.watch_pipes();
         // First the broker, then the ledger: what a kill interrupts is done again.
         self.ledger.disconnect(v_thing);
     }
 
-    async fn lost(&mut self) -> Result<(), RunError> {
-        let ended = (&mut self.server).await;
-        let cause: Box<dyn std::error::Error + Send + Sync> = match ended {
-            Ok(Ok(())) => "the server ended".into(),
-            Ok(Err(error)) => error.into(),
-            Err(panic) => panic.into(),
-        };
-        Err(RunError::failed("serve NGSI-LD")(cause))
+    async fn open_pipes(&mut self, all: &[Pipes]) {
+        let mut documents = Vec::new();
+        let mut last = None;
+        for pipes in all {
+            let noted = match self.missing_pipes(pipes).await {
+                Ok(None) => continue,
+                Ok(Some(document)) => match self.note(&pipes.v_thing, &document).await {
+                    Ok(ticket) => {
+                        last = ticket.or(last);
+                        documents.push(document);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            if let Err(error) = noted {
+                refused(&pipes.entity, &error);
+            }
+        }
+        if let Some(ticket) = last {
+            // As in `merge`.
+            let _ = ticket.durable().await;
+        }
+        // First the watch: an application may write as soon as it sees the pipes.
+        self.watch_pipes();
+        if !documents.is_empty() {
+            self.upsert(documents).await;
+        }
+    }
+
+    fn serve(&mut self) {
+        if let Some((listener, http)) = self.idle.take() {
+            self.server.start(morgana_ngsi_ld::serve(self.broker.clone(), http, listener, self.stop.clone()));
+        }
+    }
+
+    async fn next(&mut self) -> Result<Happened, RunError> {
+        loop {
+            let change = tokio::select! {
+                ended = self.server.ended() => return Err(ended),
+                change = next_change(&mut self.watch) => change,
+            };
+            let mut written = self.written(&change);
+            while let Some(change) = self.watch.as_mut().and_then(Watch::try_next) {
+                written.extend(self.written(&change));
+            }
+            if !written.is_empty() {
+                return Ok(Happened::Written(written));
+            }
+        }
     }
 
     /// The broker keeps its entities itself.
@@ -190,11 +329,20 @@ impl SiloBroker for NgsiLd {
 
     async fn close(mut self: Box<Self>) {
         self.stop.cancel();
-        if !self.server.is_finished() {
-            // An error or a panic of a server that is to end is of no use to anybody.
-            let _ = (&mut self.server).await;
-        }
+        self.server.stopped().await;
         self.broker.shutdown(PATIENCE).await;
+    }
+}
+
+/// The next change of a pipe.
+async fn next_change(watch: &mut Option<Watch>) -> Change {
+    loop {
+        let Some(watch) = watch else { return std::future::pending().await };
+        match watch.next().await {
+            Some(Ok(change)) => return change,
+            Some(Err(lagged)) => metrics::commands_missed(&lagged),
+            None => return std::future::pending().await,
+        }
     }
 }
 

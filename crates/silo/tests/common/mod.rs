@@ -3,6 +3,9 @@
 // Each test file uses its part.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod application;
+pub mod lamp;
+pub mod process;
 pub mod tenant;
 
 use std::collections::BTreeMap;
@@ -21,7 +24,7 @@ pub const SILO: &str = "tenant1_silo1";
 pub const TOKEN: &str = "token-of-tenant1";
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn v_thing(text: &str) -> VThingId {
     text.parse().unwrap()
@@ -104,6 +107,13 @@ impl Platform {
         self.tell(&ControlMessage::DeleteVThing { v_silo: SILO.to_owned(), v_thing: id.clone() }).await;
     }
 
+    /// Changes what is to be, and tells nobody: the silo asks for it.
+    pub fn want(&self, id: &VThingId, connected: bool) {
+        let mut desired = self.desired.lock().unwrap();
+        desired.retain(|known| known != id);
+        desired.extend(connected.then(|| id.clone()));
+    }
+
     pub async fn destroy(&self) {
         self.tell(&ControlMessage::DestroyVSilo { v_silo: SILO.parse().unwrap() }).await;
     }
@@ -179,6 +189,11 @@ impl Visor {
         let message = ContextMessage { data: vec![entity], meta: Meta::of_vthing(&self.id) };
         let topic = Topic::VThingDataOut(self.id.clone()).to_string();
         let _ = self.client.publish(topic, serde_json::to_vec(&message).unwrap(), Qos::AtMostOnce).await;
+    }
+
+    /// All that the vThing knows.
+    pub fn entities(&self) -> Vec<Entity> {
+        self.context.lock().unwrap().values().cloned().collect()
     }
 
     pub async fn connected(&self) {

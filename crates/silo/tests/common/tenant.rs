@@ -67,6 +67,11 @@ impl Tenant {
         self.seen.lock().unwrap().last.keys().cloned().collect()
     }
 
+    /// The last message of a topic.
+    pub fn last(&self, topic: &str) -> Option<Value> {
+        self.seen.lock().unwrap().last.get(topic).cloned()
+    }
+
     /// The value of the property `value` in the last message of a topic.
     pub fn value(&self, topic: &str) -> Option<Value> {
         Some(self.seen.lock().unwrap().last.get(topic)?["value"]["value"].clone())
