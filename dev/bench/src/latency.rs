@@ -126,7 +126,7 @@ pub(crate) async fn notification_listener() -> (String, mpsc::UnboundedReceiver<
 }
 
 /// The body of a whole request at the start of `read`, and where the next one begins.
-fn request(read: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn request(read: &[u8]) -> Option<(Vec<u8>, usize)> {
     let head = read.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&read[..head]).to_ascii_lowercase();
     let length =

@@ -2,7 +2,8 @@
 //!
 //! It starts the real binary, plays a ThingVisor and tenants' applications, and prints tables of
 //! what they saw: latencies, throughput, memory. Nothing passes or fails here; figures are for people,
-//! and `target/bench/*.json` for programs. `morgana-bench broker ngsi-v2` and `morgana-bench road` run a part of it.
+//! and `target/bench/*.json` for programs. `morgana-bench broker ngsi-v2`,
+//! `morgana-bench silos` and `morgana-bench road` run a part of it.
 
 mod broker;
 mod creation;
@@ -12,6 +13,7 @@ mod latency;
 mod load;
 mod memory;
 mod road;
+mod silos;
 mod source;
 
 use std::io;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Part {
     /// The platform: from a ThingVisor through the fabric and a silo to an application.
     Road(RoadArguments),
+    /// Silos of four standards: what virtualisation adds, commands, translations, load.
+    Silos(silos::Arguments),
     /// Standard brokers alone: requests a second, latencies, memory, start.
     Broker(broker::Arguments),
 }
@@ -89,9 +93,11 @@ async fn measure(arguments: &Arguments) -> io::Result<()> {
     })?;
     match &arguments.part {
         Some(Part::Road(arguments)) => road(&program, arguments).await,
+        Some(Part::Silos(arguments)) => silos::run(&program, arguments).await,
         Some(Part::Broker(arguments)) => broker::run(&program, arguments).await,
         None => {
             road(&program, &RoadArguments::default()).await?;
+            silos::run(&program, &silos::Arguments::default()).await?;
             broker::run(&program, &broker::Arguments::default()).await
         }
     }
