@@ -84,6 +84,7 @@ async fn acme_is_driven_as_a_silos_broker() {
         image_name: "builtin:onem2m-external".parse().unwrap(),
         params,
         description: String::new(),
+        yaml_files: None,
     };
     let flavour = NewFlavour { id: "acme".parse().unwrap(), spec };
     platform.client(&admin).create_flavour(&flavour).await.unwrap();
