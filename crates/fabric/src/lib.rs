@@ -16,6 +16,6 @@ pub mod topics;
 pub use client::{Client, ClientError, ClientOptions, ConnectionError, Event, Qos, Reason};
 pub use server::{
     Attempt, Identity, Login, Open, Policy, Refused, Server, ServerError, ServerOptions, ServerStats,
-    SingleUser,
+    SingleUser, TlsDoor,
 };
 pub use topics::TopicRules;

@@ -18,7 +18,7 @@ use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
 use tokio::task::JoinHandle;
 
 pub use metrics::ServerStats;
-pub use options::ServerOptions;
+pub use options::{ServerOptions, TlsDoor};
 pub use policy::{Attempt, Identity, Login, Open, Policy, Refused, SingleUser};
 
 use gate::{Contents, Gate};

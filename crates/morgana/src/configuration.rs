@@ -1,6 +1,6 @@
 //! The configuration: defaults, then the file, then the environment, then the command line.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Env, Format, Toml};
@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::UpArguments;
 use crate::failure::Failure;
+use crate::legacy::LegacyOptions;
 use crate::logging::DEFAULT_FILTER;
+use crate::tls::TlsOptions;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "morgana.toml";
@@ -56,6 +58,10 @@ pub(crate) struct Configuration {
     pub(crate) fabric: ServerOptions,
     /// The node agent; its address and folder follow from the options above.
     pub(crate) node: morgana_node::Options,
+    /// TLS for REST and fabric.
+    pub(crate) tls: TlsOptions,
+    /// VirIoT's own components.
+    pub(crate) legacy: LegacyOptions,
 }
 
 impl Configuration {
@@ -73,6 +79,8 @@ impl Configuration {
             api: morgana_api::Options::default(),
             fabric: ServerOptions::default(),
             node: morgana_node::Options::default(),
+            tls: TlsOptions::default(),
+            legacy: LegacyOptions::default(),
         })
     }
 
@@ -94,6 +102,20 @@ impl Configuration {
         read.node.data_dir = read.data.clone();
         read.node.listen = read.listen;
         read.fabric.listen = SocketAddr::new(read.listen, read.mqtt_port);
+        if read.tls.enabled {
+            // In the clear only for the workloads of this machine.
+            let loopback = match read.listen {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            };
+            read.fabric.listen.set_ip(if read.listen.is_loopback() { read.listen } else { loopback });
+        }
+        if read.legacy.enabled && !read.listen.is_loopback() {
+            return Err(Failure::plain(format!(
+                "legacy.enabled lets components in without credentials, so it is for loopback alone, and 'listen' is {}",
+                read.listen
+            )));
+        }
         // Whoever connects to the fabric subscribes again, and nothing in it is retained: on disk
         // it would only be slower.
         read.fabric.data_dir = None;

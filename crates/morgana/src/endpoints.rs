@@ -12,6 +12,12 @@ use serde::Serialize;
 pub(crate) struct Endpoints {
     rest: Door,
     mqtt: Door,
+    /// The fabric's door with TLS, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mqtts: Option<Door>,
+    /// The legacy view, where it is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mongo: Option<Door>,
     /// The process of the platform.
     pid: u32,
 }
@@ -46,7 +52,23 @@ pub(crate) fn reachable(listens: IpAddr) -> IpAddr {
 
 impl Endpoints {
     pub(crate) fn new(rest: SocketAddr, mqtt: SocketAddr) -> Self {
-        Self { rest: Door::new("http", rest), mqtt: Door::new("mqtt", mqtt), pid: std::process::id() }
+        Self {
+            rest: Door::new("http", rest),
+            mqtt: Door::new("mqtt", mqtt),
+            mqtts: None,
+            mongo: None,
+            pid: std::process::id(),
+        }
+    }
+
+    /// REST is HTTPS, and the fabric has a door with TLS.
+    pub(crate) fn with_tls(self, rest: SocketAddr, mqtts: SocketAddr) -> Self {
+        Self { rest: Door::new("https", rest), mqtts: Some(Door::new("mqtts", mqtts)), ..self }
+    }
+
+    /// The legacy view is shown.
+    pub(crate) fn with_mongo(self, mongo: SocketAddr) -> Self {
+        Self { mongo: Some(Door::new("mongodb", mongo)), ..self }
     }
 
     pub(crate) fn rest_url(&self) -> &str {

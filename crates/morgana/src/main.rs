@@ -9,9 +9,11 @@ mod broker;
 mod configuration;
 mod endpoints;
 mod failure;
+mod legacy;
 mod logging;
 mod places;
 mod show_configuration;
+mod tls;
 mod up;
 mod workload;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use morgana_access::{FabricRole, SigningKey, generate_password};
 use morgana_controller::{AuditTrail, ConnectionIndex, FabricPolicy, Parts, Service};
-use morgana_fabric::{Client, ClientOptions, Server};
+use morgana_fabric::{Client, ClientOptions, Server, TlsDoor};
 use morgana_model::Secret;
 use morgana_node::{Node, NodeAgent};
 use morgana_store::{SqliteOptions, SqliteStore, Store};
@@ -23,7 +23,7 @@ use crate::arguments::UpArguments;
 use crate::configuration::Configuration;
 use crate::endpoints::{Endpoints, reachable};
 use crate::failure::Failure;
-use crate::{logging, places};
+use crate::{legacy, logging, places, tls};
 
 /// The System DB in the data folder.
 const SYSTEM_DATABASE: &str = "system.db";
@@ -80,7 +80,7 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(configuration: Configuration) -> Result<Self, Failure> {
+    async fn start(mut configuration: Configuration) -> Result<Self, Failure> {
         let data = configuration.data.clone();
         prepare_data_folder(&data)?;
         let metrics = start_metrics()?;
@@ -91,12 +91,20 @@ impl Platform {
         );
         let key = SigningKey::load_or_generate(&data.join(SIGNING_KEY), &mut rand::rng())
             .map_err(|error| Failure::new("cannot use the signing key", error))?;
+        let tls = tls::prepare(&configuration.tls, &data, configuration.listen)?;
+        if let Some(tls) = &tls {
+            let listen = free_address(SocketAddr::new(configuration.listen, configuration.tls.mqtt_port))?;
+            let (certificate, key) = (tls.certificate.clone(), tls.key.clone());
+            configuration.fabric.tls = Some(TlsDoor { listen, certificate, key });
+        }
+        let legacy = legacy_door(&mut configuration)?;
         let rest = listen(configuration.listen, configuration.port).await?;
         let index = ConnectionIndex::load(&store)
             .await
             .map_err(|error| Failure::new("cannot read the connections of silos", error))?;
         let audit = AuditTrail::default();
-        let policy = Arc::new(FabricPolicy::new(key.clone(), Arc::clone(&index), audit.clone()));
+        let policy = FabricPolicy::new(key.clone(), Arc::clone(&index), audit.clone());
+        let policy = Arc::new(if legacy.is_some() { policy.with_legacy() } else { policy });
         let fabric = Server::start(configuration.fabric.clone(), policy).await.map_err(|error| {
             Failure::new("cannot start the fabric (choose its port with --mqtt-port)", error)
         })?;
@@ -127,7 +135,10 @@ impl Platform {
 
         let address =
             rest.local_addr().map_err(|error| Failure::new("cannot tell the port of the REST API", error))?;
-        let endpoints = Endpoints::new(address, fabric.local_addr());
+        let mut endpoints = Endpoints::new(address, fabric.local_addr());
+        if let Some(door) = &configuration.fabric.tls {
+            endpoints = endpoints.with_tls(address, door.listen);
+        }
         let render = Arc::new({
             let fabric = Arc::downgrade(&fabric);
             move || {
@@ -139,10 +150,14 @@ impl Platform {
         });
         let router = morgana_api::router(service.controller(), render, &configuration.api);
         let stop_serving = CancellationToken::new();
+        if let Some((listener, address)) = legacy {
+            endpoints = endpoints.with_mongo(address);
+            legacy::show(listener, service.controller(), stop_serving.clone())?;
+        }
         let serving = tokio::spawn(morgana_api::serve(
             rest,
             router,
-            None,
+            tls.map(|tls| tls.server),
             configuration.api.server.clone(),
             stop_serving.clone(),
             REQUEST_PATIENCE,
@@ -241,6 +256,36 @@ fn start_metrics() -> Result<PrometheusHandle, Failure> {
         }
     });
     Ok(handle)
+}
+
+/// An address with a port, where any will do: one that is free now.
+fn free_address(address: SocketAddr) -> Result<SocketAddr, Failure> {
+    let busy = |error| {
+        Failure::new(
+            format_args!("cannot listen for MQTT with TLS on {address} (tls.mqtt_port chooses it)"),
+            error,
+        )
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(busy)?;
+    listener.local_addr().map_err(busy)
+}
+
+/// The door of the legacy view, where it is asked for; workloads are told of it as VirIoT tells them.
+fn legacy_door(
+    configuration: &mut Configuration,
+) -> Result<Option<(std::net::TcpListener, SocketAddr)>, Failure> {
+    if !configuration.legacy.enabled {
+        return Ok(None);
+    }
+    let listener = legacy::listen(SocketAddr::new(configuration.listen, configuration.legacy.mongo_port))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new("cannot tell the port of the legacy view", error))?;
+    configuration.node.further_variables.extend([
+        ("systemDatabaseIP".to_owned(), address.ip().to_string()),
+        ("systemDatabasePort".to_owned(), address.port().to_string()),
+    ]);
+    Ok(Some((listener, address)))
 }
 
 async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Failure> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub struct Options {
     pub command_queue: usize,
     /// How many reports a subscriber may be behind before it has to read them all again.
     pub report_queue: usize,
+    /// Further environment variables of every workload.
+    #[serde(skip)]
+    pub further_variables: BTreeMap<String, String>,
 }
 
 impl Default for Options {
@@ -66,6 +70,7 @@ impl Default for Options {
             log_max_mib: 8,
             command_queue: 16,
             report_queue: 1_024,
+            further_variables: BTreeMap::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
+use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig, TlsConfig};
 use serde::{Deserialize, Serialize};
 
 /// How often sessions and messages whose time is over are swept away.
@@ -52,6 +52,20 @@ pub struct ServerOptions {
     pub shared_subscriptions: bool,
     /// How long [`Server::stop`](super::Server::stop) waits for connections to end, in seconds.
     pub stop_timeout_seconds: u64,
+    /// A further door that speaks TLS.
+    #[serde(skip)]
+    pub tls: Option<TlsDoor>,
+}
+
+/// A door of the server that speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsDoor {
+    /// Where to listen; not port 0, for nobody could say which port was taken.
+    pub listen: SocketAddr,
+    /// The certificate chain, in PEM form.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM form.
+    pub key: PathBuf,
 }
 
 impl Default for ServerOptions {
@@ -72,6 +86,7 @@ impl Default for ServerOptions {
             max_session_expiry_seconds: 7 * 24 * 3600,
             shared_subscriptions: true,
             stop_timeout_seconds: 6,
+            tls: None,
         }
     }
 }
@@ -104,6 +119,9 @@ impl ServerOptions {
             .with_sys_topics_enabled(false)
             .with_storage(storage);
         config.shared_subscription_available = self.shared_subscriptions;
+        config.tls_config = self.tls.as_ref().map(|door| {
+            TlsConfig::new(door.certificate.clone(), door.key.clone()).with_bind_address(door.listen)
+        });
         config.server_receive_maximum = Some(self.max_incoming_in_flight);
         config
     }

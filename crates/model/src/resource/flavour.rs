@@ -30,14 +30,12 @@ pub struct FlavourSpec {
     pub image_name: ImageName,
     /// Parameters for the silo: an object, or VirIoT's text.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub params: Value,
     /// A sentence for people.
     #[serde(default)]
     pub description: String,
     /// VirIoT's Kubernetes manifests, kept and given back as they came; an array of documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Object>>))]
     pub yaml_files: Option<Vec<Value>>,
 }
 

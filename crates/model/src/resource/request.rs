@@ -85,7 +85,6 @@ pub struct FlavourPatch {
     pub image_name: Option<ImageName>,
     /// New parameters, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub params: Option<Value>,
     /// A new sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,14 +98,12 @@ pub struct FlavourPatch {
 pub struct ThingVisorPatch {
     /// New parameters, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub params: Option<Value>,
     /// A new sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Something to tell the ThingVisor once; it is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub update_info: Option<Value>,
 }
 

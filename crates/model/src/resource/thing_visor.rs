@@ -30,7 +30,6 @@ pub struct ThingVisorSpec {
     pub image_name: ImageName,
     /// Parameters for the ThingVisor: an object, or VirIoT's text.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub params: Value,
     /// A sentence for people.
     #[serde(default)]
@@ -44,7 +43,6 @@ pub struct ThingVisorSpec {
     pub debug_mode: bool,
     /// VirIoT's Kubernetes manifests, kept and given back as they came; an array of documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Object>>))]
     pub yaml_files: Option<Vec<Value>>,
 }
 

@@ -158,7 +158,8 @@ async fn launch(shared: Arc<Shared>, launching: Launching) -> Result<Up, NotStar
         listen: shared.options.listen,
         doors: doors(&assignment.doors, &endpoints),
     };
-    let mut variables = environment.to_variables();
+    let mut variables = shared.options.further_variables.clone();
+    variables.extend(environment.to_variables());
     variables.insert(NOTIFY_SOCKET.to_owned(), socket.path().to_string_lossy().into_owned());
     let launch = Launch {
         name: assignment.name,
