@@ -46,11 +46,18 @@ struct Inner {
     reconcilers: OnceLock<Reconcilers>,
 }
 
-/// The fabric, as operations need it.
-pub(crate) struct FabricSide {
-    pub(crate) client: Client,
-    pub(crate) address: (IpAddr, u16),
+/// What operations work with beside the System DB and the node.
+pub(crate) struct Means {
+    /// Which workloads were asked to end.
+    pub(crate) ending: Arc<EndingBook>,
+    /// A client of the fabric with the controller's rights.
+    pub(crate) fabric: Client,
+    /// Where workloads reach the fabric.
+    pub(crate) fabric_address: (IpAddr, u16),
+    /// How many messages a user of the fabric has published.
     pub(crate) published: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
+    /// Where attempts are noted that changed nothing.
+    pub(crate) audit: AuditTrail,
 }
 
 struct Tables {
@@ -72,9 +79,7 @@ impl Controller {
         key: SigningKey,
         store: Arc<dyn Store>,
         node: Arc<dyn NodeAgent>,
-        ending: Arc<EndingBook>,
-        fabric: FabricSide,
-        audit: AuditTrail,
+        means: Means,
     ) -> Self {
         let tables = Tables {
             users: Table::new(Arc::clone(&store)),
@@ -91,7 +96,7 @@ impl Controller {
         let logins_waiting = Arc::new(Semaphore::new(options.logins_waiting.max(1)));
         let throttle = Mutex::new(Throttle::new(options.login.clone()));
         let streams = Streams::new(options.streams_per_user);
-        let FabricSide { client: fabric, address: fabric_address, published } = fabric;
+        let Means { ending, fabric, fabric_address, published, audit } = means;
         let inner = Inner {
             fabric,
             fabric_address,

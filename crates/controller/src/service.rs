@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::controller::FabricSide;
+use crate::controller::Means;
 use crate::inbox::Inbox;
 use crate::reconcile::{EndingBook, Housekeeping, Reconcilers, Runner, SiloConnections, Workloads};
 use crate::records::UserRecord;
@@ -73,17 +73,17 @@ impl Service {
             key.clone(),
             Arc::clone(&store),
             Arc::clone(&node),
-            Arc::clone(&ending),
-            FabricSide {
-                client: fabric.clone(),
-                address: fabric_address,
+            Means {
+                ending: Arc::clone(&ending),
+                fabric: fabric.clone(),
+                fabric_address,
                 published: {
-                    // The server outlives nobody who holds it, so this does not.
+                    // The server is shut down by whoever owns it last, so this does not hold it.
                     let server = Arc::downgrade(&fabric_server);
                     Arc::new(move |user| server.upgrade().map_or(0, |server| server.published_by(user)))
                 },
+                audit: audit.clone(),
             },
-            audit.clone(),
         );
         first_start(&controller, first_password).await?;
         forget_phases(&controller).await?;

@@ -1,5 +1,7 @@
 //! The legacy setting: VirIoT's own components run unchanged, and only where the operator asked for it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use morgana_testbed::{MqttApplication, Options, Platform, clients, eventually, mqtt_refusal, run_program};
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! A ThingVisor that somebody else wrote, in another language: the Python example of `examples/`, run as
 //! `exec:<path>` and proven from its thing to an application and back.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! TLS for REST and fabric, with certificates that the platform made itself and with given ones.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

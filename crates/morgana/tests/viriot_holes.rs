@@ -1,6 +1,8 @@
 //! The holes of VirIoT, each tried and found closed (viriot-wire.md, sections 2.1, 3 and "Where Morgana
 //! differs").
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use morgana_model::{Secret, WorkloadName};
