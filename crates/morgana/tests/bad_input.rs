@@ -64,7 +64,7 @@ async fn unknown_and_duplicate_names_are_refused_with_the_name() {
         assert_eq!(refusal.code(), Some(code), "attempt {number} with {name}: {refusal}");
         assert!(refusal.to_string().contains(name), "'{name}' is not in: {refusal}");
     }
-    let again = json!({ "id": "alice", "password": "another", "role": "user" });
+    let again = json!({ "id": "alice", "password": "another password", "role": "user" });
     platform.http_as(admin).post("/v1/users", &again).await.expect(409);
     platform.log_in("alice", &alice.password).await;
     accepted.is_not_lost().await;
