@@ -53,6 +53,10 @@ async fn without_loss(road: &Road, silos: &[VSilo], seconds: u64) -> f64 {
             break;
         }
         best = f64::max(best, reached);
+        if reached < 0.8 * rate as f64 {
+            // The publisher, or this machine, does no more.
+            break;
+        }
     }
     best
 }
