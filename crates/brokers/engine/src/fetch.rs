@@ -64,7 +64,11 @@ impl Fetcher {
     /// A fetcher with these options.
     pub fn new(options: FetchOptions) -> Self {
         let timeout = Duration::from_millis(options.timeout_ms);
-        Self { public: HttpClient::public_only(timeout), anywhere: HttpClient::new(timeout), options }
+        Self {
+            public: HttpClient::capitalizing(timeout, true),
+            anywhere: HttpClient::capitalizing(timeout, false),
+            options,
+        }
     }
 
     /// Fetches `url`.

@@ -5,6 +5,7 @@ mod contexts;
 mod csource_subscriptions;
 mod discovery;
 mod entities;
+mod entity_maps;
 mod expiry;
 mod mqtt;
 mod mqtt3;
@@ -15,6 +16,7 @@ mod plan;
 mod purge;
 mod query;
 mod registrations;
+mod snapshots;
 mod subscribe;
 mod tenants;
 mod transport;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::{
     batch::BatchOperation,
     discovery::{AttributeUse, TypeUse},
+    entity_maps::Entries,
 };
 pub use self::{
     batch::{BatchFailure, BatchResult, UpsertMode},
@@ -41,8 +44,8 @@ pub use self::{
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
 use self::{
-    csource_subscriptions::CsourceSubscriptions, notes::Notes, tenants::Tenants, transport::AnyTransport,
-    watch::Watchers,
+    csource_subscriptions::CsourceSubscriptions, notes::Notes, snapshots::Snapshots, tenants::Tenants,
+    transport::AnyTransport, watch::Watchers,
 };
 pub(crate) use self::{past::Instances, purge::Purge};
 use crate::{
@@ -145,6 +148,7 @@ struct Inner {
     /// The name of this broker among others (NGSI-LD 5.2.40).
     alias: Box<str>,
     tenants: Tenants,
+    snapshots: Snapshots,
     since: std::time::Instant,
     stop: CancellationToken,
 }
@@ -238,12 +242,14 @@ impl Broker {
             watchers: Watchers::default(),
             alias,
             tenants,
+            snapshots: Snapshots::default(),
             since: std::time::Instant::now(),
             stop: CancellationToken::new(),
         };
         let broker = Self { inner: Arc::new(inner) };
         broker.revive_subscriptions();
         broker.revive_csource_subscriptions();
+        broker.restore_snapshots();
         runtime.spawn(keep_small(
             Arc::downgrade(&broker.inner),
             broker.inner.journal.clone(),

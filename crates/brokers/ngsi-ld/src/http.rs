@@ -8,6 +8,7 @@ mod csource_subscriptions;
 mod discovery;
 mod distributed;
 mod entities;
+mod entity_maps;
 mod identity;
 mod known;
 mod params;
@@ -15,10 +16,10 @@ mod preconditions;
 mod registrations;
 mod reply;
 mod request;
+mod snapshots;
 mod subscriptions;
 mod temporal;
 mod tenants;
-mod unsupported;
 
 use std::{sync::Arc, time::Duration};
 
@@ -104,7 +105,8 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .chain(csource_subscriptions::routes())
         .chain(temporal::routes())
         .chain(identity::routes())
-        .chain(unsupported::routes());
+        .chain(entity_maps::routes())
+        .chain(snapshots::routes());
     for (path, handler) in routes {
         let path = format!("{ROOT}{path}");
         if !path.contains("{*") {
@@ -117,6 +119,8 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(door.clone(), distributed::distribute))
+        .layer(middleware::from_fn_with_state(door.clone(), entity_maps::mapped))
+        .layer(middleware::from_fn_with_state(door.clone(), snapshots::in_snapshot))
         .with_state(door)
 }
 

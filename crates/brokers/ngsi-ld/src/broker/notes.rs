@@ -28,11 +28,24 @@ impl Notes {
 }
 
 impl Broker {
+    pub(crate) fn note(&self, kind: NoteKind, id: &str) -> Option<Json> {
+        self.inner.notes.read().0.get(&(kind, id.into())).cloned()
+    }
+
     /// All notes of a kind, in the order of their ids.
     pub(crate) fn notes(&self, kind: NoteKind) -> Vec<(Box<str>, Json)> {
         let notes = self.inner.notes.read();
         let of_kind = notes.0.iter().filter(|((known, _), _)| *known == kind);
         of_kind.map(|((_, id), document)| (id.clone(), document.clone())).collect()
+    }
+
+    pub(crate) async fn put_note(&self, kind: NoteKind, id: &str, document: Json) -> Result<(), Error> {
+        self.write(|write| write.put_note(kind, id, document)).await
+    }
+
+    /// Takes a note away. Gives what it was.
+    pub(crate) async fn remove_note(&self, kind: NoteKind, id: &str) -> Result<Option<Json>, Error> {
+        self.write(|write| write.remove_note(kind, id)).await
     }
 }
 

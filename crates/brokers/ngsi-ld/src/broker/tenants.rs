@@ -41,6 +41,14 @@ impl Tenants {
         }
     }
 
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport)
+    }
+
     fn dir(&self) -> PathBuf {
         self.options.dir.join("tenants")
     }

@@ -10,7 +10,7 @@ use morgana_engine::Problem;
 use serde::Serialize;
 
 use super::{
-    Door, Route, Shared,
+    Door, Route, Shared, distributed,
     entities::{check_csf, check_links, joined},
     params::join_of,
     reply,
@@ -165,7 +165,7 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     };
     let paging = sent.params.paging(&door.options)?;
     let page = match (&sent.remote, order) {
-        (Some(remote), _) => remote.page(&door.broker, &queries, paging),
+        (Some(remote), _) => distributed::page(Some(remote), None, &door.broker, &queries, paging),
         (None, Some(order)) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         (None, None) => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };

@@ -20,7 +20,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue};
 
-pub(super) use remote::Remote;
+pub(super) use remote::{Remote, found, page, sources};
 
 use self::{fan::Fan, retrieve::head, route::Route};
 use super::Door;

@@ -10,7 +10,7 @@ use axum::{
 use http::StatusCode;
 
 use super::{
-    Door, HttpOptions, ROOT, Route, Shared,
+    Door, HttpOptions, ROOT, Route, Shared, distributed,
     params::Params,
     reply,
     request::{Accepted, Asked, Sent},
@@ -52,7 +52,7 @@ async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path, remote, version } = asked;
+    let Asked { params, context, accepted, path, remote, mapped, version } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     let view = View { version, ..params.view(&context)? };
     let queries = [query.with_projection(&view.projection)];
@@ -61,7 +61,9 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     check_links(&queries, &view.projection, levels)?;
     let paging = params.paging(&door.options)?;
     let page = match params.order(&context)? {
-        _ if let Some(remote) = &remote => remote.page(&door.broker, &queries, paging),
+        _ if remote.is_some() || mapped.is_some() => {
+            distributed::page(remote.as_deref(), mapped.as_deref(), &door.broker, &queries, paging)
+        }
         Some(order) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };

@@ -17,6 +17,7 @@ const PARAMETERS: &[&str] = &[
     "drop",
     "endTimeAt",
     "entityMap",
+    "entityMapLifetime",
     "expandValues",
     "format",
     "geometry",

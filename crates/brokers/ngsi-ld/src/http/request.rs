@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use morgana_engine::Problem;
 
-use super::{Door, distributed::Remote, params::Params};
+use super::{Door, distributed::Remote, entity_maps::Mapped, params::Params};
 use crate::{Broker, Context, Error, ErrorKind, model::Json};
 
 /// The form of an answer's body (NGSI-LD 6.3.4).
@@ -52,6 +52,8 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// What context sources said.
     pub(super) remote: Option<Arc<Remote>>,
+    /// The entity map of the query.
+    pub(super) mapped: Option<Arc<Mapped>>,
     /// The minor version of the standard that the answer is wanted in (`Prefer: ngsi-ld=1.5`).
     pub(super) version: Option<u8>,
 }
@@ -66,8 +68,9 @@ impl FromRequestParts<Door> for Asked {
         let context =
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
         let remote = parts.extensions.get().cloned();
+        let mapped = parts.extensions.get().cloned();
         let version = preferred_version(&parts.headers);
-        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote, version })
+        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote, mapped, version })
     }
 }
 

@@ -161,7 +161,7 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path, .. } = asked;
+    let Asked { params, context, accepted, path, mapped, .. } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     check_links(std::slice::from_ref(&query), &Projection::default(), 0)?;
     let window = window(&params)?;
@@ -173,7 +173,12 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     if params.join()?.is_some() {
         return Err(Error::bad("join does not go with temporal evolutions"));
     }
-    let page = door.broker.query_past(&[query], &window, paging.parts(), backwards)?;
+    let queries = [mapped.as_ref().map_or(query.clone(), |mapped| mapped.narrow(query))];
+    if let Some(mapped) = &mapped {
+        let all = door.broker.query_past(&queries, &window, (0, usize::MAX, false), false)?.entities;
+        mapped.keep(all, |_| vec!["@none".into()]);
+    }
+    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards)?;
     let response = answer(&page.entities, &context, &view, &style, accepted);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }

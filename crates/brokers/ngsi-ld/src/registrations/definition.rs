@@ -4,7 +4,9 @@ use super::access::{Mode, SourceAccess};
 use crate::{
     Error,
     history::duration,
-    model::{Attribute, Entity, Json, Kind, Name, Timestamp, check_uri, date_time, scopes, shape},
+    model::{
+        Attribute, Entity, Form, Json, Kind, Name, Reader, Timestamp, check_uri, date_time, scopes, shape,
+    },
     query::id_pattern,
 };
 
@@ -192,6 +194,12 @@ fn source(id: &str, document: &Json, created_at: Timestamp, modified_at: Timesta
             }
             _ => Kind::Property,
         };
+        // What the source says of itself may be written like an attribute of an entity.
+        if value.get("type").and_then(Json::as_str).is_some_and(|kind| Kind::from_name(kind).is_some()) {
+            let reader = Reader { context: &core, form: Form::Full, now: modified_at };
+            attributes.extend(reader.attribute(member, value.clone())?.attributes);
+            continue;
+        }
         attributes.push(Attribute {
             name: Name::new(&core.expand(member)),
             kind,

@@ -157,7 +157,7 @@ impl Asking {
         let waiting = matched.iter().map(|asked| self.one(fan, asked).boxed()).collect();
         for ((one, _), (found, failures)) in matched.iter().zip(fan.all(waiting).await) {
             for (entity, filtered) in found {
-                remote.add(one.access.mode, entity, filtered);
+                remote.add(one, entity, filtered);
             }
             failures.iter().for_each(|failure| remote.warn(one, failure));
         }

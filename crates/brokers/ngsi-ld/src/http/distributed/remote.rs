@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::super::params::Paging;
+use super::super::{entity_maps::Mapped, params::Paging};
 use crate::{
     Broker, EntityQuery, Page,
     model::Entity,
-    registrations::{Mode, Registration},
+    registrations::Registration,
     sources::{Answer, Failure, RemoteEntity, merge},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct Remote {
     /// Values of NGSILD-Warning headers.
     pub(super) warnings: Vec<String>,
     pub(super) entities: Vec<RemoteEntity>,
+    /// Which registration which entity came by.
+    pub(super) origins: Vec<(Box<str>, Box<str>)>,
     /// By id, those of which a part came without being filtered: the whole must be looked at here.
     pub(super) unfiltered: Vec<Box<str>>,
     /// Whether an entity may be in parts, so that filters say nothing about a part (NGSI-LD 5.7.2.4).
@@ -28,7 +30,9 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn add(&mut self, mode: Mode, entity: Entity, filtered: bool) {
+    pub(super) fn add(&mut self, registration: &Registration, entity: Entity, filtered: bool) {
+        let mode = registration.access.mode;
+        self.origins.push((entity.id.clone(), registration.id.clone()));
         if !filtered {
             self.unfiltered.push(entity.id.clone());
         }
@@ -61,7 +65,7 @@ impl Remote {
     }
 
     /// The entities that match one of several queries, here and elsewhere.
-    pub(crate) fn page(&self, broker: &Broker, queries: &[EntityQuery], paging: Paging) -> Page {
+    fn all(&self, broker: &Broker, queries: &[EntityQuery]) -> Vec<Arc<Entity>> {
         let local = if self.is_split {
             let bare: Vec<_> = queries.iter().map(EntityQuery::without_filters).collect();
             broker.query_any(&bare, 0, usize::MAX, false)
@@ -88,9 +92,39 @@ impl Remote {
             let checked = self.is_split || self.unfiltered.iter().any(|one| **one == *id);
             (!checked || queries.iter().any(|query| query.matches(&entity))).then(|| Arc::new(entity))
         };
-        let all: Vec<_> = order.iter().filter_map(|id| whole(id)).collect();
-        let total = all.len();
-        let entities: Vec<_> = all.into_iter().skip(paging.offset).take(paging.limit).collect();
-        Page { more: paging.offset + entities.len() < total, entities, total: Some(total) }
+        order.iter().filter_map(|id| whole(id)).collect()
     }
+}
+
+/// All entities that match one of several queries, here and at the sources that took part.
+pub(crate) fn found(remote: Option<&Remote>, broker: &Broker, queries: &[EntityQuery]) -> Vec<Arc<Entity>> {
+    match remote {
+        Some(remote) => remote.all(broker, queries),
+        None => broker.query_any(queries, 0, usize::MAX, false).entities,
+    }
+}
+
+/// Who has an entity: registrations, and `@none` for this broker (NGSI-LD 5.2.39).
+pub(crate) fn sources(remote: Option<&Remote>, broker: &Broker, id: &str) -> Vec<Box<str>> {
+    let mut sources: Vec<Box<str>> = broker.get(id).map(|_| "@none".into()).into_iter().collect();
+    let of_remote = remote.into_iter().flat_map(|remote| &remote.origins);
+    sources.extend(of_remote.filter(|(one, _)| **one == *id).map(|(_, registration)| registration.clone()));
+    sources
+}
+
+/// A page of what a query finds here, at sources, and in its entity map.
+pub(crate) fn page(
+    remote: Option<&Remote>,
+    mapped: Option<&Mapped>,
+    broker: &Broker,
+    queries: &[EntityQuery],
+    paging: Paging,
+) -> Page {
+    let mut all = found(remote, broker, queries);
+    if let Some(mapped) = mapped {
+        all = mapped.keep(all, |id| sources(remote, broker, id));
+    }
+    let total = all.len();
+    let entities: Vec<_> = all.into_iter().skip(paging.offset).take(paging.limit).collect();
+    Page { more: paging.offset + entities.len() < total, entities, total: Some(total) }
 }

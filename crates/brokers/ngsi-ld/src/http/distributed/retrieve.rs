@@ -53,7 +53,7 @@ pub(super) async fn ask(fan: &Fan<'_>, mut parts: Parts, id: &str) -> Result<Rem
         match answer {
             Ok((answer, found)) => {
                 remote.note_age(one, &answer);
-                found.into_iter().for_each(|entity| remote.add(one.access.mode, entity, true));
+                found.into_iter().for_each(|entity| remote.add(one, entity, true));
             }
             Err(failure) => remote.warn(one, &failure),
         }

@@ -45,7 +45,7 @@ impl Route {
             Some(Self::One(One { operation, id: own(id), attribute: own(attribute) }))
         };
         match (method.as_str(), &*parts) {
-            ("GET", ["entities"]) => Some(Self::Query),
+            ("GET", ["entities" | "entityMaps"]) => Some(Self::Query),
             ("GET", ["entities", id]) => Some(Self::Retrieve((*id).to_owned())),
             ("POST", ["entityOperations", "query"]) => Some(Self::QueryBatch),
             ("DELETE", ["entities"]) => Some(Self::Purge),

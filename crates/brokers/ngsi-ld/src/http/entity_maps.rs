@@ -1,0 +1,199 @@
+//! `/entityMaps` and the part of entity maps in queries (NGSI-LD 5.5.9.3, 5.5.14, 5.14, 6.32, 6.34, 6.35).
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use parking_lot::Mutex;
+
+use super::{
+    Door, HttpOptions, ROOT, Route, Shared, distributed,
+    entities::{entity_query, has_content},
+    params::Params,
+    reply,
+    request::{Asked, Sent},
+    temporal::window,
+};
+use crate::{
+    EntityQuery, Error, Page,
+    broker::Entries,
+    history::duration,
+    model::{Entity, Json, check_uri},
+};
+
+const MAP: HeaderName = HeaderName::from_static("ngsild-entitymap");
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/entityMaps", get(create)),
+        ("/entityMaps/{id}", get(retrieve).patch(update).delete(remove)),
+        ("/temporal/entityMaps", get(create_of_past)),
+    ]
+}
+
+/// The part of an entity map in a query, beside the request.
+#[derive(Debug, Default)]
+pub(super) struct Mapped {
+    /// The entities of the map that the request names.
+    ids: Option<Vec<Box<str>>>,
+    /// What the query found, of all pages.
+    found: Mutex<Entries>,
+}
+
+impl Mapped {
+    /// Of what a query found, what its map allows, in the order of the map; and notes it.
+    pub(super) fn keep(
+        &self,
+        mut all: Vec<Arc<Entity>>,
+        sources: impl Fn(&str) -> Vec<Box<str>>,
+    ) -> Vec<Arc<Entity>> {
+        if let Some(ids) = &self.ids {
+            let place = |entity: &Arc<Entity>| ids.iter().position(|id| *id == entity.id);
+            all.retain(|entity| place(entity).is_some());
+            all.sort_by_key(place);
+        }
+        *self.found.lock() = all.iter().map(|entity| (entity.id.clone(), sources(&entity.id))).collect();
+        all
+    }
+
+    /// Only the entities of the map, when the request names one.
+    pub(super) fn narrow(&self, query: EntityQuery) -> EntityQuery {
+        match &self.ids {
+            Some(ids) if ids.is_empty() => query.with_ids(["urn:ngsi-ld:null"]),
+            Some(ids) => query.with_ids(ids.iter().cloned()),
+            None => query,
+        }
+    }
+}
+
+fn location(id: &str) -> String {
+    format!("{ROOT}/entityMaps/{id}")
+}
+
+fn lifetime(params: &Params) -> Result<Option<Duration>, Error> {
+    let Some(text) = params.get("entityMapLifetime")? else { return Ok(None) };
+    let micros = duration(text).map_err(|_| {
+        Error::bad(format!("entityMapLifetime \"{text}\" is not an ISO 8601 duration such as PT10M"))
+    })?;
+    Ok(Some(Duration::from_micros(micros.unsigned_abs())))
+}
+
+/// Makes a map of what a query finds, or answers a query from a map.
+pub(super) async fn mapped(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().trim_end_matches('/');
+    let is_query =
+        path.strip_prefix(ROOT).is_some_and(|path| matches!(path, "/entities" | "/temporal/entities"));
+    let named = request.headers().get(MAP).cloned();
+    let wished = request.uri().query().unwrap_or_default().split('&').any(|pair| pair == "entityMap=true");
+    if !is_query || request.method() != Method::GET || (named.is_none() && !wished) {
+        return next.run(request).await;
+    }
+    answer(&door, request, named, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(
+    door: &Door,
+    mut request: Request,
+    named: Option<HeaderValue>,
+    next: Next,
+) -> Result<Response, Error> {
+    let params = Params::parse(request.uri().query(), &door.options)?;
+    let lifetime = lifetime(&params)?;
+    let mut mapped = Mapped::default();
+    let id = match &named {
+        None => None,
+        Some(value) => {
+            let text = value.to_str().unwrap_or_default();
+            let id = text.rsplit('/').next().unwrap_or_default().to_owned();
+            let map = door.broker.entity_map(&id)?;
+            let entries = map.get("entityMap").and_then(Json::as_object).unwrap_or_default();
+            mapped.ids = Some(entries.iter().map(|(id, _)| id.clone()).collect());
+            Some(id)
+        }
+    };
+    let mapped = Arc::new(mapped);
+    request.extensions_mut().insert(Arc::clone(&mapped));
+    let mut response = next.run(request).await;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let found = std::mem::take(&mut *mapped.found.lock());
+    match (id, named) {
+        (Some(id), Some(value)) => {
+            let left: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
+            door.broker.prune_entity_map(&id, &left).await?;
+            response.headers_mut().insert(MAP, value);
+        }
+        _ => {
+            let map = door.broker.create_entity_map(found, lifetime).await?;
+            *response.status_mut() = StatusCode::CREATED;
+            name(&mut response, &map);
+        }
+    }
+    Ok(response)
+}
+
+/// Says where a map is (NGSI-LD 6.3.20).
+fn name(response: &mut Response, map: &Json) {
+    let id = map.get("id").and_then(Json::as_str).unwrap_or_default();
+    if let Ok(value) = HeaderValue::try_from(location(id)) {
+        response.headers_mut().insert(MAP, value);
+    }
+}
+
+fn created(map: &Json, asked: &Asked) -> Response {
+    let mut response = reply::body(StatusCode::CREATED, map, &asked.context, asked.accepted);
+    name(&mut response, map);
+    response
+}
+
+async fn create(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let strict = HttpOptions { lenient_queries: false, ..HttpOptions::clone(&door.options) };
+    let query = entity_query(&asked.params, &asked.context, &strict)?;
+    let lifetime = lifetime(&asked.params)?;
+    let found = distributed::found(asked.remote.as_deref(), &door.broker, &[query]);
+    let sources = |id: &str| distributed::sources(asked.remote.as_deref(), &door.broker, id);
+    let entries = found.iter().map(|entity| (entity.id.clone(), sources(&entity.id))).collect();
+    let map = door.broker.create_entity_map(entries, lifetime).await?;
+    Ok(created(&map, &asked))
+}
+
+async fn create_of_past(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let strict = HttpOptions { lenient_queries: false, ..HttpOptions::clone(&door.options) };
+    let query = entity_query(&asked.params, &asked.context, &strict)?;
+    let window = window(&asked.params)?;
+    if window.span.is_none() {
+        return Err(Error::bad(
+            "a map of the past needs a temporal query: timerel and timeAt (NGSI-LD 5.14.5)",
+        ));
+    }
+    let lifetime = lifetime(&asked.params)?;
+    let Page { entities, .. } = door.broker.query_past(&[query], &window, (0, usize::MAX, false), false)?;
+    let entries = entities.iter().map(|entity| (entity.id.clone(), vec!["@none".into()])).collect();
+    let map = door.broker.create_entity_map(entries, lifetime).await?;
+    Ok(created(&map, &asked))
+}
+
+async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let map = door.broker.entity_map(&id)?;
+    Ok(reply::body(StatusCode::OK, &map, &asked.context, asked.accepted))
+}
+
+async fn update(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    has_content(&sent.body)?;
+    door.broker.update_entity_map(&id, &sent.body).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    door.broker.delete_entity_map(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

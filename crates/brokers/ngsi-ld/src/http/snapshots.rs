@@ -1,0 +1,198 @@
+//! `/snapshots` and operations inside of snapshots (NGSI-LD 5.16, 6.3.22, 6.36 to 6.38).
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Path, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderName, Method, StatusCode, header};
+use tower::ServiceExt;
+
+use super::{
+    Door, ROOT, Route, Shared,
+    batch::asking,
+    entities::has_content,
+    of_one, reply,
+    request::{Asked, Sent},
+};
+use crate::{
+    Broker, Context, Error, ErrorKind,
+    model::{Json, check_uri},
+    sources::read_entity,
+};
+
+const SNAPSHOT: HeaderName = HeaderName::from_static("ngsild-snapshot");
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        ("/snapshots", get(list).post(create).delete(purge)),
+        ("/snapshots/{id}", get(retrieve).patch(update).delete(remove)),
+        ("/snapshots/{id}/clone", post(clone)),
+    ]
+}
+
+/// Hands a request to the snapshot that it names; the answer names it again.
+pub(super) async fn in_snapshot(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let Some(value) = request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned() else {
+        return next.run(request).await;
+    };
+    let id = value.to_str().unwrap_or_default().rsplit_once("/snapshots/").map(|(_, id)| id.to_owned());
+    let id = id.unwrap_or_else(|| value.to_str().unwrap_or_default().to_owned());
+    let mut response = match door.broker.snapshot_broker(&id) {
+        Ok(broker) => {
+            request.headers_mut().remove(SNAPSHOT);
+            request.extensions_mut().clear();
+            match of_one(broker, Arc::clone(&door.options)).oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().insert(SNAPSHOT, value);
+    response
+}
+
+async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
+    let context = sent.context(&door.broker).await?;
+    if sent.body.get("snapshotTemporalQueries").is_some() {
+        return Err(Error::unsupported("a snapshot of the past (member snapshotTemporalQueries)"));
+    }
+    let asked = match sent.body.get("snapshotQueries") {
+        Some(Json::Array(items)) if !items.is_empty() => items.to_vec(),
+        _ => return Err(Error::bad("snapshotQueries must be an array with at least one query")),
+    };
+    for query in &asked {
+        if query.get("temporalQ").is_some() {
+            return Err(Error::bad("snapshotQueries: temporalQ does not belong to a query of the present"));
+        }
+        asking(query, &context)?;
+    }
+    let (id, copy) = door.broker.create_snapshot(&sent.body).await?;
+    let name = id.clone();
+    tokio::spawn(async move {
+        let mut details = Vec::with_capacity(asked.len());
+        for query in &asked {
+            details.push(detail(fill(&door, &copy, query, &context).await));
+        }
+        if let Err(error) = door.broker.finish_snapshot(&name, details).await {
+            tracing::warn!(snapshot = %name, %error, "cannot say that a snapshot is ready");
+        }
+    });
+    Ok(reply::created(&format!("{ROOT}/snapshots"), &id))
+}
+
+/// An ExecutionResult: what a query found.
+fn detail(found: Result<usize, Error>) -> Json {
+    let (status, problem) = match &found {
+        Ok(0) => ("empty", None),
+        Ok(_) => ("success", None),
+        Err(error) => ("failure", Some(error.to_string())),
+    };
+    let mut members: Vec<(Box<str>, Json)> = vec![("resultStatus".into(), status.into())];
+    members.extend(problem.map(|text| ("problemDetails".into(), (&*text).into())));
+    Json::Object(members.into())
+}
+
+/// Copies what a query finds, here and at sources, page by page, as any client would (NGSI-LD 5.16.1.4).
+async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) -> Result<usize, Error> {
+    let broken = |error: &dyn std::fmt::Display| Error::new(ErrorKind::InternalError, error.to_string());
+    let mut members = Vec::from(query.as_object().unwrap_or_default());
+    members.retain(|(name, _)| &**name != "@context");
+    members.push(("@context".into(), context.shown()));
+    let body = serde_json::to_vec(&Json::Object(members.into())).map_err(|error| broken(&error))?;
+    let limit = door.options.page_max;
+    let mut count = 0;
+    loop {
+        let path = format!("{ROOT}/entityOperations/query?options=sysAttrs&limit={limit}&offset={count}");
+        let request = http::Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/ld+json")
+            .body(Body::from(body.clone()))
+            .map_err(|error| broken(&error))?;
+        let response = match of_one(door.broker.clone(), Arc::clone(&door.options)).oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        let json = Json::parse(&bytes.map_err(|error| broken(&error))?).map_err(|error| broken(&error))?;
+        let Some(items) = json.as_array().filter(|_| status == StatusCode::OK) else {
+            let detail = json.get("detail").and_then(Json::as_str).unwrap_or("the query failed");
+            return Err(Error::new(ErrorKind::InternalError, detail));
+        };
+        let entities = items.iter().map(|item| read_entity(item, context)).collect::<Result<Vec<_>, _>>()?;
+        let found = entities.len();
+        copy.put_copies(entities).await?;
+        count += found;
+        if found < limit {
+            return Ok(count);
+        }
+    }
+}
+
+async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let paging = asked.params.paging(&door.options)?;
+    let all = door.broker.snapshots();
+    let total = all.len();
+    let page: Vec<_> = all.into_iter().skip(paging.offset).take(paging.limit).collect();
+    let more = paging.offset + page.len() < total;
+    let response = reply::body(StatusCode::OK, &page, &asked.context, asked.accepted);
+    Ok(reply::page(response, &asked.path, &asked.params, paging, more, paging.count.then_some(total)))
+}
+
+async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let found = door.broker.snapshot(&id)?;
+    Ok(reply::body(StatusCode::OK, &found, &asked.context, asked.accepted))
+}
+
+async fn update(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    has_content(&sent.body)?;
+    door.broker.update_snapshot(&id, &sent.body).await?;
+    let now = door.broker.snapshot(&id)?;
+    Ok(reply::body(StatusCode::OK, &now, &Context::core(), sent.accepted))
+}
+
+async fn remove(State(door): Shared, Path(id): Path<String>) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    door.broker.delete_snapshot(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
+    let q = asked.params.get("q")?.ok_or_else(|| Error::bad("a purge of snapshots needs q"))?;
+    door.broker.purge_snapshots(q).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// NGSI-LD 5.16.2.
+async fn clone(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Result<Response, Error> {
+    check_uri(&id, "id")?;
+    let original = door.broker.snapshot_broker(&id)?;
+    let details = door.broker.snapshot(&id)?;
+    let mut members = Vec::from(sent.body.as_object().unwrap_or_default());
+    members.retain(|(name, _)| &**name != "snapshotQueries");
+    members.extend(details.get("snapshotQueries").map(|queries| ("snapshotQueries".into(), queries.clone())));
+    let (new, copy) = door.broker.create_snapshot(&Json::Object(members.into())).await?;
+    let details = details.get("snapshotQueriesDetails").and_then(Json::as_array).unwrap_or_default().to_vec();
+    let name = new.clone();
+    tokio::spawn(async move {
+        let all = original.query(&crate::EntityQuery::default(), 0, usize::MAX, false).entities;
+        let copied = copy.put_copies(all.iter().map(|entity| crate::Entity::clone(entity)).collect()).await;
+        let details = match copied {
+            Ok(()) => details,
+            Err(error) => vec![detail(Err(error))],
+        };
+        if let Err(error) = door.broker.finish_snapshot(&name, details).await {
+            tracing::warn!(snapshot = %name, %error, "cannot say that a snapshot is ready");
+        }
+    });
+    Ok(reply::created(&format!("{ROOT}/snapshots"), &new))
+}
