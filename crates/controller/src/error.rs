@@ -64,12 +64,23 @@ impl From<Error> for Failure {
                 Self::invalid(format!("it cannot be stored: {reason}"))
             }
             Error::Store(
-                error @ (StoreError::Full { .. } | StoreError::ReadOnly { .. } | StoreError::Closed),
+                error @ (StoreError::Full { .. }
+                | StoreError::ReadOnly { .. }
+                | StoreError::NotLeading
+                | StoreError::Closed),
             ) => {
                 tracing::error!(error = %chain(&error), "operation failed");
                 Self::new(
                     ErrorCode::Unavailable,
                     "the system database cannot be written now; nothing was changed, try again later",
+                )
+            }
+            // Where the answer to a commit was lost, nobody knows whether it happened.
+            Error::Store(error @ StoreError::Server { .. }) => {
+                tracing::error!(error = %chain(&error), "operation failed");
+                Self::new(
+                    ErrorCode::Unavailable,
+                    "the system database does not answer now; look whether it was done before trying again",
                 )
             }
             error => {

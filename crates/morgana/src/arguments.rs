@@ -23,6 +23,12 @@ pub(crate) enum Role {
     /// Run the whole platform on this machine.
     #[command(after_help = UP_HELP)]
     Up(UpArguments),
+    /// Write a copy of all state to a file, also while the platform runs.
+    #[command(after_help = "Example: morgana backup /backups/monday.tar --data /var/lib/morgana")]
+    Backup(BackupArguments),
+    /// Put the state of a backup in the place of what the data folder has; the platform must not run.
+    #[command(after_help = "Example: morgana restore /backups/monday.tar --data /var/lib/morgana --force")]
+    Restore(BackupArguments),
     /// Print the configuration that would be in force, and where each value comes from.
     #[command(after_help = "Example: MORGANA_PORT=9000 morgana config --data /var/lib/morgana")]
     Config(UpArguments),
@@ -89,10 +95,26 @@ pub(crate) struct UpArguments {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mqtt_port: Option<u16>,
+    /// The System DB: sqlite, or postgres://USER:PASSWORD@HOST/DATABASE [default: sqlite].
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
     /// What to log, in the syntax of RUST_LOG [default: info,mqtt5=warn].
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
+}
+
+/// Options of `morgana backup` and `morgana restore`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// Overwrite the file of a backup; for a restore, move away what the data folder has.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) platform: UpArguments,
 }
 
 /// Options of `morgana broker`.

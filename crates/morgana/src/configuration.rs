@@ -7,7 +7,8 @@ use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
 use morgana_fabric::ServerOptions;
-use morgana_model::{NodeId, ZoneId};
+use morgana_model::{NodeId, Secret, ZoneId};
+use morgana_store::{PostgresOptions, SqliteOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::UpArguments;
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::legacy::LegacyOptions;
 use crate::logging::DEFAULT_FILTER;
 use crate::tls::TlsOptions;
+use crate::system_db::EMBEDDED;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "morgana.toml";
@@ -44,6 +46,11 @@ pub(crate) struct Configuration {
     pub(crate) port: u16,
     /// The port of the fabric.
     pub(crate) mqtt_port: u16,
+    /// The System DB: `sqlite`, the file in the data folder, or `postgres://…`, a server.
+    pub(crate) store: Secret,
+    /// The URL under which other controllers and users reach the REST API; where there is none, the
+    /// address it listens on.
+    pub(crate) advertise: Option<String>,
     /// What to log.
     pub(crate) log: String,
     /// The zone this machine is in.
@@ -62,6 +69,10 @@ pub(crate) struct Configuration {
     pub(crate) tls: TlsOptions,
     /// VirIoT's own components.
     pub(crate) legacy: LegacyOptions,
+    /// The System DB where it is a file.
+    pub(crate) sqlite: SqliteOptions,
+    /// The System DB where it is on a server.
+    pub(crate) postgres: PostgresOptions,
 }
 
 impl Configuration {
@@ -72,6 +83,8 @@ impl Configuration {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8090,
             mqtt_port: 1883,
+            store: Secret::new(EMBEDDED),
+            advertise: None,
             log: DEFAULT_FILTER.to_owned(),
             zone: "default".parse().map_err(invalid)?,
             node_id: node_id().parse().map_err(invalid)?,
@@ -81,6 +94,8 @@ impl Configuration {
             node: morgana_node::Options::default(),
             tls: TlsOptions::default(),
             legacy: LegacyOptions::default(),
+            sqlite: SqliteOptions::default(),
+            postgres: PostgresOptions::default(),
         })
     }
 

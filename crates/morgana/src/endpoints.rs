@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::configuration::Configuration;
+
 /// Where the parts are reached from this machine.
 #[derive(Debug, Serialize)]
 pub(crate) struct Endpoints {
@@ -69,6 +71,14 @@ impl Endpoints {
     /// The legacy view is shown.
     pub(crate) fn with_mongo(self, mongo: SocketAddr) -> Self {
         Self { mongo: Some(Door::new("mongodb", mongo)), ..self }
+    }
+
+    /// The URL of a REST API that listens there, as others reach it.
+    pub(crate) fn advertised(configuration: &Configuration, rest: SocketAddr, tls: bool) -> String {
+        match &configuration.advertise {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => Door::new(if tls { "https" } else { "http" }, rest).url,
+        }
     }
 
     pub(crate) fn rest_url(&self) -> &str {

@@ -4,7 +4,9 @@
 //! `morgana silo` are what its node agent starts; `morgana broker` is a standard broker alone; and
 //! every other command is a client of a running platform.
 
+mod archive;
 mod arguments;
+mod backup;
 mod broker;
 mod configuration;
 mod endpoints;
@@ -12,8 +14,12 @@ mod failure;
 mod legacy;
 mod logging;
 mod places;
+mod restore;
+mod shared_key;
 mod show_configuration;
 mod tls;
+mod standby;
+mod system_db;
 mod up;
 mod workload;
 
@@ -30,6 +36,8 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse_from(broker::with_known_flags(std::env::args_os().collect())).role {
         Role::Up(arguments) => up::run(&arguments),
+        Role::Backup(arguments) => backup::run(&arguments),
+        Role::Restore(arguments) => restore::run(&arguments),
         Role::Config(arguments) => show_configuration::run(&arguments),
         Role::Broker(arguments) => broker::run(&arguments.standard, arguments.log.as_deref()),
         Role::Thingvisor { kind } => return workload::thing_visor(&kind),

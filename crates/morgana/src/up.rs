@@ -13,7 +13,7 @@ use morgana_controller::{AuditTrail, ConnectionIndex, FabricPolicy, Parts, Servi
 use morgana_fabric::{Client, ClientOptions, Server, TlsDoor};
 use morgana_model::Secret;
 use morgana_node::{Node, NodeAgent};
-use morgana_store::{SqliteOptions, SqliteStore, Store};
+use morgana_store::{PostgresStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -23,18 +23,19 @@ use crate::arguments::UpArguments;
 use crate::configuration::Configuration;
 use crate::endpoints::{Endpoints, reachable};
 use crate::failure::Failure;
-use crate::{legacy, logging, places, tls};
+use crate::system_db::SystemDb;
+use crate::{legacy, logging, places, shared_key, standby, tls};
 
-/// The System DB in the data folder.
-const SYSTEM_DATABASE: &str = "system.db";
 /// The key of tokens and fabric credentials in the data folder.
-const SIGNING_KEY: &str = "signing.key";
+pub(crate) const SIGNING_KEY: &str = "signing.key";
 /// Where the parts are, in the data folder.
 const ENDPOINTS: &str = "endpoints.json";
 /// The password of the first administrator, where the operator chooses it.
 const ADMIN_PASSWORD: &str = "MORGANA_ADMIN_PASSWORD";
 /// How long requests under way may take at the end.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long requests may take that were handed on when this controller takes the lead.
+const STANDBY_PATIENCE: Duration = Duration::from_millis(100);
 /// The end comes within this, whatever hangs.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(9);
 /// How often the metrics recorder folds what it was told.
@@ -70,6 +71,7 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
 
 /// Everything that runs.
 struct Platform {
+    system_db: SystemDb,
     store: Arc<dyn Store>,
     fabric: Arc<Server>,
     fabric_client: Client,
@@ -84,21 +86,30 @@ impl Platform {
         let data = configuration.data.clone();
         prepare_data_folder(&data)?;
         let metrics = start_metrics()?;
-        let store: Arc<dyn Store> = Arc::new(
-            SqliteStore::open(data.join(SYSTEM_DATABASE), SqliteOptions::default())
-                .await
-                .map_err(|error| Failure::new("cannot open the system database", error))?,
-        );
-        let key = SigningKey::load_or_generate(&data.join(SIGNING_KEY), &mut rand::rng())
-            .map_err(|error| Failure::new("cannot use the signing key", error))?;
+        let system_db = SystemDb::open(&configuration).await?;
+        let store = system_db.store();
         let tls = tls::prepare(&configuration.tls, &data, configuration.listen)?;
+        let mut rest = listen(configuration.listen, configuration.port).await?;
+        let address =
+            rest.local_addr().map_err(|error| Failure::new("cannot tell the port of the REST API", error))?;
+        let key_file = data.join(SIGNING_KEY);
+        let key = match &system_db {
+            SystemDb::Embedded(_) => SigningKey::load_or_generate(&key_file, &mut rand::rng())
+                .map_err(|error| Failure::new("cannot use the signing key", error))?,
+            SystemDb::Shared { store: shared, .. } => {
+                let own = Endpoints::advertised(&configuration, address, tls.is_some());
+                let door = tls.as_ref().map(|tls| Arc::clone(&tls.server));
+                rest = stand_by(shared, rest, door, &configuration.api.server, &own).await?;
+                standby::tell(&store, &own).await?;
+                shared_key::load(&store, &key_file).await?
+            }
+        };
         if let Some(tls) = &tls {
             let listen = free_address(SocketAddr::new(configuration.listen, configuration.tls.mqtt_port))?;
             let (certificate, key) = (tls.certificate.clone(), tls.key.clone());
             configuration.fabric.tls = Some(TlsDoor { listen, certificate, key });
         }
         let legacy = legacy_door(&mut configuration)?;
-        let rest = listen(configuration.listen, configuration.port).await?;
         let index = ConnectionIndex::load(&store)
             .await
             .map_err(|error| Failure::new("cannot read the connections of silos", error))?;
@@ -133,8 +144,6 @@ impl Platform {
             .await
             .map_err(|error| Failure::new("cannot start the controller", error))?;
 
-        let address =
-            rest.local_addr().map_err(|error| Failure::new("cannot tell the port of the REST API", error))?;
         let mut endpoints = Endpoints::new(address, fabric.local_addr());
         if let Some(door) = &configuration.fabric.tls {
             endpoints = endpoints.with_tls(address, door.listen);
@@ -172,13 +181,17 @@ impl Platform {
             endpoints.mqtt_url(),
             data.display()
         );
-        Ok(Self { store, fabric, fabric_client, node, service, stop_serving, serving })
+        Ok(Self { system_db, store, fabric, fabric_client, node, service, stop_serving, serving })
     }
 
     /// Serves until told to stop.
     async fn run_until(&mut self, told_to_stop: impl Future<Output = ()>) -> Result<(), Failure> {
         tokio::select! {
             () = told_to_stop => Ok(()),
+            () = self.system_db.lost_lead() => {
+                // Not one moment for a graceful end: another controller may start the workloads by now.
+                Err(Failure::plain("this controller leads no more, and ends with its workloads"))
+            }
             ended = &mut self.serving => match ended {
                 Ok(()) => Err(Failure::plain("the REST API ended by itself")),
                 Err(error) => Err(Failure::new("the REST API ended by itself", error)),
@@ -203,6 +216,31 @@ impl Platform {
         self.store.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Answers for the controller that leads until this one does; the door is open all the time.
+async fn stand_by(
+    store: &PostgresStore,
+    rest: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    options: &morgana_api::ServerOptions,
+    own: &str,
+) -> Result<TcpListener, Failure> {
+    let failed = |error| Failure::new("cannot keep the port of the REST API", error);
+    let rest = rest.into_std().map_err(failed)?;
+    let door = TcpListener::from_std(rest.try_clone().map_err(failed)?).map_err(failed)?;
+    let stop = CancellationToken::new();
+    let router = standby::router(store, own)?;
+    let serving =
+        tokio::spawn(morgana_api::serve(door, router, tls, options.clone(), stop.clone(), STANDBY_PATIENCE));
+    println!("morgana is on standby: REST {own}");
+    standby::wait_for_the_lead(store).await?;
+    tracing::info!("this controller leads");
+    stop.cancel();
+    if let Err(error) = serving.await {
+        tracing::warn!(%error, "the door of the standby ended badly");
+    }
+    TcpListener::from_std(rest).map_err(failed)
 }
 
 /// What tells the platform to stop.

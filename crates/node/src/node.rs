@@ -50,6 +50,10 @@ impl Node {
         folders::create(&options.data_dir)?;
         let data_dir =
             fs::canonicalize(&options.data_dir).map_err(Error::file("find the folder", &options.data_dir))?;
+        let workloads_dir = options.workloads_dir.as_deref().unwrap_or(&data_dir);
+        folders::create(workloads_dir)?;
+        let workloads_dir =
+            fs::canonicalize(workloads_dir).map_err(Error::file("find the folder", workloads_dir))?;
         for name in runtime.end_leftovers().await? {
             tracing::info!(workload = %name, "was left running by the agent before");
         }
@@ -60,7 +64,7 @@ impl Node {
             starts: Arc::new(Semaphore::new(options.start_concurrency.max(1))),
             workloads: Mutex::new(HashMap::new()),
             reports: Reports::new(options.report_queue),
-            data_dir,
+            workloads_dir,
             runtime,
             options,
         };

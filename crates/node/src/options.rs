@@ -15,6 +15,9 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// Where the folders of the workloads are: `<data_dir>/workloads/<thingvisor|vsilo>/<id>/`.
     pub data_dir: PathBuf,
+    /// Where the folders of the workloads are instead of in `data_dir`. Nodes that take over from each
+    /// other share it, so that a workload finds what it had.
+    pub workloads_dir: Option<PathBuf>,
     /// The address that the doors of workloads listen on.
     pub listen: IpAddr,
     /// The ports that doors are given. The default lies outside the kernel's ephemeral range
@@ -56,6 +59,7 @@ impl Default for Options {
         Self {
             program: None,
             data_dir: PathBuf::from("morgana-data"),
+            workloads_dir: None,
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             door_ports: 20_000..=29_999,
             limits: Limits::default(),

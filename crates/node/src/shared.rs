@@ -17,8 +17,8 @@ use crate::{Options, Report, State};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    /// `options.data_dir`, as a whole path.
-    pub(crate) data_dir: PathBuf,
+    /// Where the folders of the workloads are, as a whole path.
+    pub(crate) workloads_dir: PathBuf,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) ports: Ports,
     pub(crate) sockets: SocketFolder,

@@ -52,7 +52,7 @@ impl Workload {
         let workload = Self {
             shared: Arc::clone(shared),
             name: name.clone(),
-            folders: Folders::of(&shared.data_dir, name),
+            folders: Folders::of(&shared.workloads_dir, name),
             commands,
             slot: Arc::clone(&entry.slot),
             supervisor: Supervisor::new(Policy::from(&shared.options), before),

@@ -56,8 +56,8 @@ pub enum Error {
     },
     /// The file is damaged.
     #[error(
-        "the system database {} is damaged: {detail}; stop the platform, move it and its -wal and -shm files \
-         away, and put a backup in its place", .file.display()
+        "the system database {} is damaged: {detail}; put a backup in its place with `morgana restore BACKUP \
+         --force`, which keeps the damaged one under another name", .file.display()
     )]
     Damaged {
         /// The file.

@@ -40,7 +40,7 @@ pub use mailbox::Mailbox;
 pub use ngsi_ld::NgsiLd;
 pub use platform::{Ending, Options, Platform};
 pub use postgres::Postgres;
-pub use process::Process;
+pub use process::{Process, listening_ports, processes_of};
 pub use program::{Outcome, run_program};
 pub use road::{add_silo, add_thing_visor};
 pub use series::Series;

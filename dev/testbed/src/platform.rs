@@ -1,5 +1,7 @@
 //! A platform: `morgana up` as a process.
 
+mod standby;
+
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -144,10 +146,27 @@ impl Platform {
             if said.contains(READY) { Ok(()) } else { Err(said + &logs::tail(&read(&stderr))) }
         });
         ready.await;
+        let endpoints = self.read_endpoints();
+        self.running = Some(Running { child, pid, endpoints, stdout, stderr });
+    }
+
+    /// Waits until the platform has ended by itself; its exit status.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("the platform runs");
+        let ended = timeout(PATIENCE, running.child.wait()).await;
+        let Ok(status) = ended else {
+            panic!("the platform does not end: {}", logs::tail(&read(&running.stderr)))
+        };
+        status.expect("a child can be waited for")
+    }
+
+    fn read_endpoints(&self) -> Endpoints {
         let endpoints = std::fs::read(self.data.join(ENDPOINTS));
         let endpoints = endpoints.expect("endpoints.json is there when the platform is ready");
-        let endpoints = serde_json::from_slice(&endpoints).expect("endpoints.json can be read");
-        self.running = Some(Running { child, pid, endpoints, stdout, stderr });
+        serde_json::from_slice(&endpoints).expect("endpoints.json can be read")
     }
 
     /// Starts the platform on its data folder and kills it after a while, ready or not.

@@ -1,8 +1,9 @@
 //! The processes of a platform, as `/proc` shows them (proc_pid(5)).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -49,7 +50,7 @@ impl fmt::Debug for Process {
 
 /// The processes that have to do with a data folder: it is in their command line, in their
 /// environment, or they are in it. A dead one that nobody has waited for does not count.
-pub(crate) fn processes_of(data: &Path) -> Vec<Process> {
+pub fn processes_of(data: &Path) -> Vec<Process> {
     let all = procfs::process::all_processes().expect("/proc can be listed");
     all.flatten().filter_map(|process| belonging(&process, data)).collect()
 }
@@ -72,6 +73,14 @@ fn belonging(process: &procfs::process::Process, data: &Path) -> Option<Process>
         command: command.join(" "),
         environment,
     })
+}
+
+/// The ports of a range on which something listens on this machine.
+pub fn listening_ports(range: RangeInclusive<u16>) -> BTreeSet<u16> {
+    let sockets = procfs::net::tcp().expect("/proc/net/tcp can be read").into_iter();
+    let sockets = sockets.chain(procfs::net::tcp6().unwrap_or_default());
+    let listening = sockets.filter(|socket| socket.state == procfs::net::TcpState::Listen);
+    listening.map(|socket| socket.local_address.port()).filter(|port| range.contains(port)).collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,21 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 
 use super::failure::failure;
 use super::file;
 use crate::Error;
 
-/// Writes the copy under another name first, so that `copy` is whole if it is there.
-pub(super) async fn backup(readers: &SqlitePool, copy: &Path) -> Result<(), Error> {
+pub(super) async fn backup(readers: &SqlitePool, to: &Path) -> Result<(), Error> {
+    // A connection of its own: the others are busy, and those that read may not write.
+    let options = (*readers.connect_options()).clone().pragma("query_only", "OFF");
+    copy(&options, to, to).await
+}
+
+/// Writes the copy under another name first, so that `copy` is whole if it is there. `named` is the file
+/// that is at fault when the database cannot be read or the copy cannot be written.
+pub(super) async fn copy(options: &SqliteConnectOptions, named: &Path, copy: &Path) -> Result<(), Error> {
     let refused = |source: io::Error| Error::ReadOnly { file: copy.to_owned(), source: Arc::new(source) };
     if copy.exists() {
         return Err(refused(io::ErrorKind::AlreadyExists.into()));
@@ -23,17 +30,15 @@ pub(super) async fn backup(readers: &SqlitePool, copy: &Path) -> Result<(), Erro
         _ => file::create_new(&partial).map_err(refused)?,
     }
 
-    // A connection of its own: the others are busy, and those that read may not write.
-    let options = (*readers.connect_options()).clone().pragma("query_only", "OFF");
-    let copied = copy_into(&options, &partial).await;
+    let copied = copy_into(options, &partial).await;
     if let Err(source) = copied {
         let _ = fs::remove_file(&partial);
-        return Err(failure(copy, "copying it", Arc::new(source)));
+        return Err(failure(named, "copying it", Arc::new(source)));
     }
     file::publish(&partial, copy).map_err(refused)
 }
 
-async fn copy_into(options: &sqlx::sqlite::SqliteConnectOptions, partial: &Path) -> sqlx::Result<()> {
+async fn copy_into(options: &SqliteConnectOptions, partial: &Path) -> sqlx::Result<()> {
     let mut connection = SqliteConnection::connect_with(options).await?;
     let vacuum = sqlx::query("VACUUM INTO ?1").bind(partial.to_string_lossy().into_owned());
     let copied = vacuum.execute(&mut connection).await;

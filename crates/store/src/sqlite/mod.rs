@@ -90,6 +90,15 @@ impl SqliteStore {
         backup::backup(&self.readers, copy.as_ref()).await
     }
 
+    /// The same of a database that this process has not opened; another one may have.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::backup`], or [`Error::Damaged`] if the database is.
+    pub async fn copy(file: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<(), Error> {
+        let options = schema::connect_options(file.as_ref(), &SqliteOptions::default());
+        backup::copy(&options, file.as_ref(), copy.as_ref()).await
+    }
+
     fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
         failure(&self.file, doing, Arc::new(source))
     }

@@ -1,0 +1,177 @@
+//! A controller that waits for the lead: it holds the door open and hands requests to the one that
+//! leads (docs/decisions, "Two controllers").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use jiff::Timestamp;
+use morgana_model::{ErrorCode, Problem};
+use morgana_store::{Document, Expect, Kind, PostgresStore, Store, Table};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// How often the lead is asked for.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+/// How long the one that leads may take to take a connection.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+/// Marks what a standby handed on, so that it is not handed on again.
+const HANDED_ON: HeaderName = HeaderName::from_static("morgana-handed-on");
+/// Headers of one connection, not of the message (RFC 9110 section 7.6.1).
+const HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Who leads, for those on standby.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Leader {
+    /// Where it answers.
+    url: String,
+    /// Since when it leads.
+    since: Timestamp,
+}
+
+const NAME: &str = "controller";
+
+impl Document for Leader {
+    const KIND: Kind = Kind::Lease;
+
+    fn key(&self) -> String {
+        NAME.to_owned()
+    }
+}
+
+/// Waits until this controller leads.
+///
+/// # Errors
+/// When the System DB is closed, or this one has led before.
+pub(crate) async fn wait_for_the_lead(store: &PostgresStore) -> Result<(), Failure> {
+    loop {
+        match store.lead().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error @ morgana_store::Error::Server { .. }) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the lead cannot be asked for now");
+            }
+            Err(error) => return Err(Failure::new("cannot ask for the lead", error)),
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// Tells the others where this one, which leads, answers.
+pub(crate) async fn tell(store: &Arc<dyn Store>, url: &str) -> Result<(), Failure> {
+    let leader = Leader { url: url.to_owned(), since: Timestamp::now() };
+    let told = Table::<Leader>::new(Arc::clone(store)).put(&leader, Expect::Any).await;
+    told.map(drop).map_err(|error| Failure::new("cannot tell that this controller leads", error))
+}
+
+#[derive(Clone)]
+struct Standby {
+    leaders: Table<Leader>,
+    client: reqwest::Client,
+    own: Arc<str>,
+}
+
+/// What a controller on standby answers; `own` is its own URL.
+pub(crate) fn router(store: &PostgresStore, own: &str) -> Result<Router, Failure> {
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| Failure::new("cannot reach other controllers", error))?;
+    let leaders = Table::new(Arc::new(store.clone()) as Arc<dyn Store>);
+    let standby = Standby { leaders, client, own: own.into() };
+    Ok(Router::new()
+        .route("/healthz", get(async || "on standby"))
+        .route("/readyz", get(async || unavailable("this controller is on standby; ask the one that leads")))
+        .fallback(hand_on)
+        .with_state(standby))
+}
+
+async fn hand_on(State(standby): State<Standby>, request: Request) -> Response {
+    let leader = match standby.leaders.get(NAME).await {
+        Ok(Some(leader)) => leader.value.url,
+        Ok(None) => return unavailable("no controller leads yet; try again"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "who leads cannot be looked up");
+            return unavailable("the system database does not answer; try again");
+        }
+    };
+    // The one that led may have had our own address before us.
+    if leader == *standby.own || request.headers().contains_key(HANDED_ON) {
+        return unavailable("the controller that led is gone and another is taking over; try again");
+    }
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = without_hop(&parts.headers);
+    headers.remove(header::HOST);
+    headers.insert(HANDED_ON, HeaderValue::from_static("1"));
+    let asked = standby
+        .client
+        .request(parts.method, format!("{leader}{path}"))
+        .headers(headers)
+        .body(reqwest::Body::wrap_stream(body.into_data_stream()))
+        .send()
+        .await;
+    match asked {
+        Ok(answer) => {
+            let (status, headers) = (answer.status(), without_hop(answer.headers()));
+            (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
+        }
+        Err(error) if error.is_connect() => unavailable(
+            "the controller that led does not answer, and another is taking over; nothing was done, try again",
+        ),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a request was cut off");
+            refusal(
+                StatusCode::BAD_GATEWAY,
+                "the controller that leads went away in the middle; look whether it was done before trying again",
+            )
+        }
+    }
+}
+
+fn without_hop(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in &HOP {
+        headers.remove(name);
+    }
+    headers
+}
+
+fn unavailable(detail: &str) -> Response {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+/// A problem (RFC 9457) that VirIoT's clients can read, too: they look for `message`.
+fn refusal(status: StatusCode, detail: &str) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(flatten)]
+        problem: Problem,
+        message: &'a str,
+    }
+    let code = ErrorCode::Unavailable;
+    let problem = Problem {
+        kind: format!("urn:morgana:error:{}", code.as_str()),
+        title: code.as_str().replace('_', " "),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+    };
+    let body = serde_json::to_string(&Body { problem, message: detail }).unwrap_or_default();
+    let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "1")];
+    (status, headers, body).into_response()
+}
