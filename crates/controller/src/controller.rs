@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::audit::{self, AuditTrail};
+use crate::operations::Creations;
 use crate::reconcile::{EndingBook, ReconcilerReport, Reconcilers};
 use crate::records::{AuditRecord, IdempotencyRecord, SessionRecord, UserRecord};
 use crate::streams::Streams;
@@ -42,6 +43,7 @@ struct Inner {
     password_checks: Arc<Semaphore>,
     logins_waiting: Arc<Semaphore>,
     structure: RwLock<()>,
+    creations: Creations,
     /// Set when they run.
     reconcilers: OnceLock<Reconcilers>,
 }
@@ -114,6 +116,7 @@ impl Controller {
             password_checks,
             logins_waiting,
             structure: RwLock::new(()),
+            creations: Creations::default(),
             reconcilers: OnceLock::new(),
         };
         Self(Arc::new(inner))
@@ -183,6 +186,11 @@ impl Controller {
     /// Held while something is removed that others may hang on: nothing is made meanwhile.
     pub(crate) async fn while_removing(&self) -> RwLockWriteGuard<'_, ()> {
         self.0.structure.write().await
+    }
+
+    /// The creations that are under way.
+    pub(crate) fn creations(&self) -> &Creations {
+        &self.0.creations
     }
 
     pub(crate) fn users(&self) -> &Table<UserRecord> {

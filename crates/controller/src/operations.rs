@@ -2,6 +2,7 @@
 //! and tests meet the same rules.
 
 mod audit_log;
+mod bounds;
 mod connections;
 mod events;
 mod flavours;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use morgana_model::{Failure, Page, Phase};
 use morgana_store::{Document, ListQuery, Table, Versioned};
 
+pub(crate) use bounds::Creations;
 pub use events::{EventStream, Events};
 pub use insight::Node;
 pub use sessions::{Lease, SessionKind};

@@ -34,6 +34,13 @@ pub struct Options {
     pub streams_per_user: usize,
     /// How long a workload may take to put its state away before it is ended, in milliseconds.
     pub destroy_grace_milliseconds: u64,
+    /// How long a workload that failed stays down before it is tried again, in seconds; twice as long
+    /// after each further failure.
+    pub revive_first_seconds: u64,
+    /// How long at most, in seconds.
+    pub revive_last_seconds: u64,
+    /// How many vSilos a tenant may have.
+    pub max_silos_per_tenant: usize,
     /// How often every resource is looked at though nothing hinted at it, in milliseconds.
     pub resync_milliseconds: u64,
     /// How many workloads are worked on side by side.
@@ -58,6 +65,9 @@ impl Default for Options {
             idempotency_keep_hours: 24,
             streams_per_user: 16,
             destroy_grace_milliseconds: 5_000,
+            revive_first_seconds: 60,
+            revive_last_seconds: 3_600,
+            max_silos_per_tenant: 1_000,
             resync_milliseconds: 15_000,
             reconcile_at_once: 16,
             password_checks_at_once: 2,
@@ -69,6 +79,14 @@ impl Default for Options {
 impl Options {
     pub(crate) fn destroy_grace(&self) -> Duration {
         Duration::from_millis(self.destroy_grace_milliseconds)
+    }
+
+    pub(crate) fn revive_first(&self) -> Duration {
+        Duration::from_secs(self.revive_first_seconds)
+    }
+
+    pub(crate) fn revive_last(&self) -> Duration {
+        Duration::from_secs(self.revive_last_seconds)
     }
 
     pub(crate) fn resync(&self) -> Duration {

@@ -88,22 +88,24 @@ impl Service {
         first_start(&controller, first_password).await?;
         forget_phases(&controller).await?;
 
-        let workloads = Runner::new(Workloads {
-            controller: controller.clone(),
-            node: Arc::clone(&node),
-            fabric: fabric.clone(),
-            fabric_server: Arc::clone(&fabric_server),
-            fabric_address,
-            key,
-            ending: Arc::clone(&ending),
-        });
         let silo_connections = Runner::new(SiloConnections {
             controller: controller.clone(),
             node: Arc::clone(&node),
             fabric: fabric.clone(),
-            fabric_server,
+            fabric_server: Arc::clone(&fabric_server),
             index: Arc::clone(&index),
             told: Mutex::default(),
+        });
+        let workloads = Runner::new(Workloads {
+            controller: controller.clone(),
+            node: Arc::clone(&node),
+            fabric: fabric.clone(),
+            fabric_server,
+            fabric_address,
+            key,
+            ending: Arc::clone(&ending),
+            silo_connections: Arc::clone(&silo_connections),
+            given: Mutex::default(),
         });
         let housekeeping = Runner::new(Housekeeping::new(controller.clone()));
         controller.set_reconcilers(Reconcilers::new(&workloads, &silo_connections, &housekeeping));

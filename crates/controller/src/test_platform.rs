@@ -34,6 +34,9 @@ pub struct TestPlatform {
 }
 
 impl TestPlatform {
+    /// How many vSilos a tenant may have.
+    pub const SILOS_PER_TENANT: usize = 8;
+
     /// Starts one. A workload that does not agree to its end is ended after 300 ms.
     ///
     /// # Panics
@@ -47,8 +50,13 @@ impl TestPlatform {
     /// # Panics
     /// As [`TestPlatform::start`].
     pub async fn start_with(set: impl FnOnce(&mut Options)) -> Self {
-        let mut options =
-            Options { destroy_grace_milliseconds: 300, resync_milliseconds: 500, ..Options::default() };
+        let mut options = Options {
+            destroy_grace_milliseconds: 300,
+            resync_milliseconds: 500,
+            revive_first_seconds: 1,
+            max_silos_per_tenant: Self::SILOS_PER_TENANT,
+            ..Options::default()
+        };
         set(&mut options);
         let folder = TempDir::new().expect("a temporary folder");
         Self::start_in(folder, options, Arc::new(SimulatedNode::new())).await

@@ -38,6 +38,7 @@ impl Controller {
             let text = format!("flavour '{}' cannot be used: {reason}", flavour.value.id);
             return Err(Failure::new(ErrorCode::NotYet, text).into());
         }
+        let _one_more = self.one_more_silo(&new.spec.tenant).await?;
         let silo = VSilo {
             id,
             metadata: Metadata::new(Timestamp::now()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use morgana_access::FabricRole;
 use morgana_fabric::{Client, Server};
-use morgana_model::{ControlMessage, Topic, VSiloId, VThingId, VThingReference, WorkloadName};
+use morgana_model::{ControlMessage, ThingVisorId, Topic, VSiloId, VThingId, VThingReference, WorkloadName};
 use morgana_node::{NodeAgent, State};
 use parking_lot::Mutex;
 
@@ -77,6 +77,18 @@ impl SiloConnections {
     /// Notes that the silo asked for the whole list.
     pub(crate) fn asked_for_all(&self, silo: &VSiloId) {
         self.told.lock().entry(silo.clone()).or_default().asked_for_all = true;
+    }
+
+    /// The silos that run and were told last that they have a vThing of the ThingVisor.
+    pub(crate) fn silos_told_of(&self, visor: &ThingVisorId) -> Vec<VSiloId> {
+        let runs = |silo: &VSiloId, incarnation: u64| {
+            let report = self.node.report(&WorkloadName::VSilo(silo.clone()));
+            report.is_some_and(|report| report.state == State::Ready && report.incarnation == incarnation)
+        };
+        let told = self.told.lock();
+        let has = |told: &Told| told.v_things.iter().any(|v_thing| v_thing.thing_visor() == *visor);
+        let silos = told.iter().filter(|(silo, told)| has(told) && runs(silo, told.incarnation));
+        silos.map(|(silo, _)| silo.clone()).collect()
     }
 
     /// What a silo that runs knows. Its request for the whole list is taken up by this.

@@ -1,6 +1,6 @@
 //! Keeps every ThingVisor and vSilo running, and takes down those whose end was asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,16 +9,19 @@ use jiff::Timestamp;
 use morgana_access::{FabricRole, SigningKey};
 use morgana_fabric::{Client, Server};
 use morgana_model::{
-    Access, Connection, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor, Topic, VSilo,
-    VThing, WorkloadKind, WorkloadName,
+    Access, Connection, ConnectionSpec, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor,
+    ThingVisorId, Topic, VSilo, VThing, WorkloadKind, WorkloadName,
 };
 use morgana_node::{Assignment, NodeAgent, Report};
 use morgana_store::{Expect, Transaction, connection_key};
 use morgana_workload::{FabricAccess, Role};
+use parking_lot::Mutex;
+use serde_json::Value;
 
-use super::decide::{Desired, Step, decide};
+use super::SiloConnections;
+use super::decide::{Desired, Patience, Step, decide};
 use super::ending::EndingBook;
-use super::runner::{Outcome, Reconciler};
+use super::runner::{Outcome, Reconciler, Runner};
 use crate::{Controller, Error};
 
 /// What the reconciler acts with.
@@ -31,6 +34,10 @@ pub(crate) struct Workloads {
     pub(crate) fabric_address: (IpAddr, u16),
     pub(crate) key: SigningKey,
     pub(crate) ending: Arc<EndingBook>,
+    /// Who tells silos what they have no more.
+    pub(crate) silo_connections: Arc<Runner<SiloConnections>>,
+    /// The parameters that the node was given last, of each ThingVisor.
+    pub(crate) given: Mutex<HashMap<WorkloadName, Value>>,
 }
 
 /// A ThingVisor or a vSilo, as far as their lives are the same.
@@ -54,9 +61,12 @@ impl Resource {
         }
     }
 
-    fn desired(&self) -> Desired {
-        let metadata = self.metadata();
-        Desired { generation: metadata.generation, ending: metadata.is_ending(), phase: self.phase().clone() }
+    /// The parameters that may change while it runs.
+    fn params(&self) -> Option<&Value> {
+        match self {
+            Self::ThingVisor(visor) => Some(&visor.spec.params),
+            Self::VSilo(_) => None,
+        }
     }
 }
 
@@ -79,9 +89,18 @@ impl Reconciler for Workloads {
     async fn reconcile(&self, name: &WorkloadName) -> Result<Outcome, Error> {
         let resource = self.resource(name).await?;
         let report = self.node.report(name);
-        let desired = resource.as_ref().map(Resource::desired);
-        let grace = self.controller.options().destroy_grace();
-        let steps = decide(desired.as_ref(), report.as_ref(), self.ending.get(name), Timestamp::now(), grace);
+        let desired = match &resource {
+            Some(resource) => Some(self.desired(name, resource).await?),
+            None => None,
+        };
+        let options = self.controller.options();
+        let patience = Patience {
+            grace: options.destroy_grace(),
+            revive_first: options.revive_first(),
+            revive_last: options.revive_last(),
+        };
+        let steps =
+            decide(desired.as_ref(), report.as_ref(), self.ending.get(name), Timestamp::now(), patience);
         let mut outcome = Outcome { did: Vec::new(), again_in: None };
         for step in steps {
             match step {
@@ -94,6 +113,48 @@ impl Reconciler for Workloads {
 }
 
 impl Workloads {
+    async fn desired(&self, name: &WorkloadName, resource: &Resource) -> Result<Desired, Error> {
+        let metadata = resource.metadata();
+        let plugged = match resource {
+            Resource::ThingVisor(visor) if metadata.is_ending() => self.is_plugged(&visor.id).await?,
+            _ => false,
+        };
+        // What was never given is given anyway.
+        let given = self.given.lock().get(name).cloned();
+        Ok(Desired {
+            generation: metadata.generation,
+            ending_since: metadata.deletion_requested_at,
+            phase: resource.phase().clone(),
+            plugged,
+            has_news: given.is_some() && given.as_ref() != resource.params(),
+        })
+    }
+
+    /// Whether a silo has a vThing of the ThingVisor, or has not yet been told that it has not.
+    async fn is_plugged(&self, visor: &ThingVisorId) -> Result<bool, Error> {
+        Ok(!self.connections_of(visor).await?.is_empty()
+            || !self.silo_connections.reconciler().silos_told_of(visor).is_empty())
+    }
+
+    async fn connections_of(&self, visor: &ThingVisorId) -> Result<Vec<ConnectionSpec>, Error> {
+        let all = self.controller.connections().all("").await?;
+        let specs = all.into_iter().map(|found| found.value.spec);
+        Ok(specs.filter(|spec| spec.v_thing.thing_visor() == *visor).collect())
+    }
+
+    /// Takes the vThings of the ThingVisor out of every silo, in one commit, and has the silos told.
+    async fn unplug(&self, visor: &ThingVisorId) -> Result<(), Error> {
+        let mut transaction = Transaction::new();
+        for spec in self.connections_of(visor).await? {
+            transaction.delete::<Connection>(connection_key(&spec), Expect::Any);
+        }
+        transaction.commit(self.controller.store()).await?;
+        for silo in self.silo_connections.reconciler().silos_told_of(visor) {
+            self.silo_connections.wake(silo);
+        }
+        Ok(())
+    }
+
     async fn resource(&self, name: &WorkloadName) -> Result<Option<Resource>, Error> {
         Ok(match name {
             WorkloadName::ThingVisor(id) => {
@@ -130,10 +191,35 @@ impl Workloads {
                         .assign(assignment)
                         .await
                         .map_err(|source| Error::Node { doing: "starting a workload", source })?;
+                    if let Some(params) = resource.params() {
+                        self.given.lock().insert(name.clone(), params.clone());
+                    }
                 }
                 Ok(Some("assigned"))
             }
             Step::Show(phase) => Ok(self.show(name, phase, report).await?.then_some("showed its status")),
+            Step::Unplug => {
+                if let WorkloadName::ThingVisor(visor) = name {
+                    self.unplug(visor).await?;
+                }
+                Ok(Some("took its vThings out of every silo"))
+            }
+            Step::NoteFailure => {
+                self.ending.failed(name, Timestamp::now());
+                Ok(None)
+            }
+            Step::NoteRevival => {
+                self.ending.revived(name);
+                Ok(Some("tried again what had failed"))
+            }
+            Step::NoteHealth => {
+                self.ending.well(name);
+                Ok(None)
+            }
+            Step::Record(reason) => {
+                tracing::warn!(workload = %name, reason, "a workload does not end as it should");
+                Ok(Some(reason))
+            }
             Step::AskToEnd => {
                 self.ending.asked(name, Timestamp::now());
                 self.ask_to_end(name).await?;
@@ -150,6 +236,7 @@ impl Workloads {
                 let _nothing_is_made = self.controller.while_removing().await;
                 self.forget(name).await?;
                 self.ending.forget(name);
+                self.given.lock().remove(name);
                 self.fabric_server.forget_user(&fabric_role(name).to_string()).await;
                 Ok(Some("forgot"))
             }
@@ -254,10 +341,8 @@ impl Workloads {
                 for found in self.controller.v_things().all(&format!("{id}/")).await? {
                     transaction.delete::<VThing>(found.value.id.as_str(), Expect::Any);
                 }
-                for found in self.controller.connections().all("").await? {
-                    if found.value.spec.v_thing.thing_visor() == *id {
-                        transaction.delete::<Connection>(connection_key(&found.value.spec), Expect::Any);
-                    }
+                for spec in self.connections_of(id).await? {
+                    transaction.delete::<Connection>(connection_key(&spec), Expect::Any);
                 }
             }
             WorkloadName::VSilo(id) => {

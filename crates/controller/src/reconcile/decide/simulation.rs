@@ -1,0 +1,253 @@
+//! A small world around the decisions: a node, a ThingVisor, a silo, and messages between them that are
+//! lost, come twice, late, or in another order. Whatever happens, once the world is left alone it
+//! becomes as it is desired.
+
+use proptest::prelude::*;
+
+use super::tests::{PATIENCE, now, report, wanted};
+use super::*;
+
+/// What may happen.
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    /// The reconciler looks.
+    Look,
+    /// The message at this place arrives, wherever it stood in the row.
+    Deliver(usize),
+    /// The same, and it stays to arrive once more.
+    DeliverTwice(usize),
+    /// It is lost.
+    Lose(usize),
+    /// The node brings up what it was given.
+    Start,
+    /// The workload ends by itself, and the node gives it up.
+    Fail,
+    /// The controller starts anew, and remembers nothing.
+    ForgetAll,
+    /// A user asks for its end.
+    Delete,
+    /// A user asks for it to be started anew.
+    Restart,
+    /// Time passes, in seconds.
+    Wait(u64),
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Message {
+    /// To the workload of this start: end yourself.
+    End(u64),
+    /// From it: done.
+    Ack,
+    /// To the silo: you have its vThing no more.
+    Unplugged,
+}
+
+#[derive(Debug)]
+struct World {
+    desired: Option<Desired>,
+    node: Option<Report>,
+    memory: Memory,
+    messages: Vec<Message>,
+    /// Whether the silo serves the vThing, and whether the System DB says it should.
+    silo_has_it: bool,
+    connected: bool,
+    /// Whether the silo has been told what holds, as far as the controller knows.
+    silo_was_told: bool,
+    time: Timestamp,
+    look_again: Option<Timestamp>,
+    /// It was asked to end before the silo was told.
+    too_early: bool,
+    recorded: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            desired: Some(wanted(Phase::Pending)),
+            node: None,
+            memory: Memory::default(),
+            messages: Vec::new(),
+            silo_has_it: true,
+            connected: true,
+            silo_was_told: true,
+            time: now(),
+            look_again: None,
+            too_early: false,
+            recorded: 0,
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Look => self.look(),
+            Happening::Deliver(at) if at < self.messages.len() => {
+                let message = self.messages.remove(at);
+                self.arrive(message);
+            }
+            Happening::DeliverTwice(at) if at < self.messages.len() => self.arrive(self.messages[at]),
+            Happening::Lose(at) if at < self.messages.len() => drop(self.messages.remove(at)),
+            Happening::Deliver(_) | Happening::DeliverTwice(_) | Happening::Lose(_) => {}
+            Happening::Start => {
+                if let Some(node) = &mut self.node
+                    && node.state == State::Starting
+                {
+                    node.state = State::Ready;
+                }
+            }
+            Happening::Fail => {
+                if let Some(node) = &mut self.node {
+                    node.state = State::Failed { reason: "it fell over".to_owned() };
+                }
+            }
+            Happening::ForgetAll => {
+                self.memory = Memory::default();
+                // The silo is told anew by a controller that does not know what it was told.
+                self.silo_was_told = !self.silo_has_it || self.connected;
+            }
+            Happening::Delete => {
+                let time = self.time;
+                if let Some(desired) = &mut self.desired {
+                    desired.ending_since.get_or_insert(time);
+                    desired.phase = Phase::Stopping;
+                }
+            }
+            Happening::Restart => {
+                if let Some(desired) = &mut self.desired {
+                    desired.generation += 1;
+                }
+            }
+            Happening::Wait(seconds) => self.time += Duration::from_secs(seconds),
+        }
+    }
+
+    fn arrive(&mut self, message: Message) {
+        let incarnation = self.node.as_ref().map(|node| node.incarnation);
+        let answers = self.node.as_ref().is_some_and(|node| node.state == State::Ready);
+        match message {
+            Message::End(of) if answers && incarnation == Some(of) => self.messages.push(Message::Ack),
+            // The controller believes an acknowledgement only of what is ending.
+            Message::Ack if self.desired.as_ref().is_some_and(|desired| desired.ending_since.is_some()) => {
+                self.memory.acknowledged = true;
+            }
+            Message::Unplugged => {
+                self.silo_has_it = false;
+                self.silo_was_told = true;
+            }
+            Message::End(_) | Message::Ack => {}
+        }
+    }
+
+    fn look(&mut self) {
+        let plugged = self.connected || !self.silo_was_told;
+        let mut desired = self.desired.clone();
+        if let Some(desired) = &mut desired {
+            desired.plugged = plugged;
+        }
+        self.look_again = None;
+        for step in decide(desired.as_ref(), self.node.as_ref(), self.memory, self.time, PATIENCE) {
+            self.act(step);
+        }
+    }
+
+    fn act(&mut self, step: Step) {
+        let generation = self.desired.as_ref().map_or(0, |desired| desired.generation);
+        match step {
+            Step::Assign => {
+                let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation) + 1;
+                let node = Report { incarnation, ..report(State::Starting, generation) };
+                self.node = Some(node);
+            }
+            Step::Show(phase) => {
+                if let Some(desired) = &mut self.desired
+                    && (desired.ending_since.is_none() || phase == Phase::Stopping)
+                {
+                    desired.phase = phase;
+                }
+            }
+            Step::Unplug => {
+                self.connected = false;
+                self.silo_was_told = !self.silo_has_it;
+                if self.silo_has_it {
+                    self.messages.push(Message::Unplugged);
+                }
+            }
+            Step::AskToEnd => {
+                let over = self.desired.as_ref().and_then(|desired| desired.ending_since);
+                let over = over.is_some_and(|since| left(PATIENCE.grace, since, self.time).is_none());
+                self.too_early |= self.silo_has_it && !over;
+                self.memory.asked_at.get_or_insert(self.time);
+                let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation);
+                self.messages.push(Message::End(incarnation));
+            }
+            Step::LookAgain(after) => self.look_again = Some(self.time + after),
+            Step::NoteFailure => self.memory.failed_at = Some(self.time),
+            Step::NoteRevival => {
+                self.memory.failed_at = None;
+                self.memory.revived += 1;
+            }
+            Step::NoteHealth => (self.memory.failed_at, self.memory.revived) = (None, 0),
+            Step::Record(_) => self.recorded += 1,
+            Step::Remove => self.node = None,
+            Step::Forget => {
+                self.desired = None;
+                self.connected = false;
+                self.memory = Memory::default();
+            }
+        }
+    }
+
+    /// Leaves the world alone: everything arrives, what is started comes up, and time passes.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            self.look();
+            while let Some(message) = self.messages.pop() {
+                self.arrive(message);
+            }
+            self.happen(Happening::Start);
+            self.time = self.look_again.unwrap_or(self.time + Duration::from_secs(1)).max(self.time);
+        }
+    }
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        6 => Just(Happening::Look),
+        3 => (0_usize..4).prop_map(Happening::Deliver),
+        2 => (0_usize..4).prop_map(Happening::DeliverTwice),
+        2 => (0_usize..4).prop_map(Happening::Lose),
+        3 => Just(Happening::Start),
+        1 => Just(Happening::Fail),
+        1 => Just(Happening::ForgetAll),
+        1 => Just(Happening::Delete),
+        1 => Just(Happening::Restart),
+        2 => (0_u64..90).prop_map(Happening::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn in_every_order_the_platform_comes_to_what_is_desired(
+        happenings in prop::collection::vec(happening(), 0..60),
+    ) {
+        let mut world = World::new();
+        for happening in happenings {
+            world.happen(happening);
+        }
+        prop_assert!(!world.too_early, "asked to end while a silo still had its vThing");
+        let ending = world.desired.as_ref().is_none_or(|desired| desired.ending_since.is_some());
+        world.settle();
+        prop_assert!(!world.too_early, "asked to end while a silo still had its vThing");
+        if ending {
+            prop_assert!(world.desired.is_none(), "forgotten: {:?}", world);
+            prop_assert!(world.node.is_none(), "nothing runs: {:?}", world);
+            prop_assert!(!world.silo_has_it || world.recorded > 0, "no silo has it, or it is recorded: {:?}", world);
+        } else {
+            let desired = world.desired.as_ref().unwrap();
+            prop_assert_eq!(&desired.phase, &Phase::Running);
+            let node = world.node.as_ref().unwrap();
+            prop_assert_eq!((node.generation, &node.state), (desired.generation, &State::Ready));
+            prop_assert!(world.connected && world.silo_has_it, "what was plugged in stays");
+        }
+    }
+}
