@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help needs build demo test lint bench clean
+.PHONY: help needs build demo test soak lint bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ demo: build ## run the whole platform with two ThingVisors and two silos until C
 test: ## run every test (installs the servers and clients that the tests talk to)
 	@scripts/test-needs.sh
 	@scripts/test.sh
+
+soak: needs ## kill a platform with 500 silos and 100 ThingVisors again and again (30 minutes, 8 GiB)
+	MORGANA_SOAK_SILOS=500 MORGANA_SOAK_VISORS=100 MORGANA_SOAK_CLIENTS=20 \
+	cargo test --release --locked -p morgana --test soak -- --nocapture
 
 lint: ## check format and lints, as CI does
 	cargo fmt --all --check

@@ -5,13 +5,13 @@
 //! that somebody else started, and its figures stand beside.
 
 mod bench;
-mod case;
+pub(crate) mod case;
 mod connection;
-mod load;
+pub(crate) mod load;
 mod ngsi_v2;
 mod notify;
 mod onem2m;
-mod request;
+pub(crate) mod request;
 mod usage;
 
 use std::io;

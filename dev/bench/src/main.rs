@@ -3,9 +3,10 @@
 //! It starts the real binary, plays a ThingVisor and tenants' applications, and prints tables of
 //! what they saw: latencies, throughput, memory. Nothing passes or fails here; figures are for people,
 //! and `target/bench/*.json` for programs. `morgana-bench broker ngsi-v2`,
-//! `morgana-bench silos` and `morgana-bench road` run a part of it.
+//! `morgana-bench silos`, `morgana-bench control` and `morgana-bench road` run a part of it.
 
 mod broker;
+mod control;
 mod creation;
 mod direct;
 mod figures;
@@ -44,6 +45,8 @@ enum Part {
     Silos(silos::Arguments),
     /// Standard brokers alone: requests a second, latencies, memory, start.
     Broker(broker::Arguments),
+    /// The control plane: reads and creates a second, memory, recovery and database with many silos.
+    Control(control::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -94,10 +97,12 @@ async fn measure(arguments: &Arguments) -> io::Result<()> {
     match &arguments.part {
         Some(Part::Road(arguments)) => road(&program, arguments).await,
         Some(Part::Silos(arguments)) => silos::run(&program, arguments).await,
+        Some(Part::Control(arguments)) => control::run(&program, arguments).await,
         Some(Part::Broker(arguments)) => broker::run(&program, arguments).await,
         None => {
             road(&program, &RoadArguments::default()).await?;
             silos::run(&program, &silos::Arguments::default()).await?;
+            control::run(&program, &control::Arguments::default()).await?;
             broker::run(&program, &broker::Arguments::default()).await
         }
     }

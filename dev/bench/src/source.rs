@@ -23,7 +23,11 @@ pub(crate) const NUMBER: &str = "number";
 
 #[derive(Deserialize)]
 struct Params {
+    #[serde(default)]
     orders: String,
+    /// How many vThings to announce, and then do nothing.
+    #[serde(default, rename = "vThings")]
+    v_things: usize,
 }
 
 /// Plays the ThingVisor until the platform ends it.
@@ -42,6 +46,15 @@ pub(crate) fn run() -> ExitCode {
 
 async fn obey(visor: ThingVisor) -> Result<(), RunError> {
     let params: Params = visor.params()?;
+    if params.v_things > 0 {
+        let mut announced = Vec::with_capacity(params.v_things);
+        for number in 0..params.v_things {
+            announced.push(visor.create(NewVThing::new(format!("thing-{number}"))).await?);
+        }
+        visor.ready().await?;
+        // The platform ends it.
+        return std::future::pending().await;
+    }
     let probe = visor.create(NewVThing::new("probe").description("publishes as fast as it is told")).await?;
     visor.ready().await?;
     let failed = |error| RunError::system("taking orders", error);

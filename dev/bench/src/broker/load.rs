@@ -15,21 +15,21 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What a load came to.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Requests that were answered with success while the clock ran.
-    pub(super) answered: u64,
+    pub(crate) answered: u64,
     /// Requests that were answered with anything else, at any time.
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     /// How the first of them was answered.
-    pub(super) refusal: Option<String>,
+    pub(crate) refusal: Option<String>,
     /// How long the clock ran.
-    pub(super) elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// How long each answer took.
-    pub(super) took: Vec<Duration>,
+    pub(crate) took: Vec<Duration>,
 }
 
 /// Runs a case for `lasting` on a thread of its own. `clock` is told when the clock starts and stops.
-pub(super) async fn run(
+pub(crate) async fn run(
     address: &str,
     case: &Case,
     first: u64,
