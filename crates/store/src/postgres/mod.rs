@@ -12,6 +12,7 @@ mod writer;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use options::PostgresOptions;
 
 use self::failure::failure;
-use self::session::Session;
+use self::session::{Led, Session};
 use self::writer::{Order, Writer};
 use crate::batch::Request;
 use crate::{Change, Committed, Error, Feed, Kind, ListQuery, Record, Revision, Store, Watch, check_changes};
@@ -42,6 +43,7 @@ pub struct PostgresStore {
     stop: CancellationToken,
     stopped: CancellationToken,
     lost: CancellationToken,
+    lead_pause: Duration,
 }
 
 impl PostgresStore {
@@ -86,6 +88,7 @@ impl PostgresStore {
             stop: CancellationToken::new(),
             stopped: CancellationToken::new(),
             lost: CancellationToken::new(),
+            lead_pause: options.lead_pause(),
         };
         store.known.store(store.revision().await?, Ordering::Relaxed);
         // The listener lives as long as the writer, and that as long as somebody can ask.
@@ -108,14 +111,22 @@ impl PostgresStore {
     }
 
     /// Asks for the lead among all controllers that ask for it: `true` when this one has it. It is a
-    /// lock of the very session that writes, so who has lost it cannot write any more.
+    /// lock of the very session that writes, so who has lost it cannot write any more. Where another one
+    /// led and did not give the lead back, the answer comes after
+    /// [`PostgresOptions::lead_pause_milliseconds`], so that the other has ended by then.
     ///
     /// # Errors
     /// [`Error::NotLeading`] when this one has led and lost it, or why the server did not answer.
     pub async fn lead(&self) -> Result<bool, Error> {
         let (answer, answered) = oneshot::channel();
         self.orders.send(Order::Lead(answer)).await.map_err(|_| Error::Closed)?;
-        answered.await.map_err(|_| Error::Closed)?
+        match answered.await.map_err(|_| Error::Closed)?? {
+            Led::No => return Ok(false),
+            Led::Already | Led::AfterNobody => {}
+            // One whose session broke hears at its next beat that it leads no more, and ends.
+            Led::AfterAnother => tokio::time::sleep(self.lead_pause).await,
+        }
+        if self.lost.is_cancelled() { Err(Error::NotLeading) } else { Ok(true) }
     }
 
     /// Comes when this controller led and does no more, or may not for long: it has to end at once.

@@ -19,6 +19,9 @@ pub struct PostgresOptions {
     /// How long a controller that leads goes on without a word from the server, in milliseconds.
     /// Then it ends, because the server may have given the lead to another.
     pub lead_patience_milliseconds: u64,
+    /// How long one that takes the lead from another waits before it acts, in milliseconds: the other
+    /// asks the server twice a second, and ends when it hears that it leads no more.
+    pub lead_pause_milliseconds: u64,
     /// How long the server waits for a word of the controller that leads before it gives the lead
     /// away, in seconds. A controller that is killed loses it at once; this is for one that hangs, or
     /// whose machine is cut off. Must be longer than `lead_patience_milliseconds`.
@@ -34,6 +37,7 @@ impl Default for PostgresOptions {
             watch_queue: 256,
             patience_milliseconds: 10_000,
             lead_patience_milliseconds: 5_000,
+            lead_pause_milliseconds: 2_000,
             lead_release_seconds: 10,
         }
     }
@@ -46,6 +50,10 @@ impl PostgresOptions {
 
     pub(super) fn lead_patience(&self) -> Duration {
         Duration::from_millis(self.lead_patience_milliseconds)
+    }
+
+    pub(super) fn lead_pause(&self) -> Duration {
+        Duration::from_millis(self.lead_pause_milliseconds)
     }
 
     pub(super) fn lead_release(&self) -> Duration {

@@ -13,8 +13,22 @@ use crate::Error;
 
 /// Any number that others do not use: "Morgana" in ASCII, and nothing.
 const LEAD: &str = "SELECT pg_try_advisory_lock(21799019567050080)";
+const LEADER: &str = "SELECT leader FROM morgana_store";
 const SET_LEADER: &str = "UPDATE morgana_store SET leader = $1";
 const IS_LEADER: &str = "SELECT leader = $1 FROM morgana_store";
+
+/// What asking for the lead came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Led {
+    /// Somebody else leads.
+    No,
+    /// This one does since before.
+    Already,
+    /// Nobody led, or who did has given it back.
+    AfterNobody,
+    /// Who led before was cut off, and may not know it yet.
+    AfterAnother,
+}
 
 /// A connection that is made anew when it broke, and then has the lock again or is of no use.
 pub(super) struct Session {
@@ -102,23 +116,24 @@ impl Session {
     }
 
     /// Tries to get the lead.
-    pub(super) async fn lead(&mut self, patience: Duration) -> Result<bool, Error> {
+    pub(super) async fn lead(&mut self, patience: Duration) -> Result<Led, Error> {
         if self.leads {
-            return Ok(true);
+            return Ok(Led::Already);
         }
         let name = self.name.clone();
         let led = self
             .run("asking for the lead", patience, async |session, connection| {
                 let locked: bool = sqlx::query_scalar(LEAD).fetch_one(&mut *connection).await?;
-                if locked {
-                    sqlx::query(SET_LEADER).bind(&name).execute(&mut *connection).await?;
-                    session.tell_patience(connection).await?;
+                if !locked {
+                    return Ok(Led::No);
                 }
-                Ok(locked)
+                let before: String = sqlx::query_scalar(LEADER).fetch_one(&mut *connection).await?;
+                sqlx::query(SET_LEADER).bind(&name).execute(&mut *connection).await?;
+                session.tell_patience(connection).await?;
+                Ok(if before.is_empty() { Led::AfterNobody } else { Led::AfterAnother })
             })
             .await?;
-        self.leads = led;
-        self.heard = Instant::now();
+        self.leads = led != Led::No;
         Ok(led)
     }
 
@@ -173,7 +188,13 @@ impl Session {
         }
     }
 
+    /// Gives the lead back, so that the next one need not wait, and ends the session.
     pub(super) async fn close(mut self) {
+        if let (true, Some(connection)) = (self.leads, &mut self.connection)
+            && let Err(error) = sqlx::query(SET_LEADER).bind("").execute(&mut *connection).await
+        {
+            tracing::warn!(database = &*self.database, %error, "the lead was not given back");
+        }
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::session::Session;
+use super::session::{Led, Session};
 use super::{PostgresOptions, listener};
 use crate::batch::{Act, Request, Revisions, answer_all, decide};
 use crate::{Committed, Error, Kind, Revision, metrics};
@@ -31,14 +31,14 @@ const TELL: &str =
     "SELECT count(pg_notify('morgana_commits', told.text)) FROM unnest($1::text[]) AS told (text)";
 
 /// How often the controller that leads shows that it is there.
-const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_millis(500);
 /// How long to wait before the server is tried again, while this one leads.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// What the writer is asked for.
 pub(super) enum Order {
     Commit(Request),
-    Lead(oneshot::Sender<Result<bool, Error>>),
+    Lead(oneshot::Sender<Result<Led, Error>>),
 }
 
 /// What one transaction came to: an outcome for each commit.

@@ -10,6 +10,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::ConnectOptions;
@@ -23,6 +24,11 @@ use self::failure::failure;
 use self::writer::Writer;
 use crate::batch::Request;
 use crate::{Change, Committed, Error, Feed, Kind, ListQuery, Record, Revision, Store, Watch, check_changes};
+
+/// How long a lock of a process that was killed may be left.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at it.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 
 /// A [`Store`] in one file, for a platform with one controller. Cheap to clone.
 ///
@@ -47,7 +53,7 @@ impl SqliteStore {
     /// [`Error::Newer`] or [`Error::Full`] name the file and the way out.
     pub async fn open(file: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, Error> {
         let file: Arc<Path> = file.as_ref().into();
-        let guard = file::prepare(&file)?;
+        let guard = prepare(&file).await?;
         let connect = schema::connect_options(&file, &options);
 
         let mut connection =
@@ -101,6 +107,20 @@ impl SqliteStore {
 
     fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
         failure(&self.file, doing, Arc::new(source))
+    }
+}
+
+/// [`file::prepare`], and again for a moment where the file is in use: a process that was killed while it
+/// started another one leaves its lock to that for as long as the start takes.
+async fn prepare(file: &Path) -> Result<file::Guard, Error> {
+    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file::prepare(file) {
+            Err(Error::InUse { .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+            prepared => return prepared,
+        }
     }
 }
 
