@@ -21,15 +21,31 @@ pub(crate) fn as_started_by_a_node(mut arguments: impl Iterator<Item = String>) 
 /// Runs a ThingVisor.
 pub(crate) fn thing_visor(kind: &str) -> ExitCode {
     run(|environment| {
-        morgana_visors::run(kind, environment).map_err(|error| (error.to_string(), error.exit_status()))
+        morgana_visors::run(kind, environment).map_err(|error| (with_causes(&error), error.exit_status()))
     })
 }
 
 /// Runs a vSilo.
 pub(crate) fn silo(kind: &str) -> ExitCode {
     run(|environment| {
-        morgana_silo::run(kind, environment).map_err(|error| (error.to_string(), error.exit_code()))
+        morgana_silo::run(kind, environment).map_err(|error| (with_causes(&error), error.exit_code()))
     })
+}
+
+/// The error and its causes, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let more = source.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = source.source();
+    }
+    text
 }
 
 fn run(work: impl FnOnce(Environment) -> Result<(), (String, u8)>) -> ExitCode {

@@ -28,7 +28,7 @@ pub(crate) async fn until_done(
 ) -> Kills {
     let mut kills = Kills::default();
     loop {
-        let pause = Duration::from_millis(random_range(500..3_000));
+        let pause = Duration::from_millis(random_range(100..1_500));
         let done = tokio::time::timeout(pause, async {
             while let Some(done) = clients.join_next().await {
                 done.expect("a client does not panic");
@@ -38,7 +38,7 @@ pub(crate) async fn until_done(
         if done && kills.platform >= PLATFORM_KILLS {
             return kills;
         }
-        if done || random_range(0..4) == 0 {
+        if done || random_range(0..3) == 0 {
             platform.kill().await;
             kills.platform += 1;
             platform.restart().await;

@@ -15,7 +15,7 @@ use crate::ledger::{Ledger, Outcome, State};
 /// The one vThing of each ThingVisor.
 const THING: &str = "thing";
 /// Requests for each thing of a client's own, on average.
-const REQUESTS_EACH: usize = 5;
+const REQUESTS_EACH: usize = 8;
 
 /// Somebody with a session, which is renewed when it is over.
 pub(crate) struct User {
@@ -74,6 +74,7 @@ pub(crate) async fn rent(mut user: User, ledger: Arc<Ledger>, silos: usize) {
         let id = &ids[requests.swap_remove(random_range(0..requests.len()))];
         let client = user.client().await;
         let visors = ledger.visors();
+        tokio::time::sleep(Duration::from_millis(random_range(0..60))).await;
         if ledger.silo(id) != State::There {
             let flavour = if random_range(0..4) == 0 { "ngsi-ld" } else { "mqtt" };
             let asked = add_silo(&client, &user.user, id.name().as_str(), flavour).await;
