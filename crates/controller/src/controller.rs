@@ -75,6 +75,10 @@ struct Tables {
 }
 
 impl Controller {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each part comes from somewhere else, and this is called once"
+    )]
     pub(crate) fn new(
         options: Options,
         place: Place,

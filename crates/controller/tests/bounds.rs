@@ -111,3 +111,20 @@ async fn a_tenant_has_no_more_silos_than_it_may_however_many_it_asks_for_at_once
     })
     .await;
 }
+
+#[tokio::test]
+async fn why_a_workload_that_never_agreed_was_ended_is_in_the_audit_log() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    platform.controller.destroy_v_silo(&tenant, &silo.id, false).await.unwrap();
+    let line = eventually("the line", async || {
+        let log =
+            platform.controller.list_audit(&platform.administrator(), &Default::default()).await.unwrap();
+        log.items.into_iter().find(|line| line.action == "endWorkload")
+    })
+    .await;
+    assert_eq!(line.target, "vsilo/tenant1_home");
+    assert!(line.outcome.contains("did not acknowledge its end within the grace period"), "{line:?}");
+}

@@ -218,6 +218,8 @@ impl Workloads {
             }
             Step::Record(reason) => {
                 tracing::warn!(workload = %name, reason, "a workload does not end as it should");
+                let line = crate::audit::entry("morgana", None, "endWorkload", &name.to_string(), reason);
+                self.controller.audit().note(line);
                 Ok(Some(reason))
             }
             Step::AskToEnd => {
