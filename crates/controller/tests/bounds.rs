@@ -85,6 +85,7 @@ async fn a_tenant_has_no_more_silos_than_it_may_however_many_it_asks_for_at_once
             name: name.parse().unwrap(),
             flavour: "mqtt".parse().unwrap(),
             zone: None,
+            debug_mode: false,
         },
     };
     let mut asking = JoinSet::new();
