@@ -15,8 +15,8 @@ use crate::arguments::UpArguments;
 use crate::failure::Failure;
 use crate::legacy::LegacyOptions;
 use crate::logging::DEFAULT_FILTER;
-use crate::tls::TlsOptions;
 use crate::system_db::EMBEDDED;
+use crate::tls::TlsOptions;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "morgana.toml";

@@ -17,9 +17,9 @@ mod places;
 mod restore;
 mod shared_key;
 mod show_configuration;
-mod tls;
 mod standby;
 mod system_db;
+mod tls;
 mod up;
 mod workload;
 

@@ -1,5 +1,5 @@
 //! A controller that waits for the lead: it holds the door open and hands requests to the one that
-//! leads (docs/decisions/0009-two-controllers.md).
+//! leads (docs/decisions/0010-two-controllers.md).
 
 use std::sync::Arc;
 use std::time::Duration;
