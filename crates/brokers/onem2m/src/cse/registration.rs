@@ -22,6 +22,11 @@ impl Transaction<'_> {
         }
         let registrar = self.inner.identity.registrar.as_deref() == Some(originator);
         let invited = options.cse_originators.iter().any(|pattern| wildcard(pattern, originator));
+        // Without an invitation, what is written like an AE-ID is one (TS-0001 table 7.2-1).
+        let entity = originator.trim_start_matches('/').starts_with(['C', 'S']);
+        if entity && !administrator && !registrar && !invited {
+            return Err(Failure::not_allowed(format!("fr {originator}: only a CSE registers as one")));
+        }
         if !administrator && !registrar && !invited {
             let debug = format!("fr {originator}: it is not among those that may register (cse_originators)");
             return Err(Failure::new(Status::OriginatorHasNoPrivilege, debug));
