@@ -181,6 +181,8 @@ async fn switches_that_make_no_sense_are_refused_with_their_name() {
         (["--cse-name", "a/b"], "--cse-name"),
         (["--cse-id", ""], "--cse-id"),
         (["--release", "1"], "--release"),
+        (["--registrar", "http://host"], "--registrar"),
+        (["--cse-type", "x"], "--cse-type"),
         (["--mqtt", "http://broker"], "--mqtt"),
         (["--coap-port", "99999"], "--coap-port"),
     ] {

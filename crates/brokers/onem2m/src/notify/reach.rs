@@ -85,6 +85,7 @@ fn through_cse(
         let uri = match point.split_once("://")?.0 {
             "http" | "https" => uri_of(&point, target).ok()?,
             "poll" => special("poll", csi).ok()?,
+            "ws" => point.parse().ok()?,
             "mqtt" | "mqtts" => format!("{}/{entity}", point.trim_end_matches('/')).parse().ok()?,
             _ => return None,
         };

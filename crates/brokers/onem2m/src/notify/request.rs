@@ -11,6 +11,7 @@ use crate::{
     primitive::Request,
     remote::{request_to_json, to_http},
     status::Status,
+    wire::Form,
 };
 
 impl Courier {
@@ -30,6 +31,7 @@ impl Courier {
                 "http" | "https" => self.request_http(point, request).await,
                 "mqtt" | "mqtts" => self.request_mqtt(cse, request).await,
                 "poll" => self.request_polled(cse, request).await,
+                "ws" => self.request_websocket(point, request).await,
                 _ => Err(format!("{point}: there is no binding for it")),
             }
         };
@@ -53,6 +55,12 @@ impl Courier {
         let primitive = json!({ "m2m:rqp": waiting.primitive(request) });
         self.publish(cse, primitive.to_string().into_bytes()).await?;
         waiting.answer().await
+    }
+
+    async fn request_websocket(&self, point: &str, request: &Request) -> Result<Answer, String> {
+        let uri = point.parse().map_err(|_| format!("{point} is not a URI"))?;
+        let waiting = self.expect(request);
+        self.sessions.ask_target(&uri, Form::Json, &waiting.primitive(request)).await
     }
 
     async fn request_polled(&self, cse: &str, request: &Request) -> Result<Answer, String> {

@@ -102,6 +102,9 @@ impl Transaction<'_> {
     /// Takes a crossResourceSubscription out of a subscription that it joined.
     pub(super) fn leave(&mut self, subscription: Slot, id: &str) -> Result<(), Failure> {
         for name in ["acrs", "nu"] {
+            if !self.tree.at(subscription).attributes.texts(name).any(|known| known == id) {
+                continue;
+            }
             self.change_list(subscription, name, |entries| {
                 entries.retain(|known| known.as_str() != Some(id));
             })?;
