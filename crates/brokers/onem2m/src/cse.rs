@@ -430,6 +430,7 @@ fn base(options: &Options, identity: &Identity) -> Resource {
     let mut attributes = Attributes::default();
     attributes.set("cst", Value::from(options.cse_type));
     attributes.set("csi", Value::from(identity.cse_id()));
+    attributes.set("spi", Value::from(format!("//{}", identity.provider)));
     attributes.set("srt", Value::from(types::supported().collect::<Vec<_>>()));
     attributes.set("poa", Value::from(options.points_of_access.clone()));
     attributes.set("csz", Value::from(vec!["application/json", "application/cbor"]));

@@ -100,7 +100,7 @@ impl Default for Options {
     }
 }
 
-/// The CSE that a CSE registers with (TS-0001 10.2.1.2).
+/// The CSE that a CSE registers with (TS-0001 10.2.2.6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registrar {

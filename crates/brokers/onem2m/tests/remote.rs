@@ -231,6 +231,14 @@ async fn what_was_announced_to_a_cse_that_is_not_there_follows_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_null_in_an_announced_resource_is_left_out() {
+    let pair = Pair::start(Way::Http).await;
+    let base = json!({"m2m:cbA": {"et": null, "lnk": "/id-mn/id-mn", "srv": ["4"]}});
+    let made = make(&pair.node, "cse-in", "/id-mn", 10_005, base).await;
+    assert_eq!((made["et"].is_string(), &made["lnk"]), (true, &json!("/id-mn/id-mn")));
+}
+
+#[tokio::test]
 async fn a_resource_can_be_announced_to_its_own_cse() {
     let pair = Pair::start(Way::Http).await;
     let container = json!({"m2m:cnt": {"rn": "box", "at": ["/id-in"], "lbl": ["a"]}});

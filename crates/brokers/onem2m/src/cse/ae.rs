@@ -1,4 +1,4 @@
-//! Registration of an AE (TS-0001 10.2.1.1, TS-0004 7.4.5.2.1).
+//! Registration of an AE (TS-0001 10.2.2.2, TS-0004 7.4.5.2.1).
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Announcement of resources to other CSEs (TS-0001 9.6.26, 10.2.13, TS-0004 7.3.2.8 and on).
+//! Announcement of resources to other CSEs (TS-0001 9.6.26, 10.2.13, TS-0004 7.3.3.10, 7.3.3.11).
 //!
 //! `announceTo` says where a resource is to be announced: an entry is a CSE-ID while it is not, and the address of the
 //! announced resource once it is. Changes leave jobs behind; whoever made the change does them before it answers, one

@@ -123,7 +123,7 @@ impl Cse {
         Ok(())
     }
 
-    /// Asks who wants to be asked before an update (notificationEventType 7, TS-0004 7.5.1.2.17).
+    /// Asks who wants to be asked before an update (notificationEventType 7, TS-0004 7.5.1.2.19).
     pub(super) async fn ask_before_update(&self, request: &Request) -> Result<(), Failure> {
         let questions = {
             let tree = self.inner.tree.read();

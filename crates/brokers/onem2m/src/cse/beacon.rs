@@ -1,4 +1,4 @@
-//! timeSyncBeacon (TS-0001 release 4, 9.6.70): tells entities the time of this CSE, again and again or when a request
+//! timeSyncBeacon (TS-0001 from release 4 on): tells entities the time of this CSE, again and again or when a request
 //! shows that its originator's clock is wrong.
 
 use std::{sync::Weak, time::Duration};

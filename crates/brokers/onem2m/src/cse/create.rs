@@ -219,6 +219,9 @@ impl Transaction<'_> {
         if content.get("cr").is_some_and(Value::is_null) {
             content.insert("cr".to_owned(), Value::from(draft.creator.as_str()));
         }
+        if types::original_type(definition.ty).is_some() {
+            content.retain(|_, value| !value.is_null());
+        }
         let names = |name: String| definition.intern(&draft.root, name);
         let attributes: Attributes = content.into_iter().map(|(name, value)| (names(name), value)).collect();
         let mut resource = Resource {

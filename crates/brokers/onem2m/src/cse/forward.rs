@@ -1,4 +1,4 @@
-//! Requests for other CSEs (TS-0001 10.3, TS-0004 7.3.2.6), and requests that this CSE makes of them itself.
+//! Requests for other CSEs (TS-0004 7.3.2.6), and requests that this CSE makes of them itself.
 
 use std::time::Duration;
 

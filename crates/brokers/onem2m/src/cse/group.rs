@@ -1,4 +1,4 @@
-//! Groups: their members, and requests to all of them (TS-0001 9.6.13, 10.2.7, TS-0004 7.4.14, 7.4.15).
+//! Groups: their members, and requests to all of them (TS-0001 9.6.13, 10.2.7, TS-0004 7.4.13, 7.4.14).
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ impl Cse {
         }
     }
 
-    /// Sends a request to all members and puts their answers together (TS-0004 7.4.15.2).
+    /// Sends a request to all members and puts their answers together (TS-0004 7.4.14.3).
     async fn fan_out(&self, request: &Request, group: Slot, rest: &str) -> Result<Outcome, Failure> {
         let members: Vec<String> = {
             let tree = self.inner.tree.read();

@@ -49,7 +49,7 @@ impl Transaction<'_> {
     }
 
     /// Takes the oldest instances out until the container keeps no more than it may. Nobody is told: the standard has
-    /// no event for it (TS-0001 10.2.4.3).
+    /// no event for it (TS-0001 10.2.4.7).
     pub(super) fn limit_instances(&mut self, slot: Slot) -> Result<(), Failure> {
         loop {
             let container = self.tree.at(slot);

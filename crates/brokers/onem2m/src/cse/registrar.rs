@@ -1,4 +1,4 @@
-//! Registration of this CSE with another (TS-0001 10.2.1.2): its remoteCSE there, and that CSE's remoteCSE here.
+//! Registration of this CSE with another (TS-0001 10.2.2.6): its remoteCSE there, and that CSE's remoteCSE here.
 
 use std::{sync::Weak, time::Duration};
 

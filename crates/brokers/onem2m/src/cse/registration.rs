@@ -1,4 +1,4 @@
-//! Registration of another CSE (TS-0001 10.2.1.2, TS-0004 7.4.4.2.1).
+//! Registration of another CSE (TS-0001 10.2.2.7, TS-0004 7.4.4.2.1).
 
 use serde_json::Value;
 

@@ -66,7 +66,7 @@ pub(super) fn response(response: &Response, format: Format) -> HttpResponse {
     if let Some(vendor) = &response.vendor {
         put("x-m2m-vsi", &text(vendor));
     }
-    // TS-0009 6.4.1: where a created resource, or the result of a request, is.
+    // TS-0009 6.4.4: where a created resource, or the result of a request, is.
     let content = response.content.as_ref();
     let uri =
         content.and_then(|content| content.get("m2m:uri").or_else(|| content.get("m2m:rce")?.get("uri")));

@@ -57,7 +57,7 @@ pub(crate) fn publish(transaction: &mut Transaction<'_>, event: &Event<'_>) -> R
     Ok(())
 }
 
-/// Tells a new subscription of the latest creations that were before it (preSubscriptionNotify, TS-0001 10.2.10.8): what
+/// Tells a new subscription of the latest creations that were before it (preSubscriptionNotify, TS-0001 10.2.10.7): what
 /// the CSE retains of events are the children of the subscribed-to resource.
 pub(crate) fn publish_prior(transaction: &mut Transaction<'_>, slot: Slot) -> Result<(), Failure> {
     let subscription = transaction.tree.at(slot);

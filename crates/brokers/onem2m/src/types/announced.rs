@@ -1,4 +1,4 @@
-//! Announced resources (TS-0001 9.6.26, TS-0004 7.4.30): what a CSE shows of a resource of another CSE; and which
+//! Announced resources (TS-0001 9.6.26, TS-0004 7.4.26): what a CSE shows of a resource of another CSE; and which
 //! attributes of a resource may be shown elsewhere (the Annc columns of TS-0001 9.6).
 
 use std::borrow::Cow;

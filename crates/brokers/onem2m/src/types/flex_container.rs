@@ -1,5 +1,5 @@
-//! flexContainer and its instances (TS-0001 9.6.35, 9.6.56, TS-0004 7.4.37), and the specialisations that this CSE
-//! knows: generic interworking (TS-0004 7.4.37.8 and on) and module classes of TS-0023.
+//! flexContainer and its instances (TS-0001 9.6.35, TS-0004 7.4.37; its instances came with release 4), and the specialisations that this CSE
+//! knows: generic interworking (TS-0004 7.4.37.1) and module classes of TS-0023.
 
 use super::{
     Attribute, Kind, TypeDef,

@@ -1,4 +1,4 @@
-//! group (TS-0001 9.6.13, TS-0004 7.4.14).
+//! group (TS-0001 9.6.13, TS-0004 7.4.13).
 
 use super::{
     Attribute, Kind, TypeDef,

@@ -27,7 +27,7 @@ pub(super) static DEFINITION: TypeDef = TypeDef {
 pub(crate) struct Specialization {
     /// The member name of its representation.
     pub(crate) root: &'static str,
-    /// The mgmtDefinition that goes with it (m2m:mgmtDefinition, TS-0004 6.3.4.2.30).
+    /// The mgmtDefinition that goes with it (m2m:mgmtDefinition, TS-0004 6.3.4.2.22).
     pub(crate) definition: u64,
     pub(crate) attributes: &'static [Attribute],
 }

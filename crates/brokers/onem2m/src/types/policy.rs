@@ -110,6 +110,10 @@ impl TypeDef {
             if name == "cr" && value.is_null() {
                 continue;
             }
+            // Other CSEs announce what has no value as null.
+            if value.is_null() && original_type(self.ty).is_some() {
+                continue;
+            }
             if value.is_null() {
                 return Err(Failure::bad(format!("{name} is null; leave it out instead")));
             }

@@ -1,4 +1,4 @@
-//! request (TS-0001 9.6.12, TS-0004 7.4.13): what became of a non-blocking request. Only the CSE creates it.
+//! request (TS-0001 9.6.12, TS-0004 7.4.12): what became of a non-blocking request. Only the CSE creates it.
 
 use super::{
     Attribute, Kind, TypeDef,

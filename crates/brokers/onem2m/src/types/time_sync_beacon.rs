@@ -1,4 +1,4 @@
-//! timeSyncBeacon (TS-0001 9.6.70, TS-0004 7.4.69): tells entities the time of the CSE.
+//! timeSyncBeacon (TS-0001 and TS-0004 from release 4 on): tells entities the time of the CSE.
 
 use super::{
     Attribute, Kind, TypeDef,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The representation of the announced variant: the link to the original, what is always shown, and what
-/// `announcedAttribute` names (TS-0001 9.6.26.1). Addresses and originators are those that another CSE knows.
+/// `announcedAttribute` names (TS-0001 9.6.26.1, TS-0004 7.4.26). Addresses and originators are those that another CSE knows.
 pub(super) fn announced_content(
     tree: &Tree,
     identity: &Identity,
@@ -96,7 +96,7 @@ pub(super) fn difference(
     change
 }
 
-/// Checks `announcedAttribute` and leaves out what cannot be announced (TS-0004 7.4.1.1): a name that the type does not
+/// Checks `announcedAttribute` and leaves out what cannot be announced (TS-0004 7.3.3.10): a name that the type does not
 /// have is an error. Gives nothing when no name is left.
 pub(crate) fn check_announced_attributes(
     definition: &TypeDef,
