@@ -127,6 +127,15 @@ pub(crate) fn specialization(ty: u32, root: &str) -> &'static [Attribute] {
     }
 }
 
+/// The name of a specialisation of a type as the tables have it; empty when there is none.
+pub(crate) fn specialization_name(ty: u32, root: &str) -> &'static str {
+    match ty {
+        ty::FCNT | ty::FCI => flex_container::specialization(root).map_or("", |known| known.root),
+        ty::MGMT_OBJ => mgmt_obj::specialization(root).map_or("", |known| known.root),
+        _ => "",
+    }
+}
+
 pub(crate) use flex_container::specialization as flex_specialization;
 pub(crate) use mgmt_obj::specialization as mgmt_specialization;
 

@@ -17,6 +17,25 @@ async fn with_policy(rule: Value) -> Fixture {
 }
 
 #[tokio::test]
+async fn a_discovery_leaves_out_what_its_originator_may_not_see() {
+    let cse = Fixture::new();
+    let rule = json!({"acr": [{"acor": ["Cguest"], "acop": 32}]});
+    let policy = json!({"m2m:acp": {"rn": "p", "pv": rule, "pvs": {"acr": [{"acor": [ADMIN], "acop": 63}]}}});
+    cse.make("Mobius", ADMIN, ty::ACP, policy).await;
+    cse.make("Mobius", ADMIN, ty::CNT, json!({"m2m:cnt": {"rn": "closed"}})).await;
+    cse.make("Mobius/closed", ADMIN, ty::CNT, json!({"m2m:cnt": {"rn": "open", "acpi": ["Mobius/p"]}})).await;
+    let discover = async |from: &str| {
+        let mut request = morgana_onem2m::Request::new(morgana_onem2m::Operation::Retrieve, "Mobius", from);
+        request.set_parameter("fu", "1").unwrap();
+        request.set_parameter("ty", "3").unwrap();
+        cse.cse.request(request).await
+    };
+    assert_eq!(discover("Cguest").await.content.unwrap(), json!({"m2m:uril": ["Mobius/closed/open"]}));
+    let nothing = discover("Cnobody").await;
+    assert_eq!((nothing.status, nothing.content.unwrap()), (Status::Ok, json!({"m2m:uril": []})));
+}
+
+#[tokio::test]
 async fn without_a_policy_a_resource_is_its_creators_alone() {
     let cse = Fixture::new();
     cse.make(

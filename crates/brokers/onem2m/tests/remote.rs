@@ -231,6 +231,29 @@ async fn what_was_announced_to_a_cse_that_is_not_there_follows_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_specialised_resource_is_announced_under_the_name_of_its_specialisation() {
+    let pair = Pair::start(Way::Http).await;
+    make(&pair.middle, "cse-mn", ADMIN, 14, json!({"m2m:nod": {"rn": "node", "ni": "n", "at": ["/id-in"]}}))
+        .await;
+    let battery = json!({"m2m:bat": {"mgd": 1006, "btl": 23, "bts": 1, "at": ["/id-in"], "aa": ["btl"]}});
+    let made = make(&pair.middle, "cse-mn/node", ADMIN, 13, battery).await;
+    let shown = ask(&pair.node, Operation::Retrieve, made["at"][0].as_str().unwrap(), ADMIN, None).await;
+    let shown = &shown.content.unwrap()["m2m:batA"];
+    assert_eq!((&shown["btl"], &shown["mgd"], shown.get("bts")), (&json!(23), &json!(1006), None));
+    let flex = json!({"cod:tempe": {"rn": "t", "cnd": "org.onem2m.common.moduleclass.temperature", "curT0": 23.0,
+        "tarTe": 25.0, "at": ["/id-in"], "aa": ["curT0"]}});
+    let made = make(&pair.middle, "cse-mn", ADMIN, 28, flex).await;
+    let at = made["at"][0].as_str().unwrap();
+    let changed = json!({"cod:tempe": {"aa": ["curT0", "tarTe"]}});
+    ask(&pair.middle, Operation::Update, "cse-mn/t", ADMIN, Some(changed)).await;
+    let shown = ask(&pair.node, Operation::Retrieve, at, ADMIN, None).await.content.unwrap();
+    assert_eq!(
+        (&shown["cod:tempeAnnc"]["curT0"], &shown["cod:tempeAnnc"]["tarTe"]),
+        (&json!(23.0), &json!(25.0))
+    );
+}
+
+#[tokio::test]
 async fn a_null_in_an_announced_resource_is_left_out() {
     let pair = Pair::start(Way::Http).await;
     let base = json!({"m2m:cbA": {"et": null, "lnk": "/id-mn/id-mn", "srv": ["4"]}});

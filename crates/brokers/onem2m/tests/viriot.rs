@@ -116,6 +116,8 @@ async fn a_silo_controller_finds_mobius() {
         "pvs": {"acr": [{"acor": ["admin"], "acop": "63"}]}}});
     let made = silo.post("/Mobius", 1, policy).await;
     let ri = made["m2m:acp"]["ri"].clone();
+    // It looks whether the vThing is there before it adds it.
+    assert_eq!(silo.send(reqwest::Method::GET, "/Mobius/tv:lamp", None, Value::Null).await.0, 404);
     let ae = json!({"m2m:ae": {"rn": "tv:lamp", "lbl": [], "api": "v1", "rr": false}});
     assert!(
         silo.post("/Mobius?rcn=3", 2, ae).await["m2m:rce"]["m2m:ae"]["aei"]
@@ -128,14 +130,18 @@ async fn a_silo_controller_finds_mobius() {
     assert_eq!(status, 200, "{body}");
     let container = |name: &str| json!({"m2m:cnt": {"rn": name, "lbl": ["lamp"], "mni": 1}});
     silo.post("/Mobius/tv:lamp?rcn=3", 3, container("lamp:Lamp01")).await;
-    silo.post("/Mobius/tv:lamp/lamp:Lamp01?rcn=3", 3, container("set-color")).await;
+    silo.post("/Mobius/tv:lamp/lamp:Lamp01?rcn=3", 3, container("color")).await;
+    for pipe in ["set-color", "set-color-status", "set-color-result"] {
+        let pipe = json!({"m2m:cnt": {"rn": pipe, "lbl": [], "mni": 3}});
+        silo.post("/Mobius/tv:lamp/lamp:Lamp01?rcn=3", 3, pipe).await;
+    }
     let subscription = json!({"m2m:sub": {"rn": "vSiloCommandSub", "nu": ["mqtt://127.0.0.1/tenant1_silo"],
         "nct": 2, "pn": 2, "enc": {"net": [3]}}});
     silo.post("/Mobius/tv:lamp/lamp:Lamp01/set-color?rcn=3", 23, subscription).await;
 
     // Values come over MQTT with a number as the request id.
     let property = "{\"type\": \"Property\", \"value\": \"green\"}";
-    let primitive = json!({"m2m:rqp": {"fr": "S", "to": "Mobius/tv:lamp/lamp:Lamp01", "op": 1, "rqi": 1700000000.25,
+    let primitive = json!({"m2m:rqp": {"fr": "S", "to": "Mobius/tv:lamp/lamp:Lamp01/color", "op": 1, "rqi": 1700000000.25,
         "ty": 4, "pc": {"m2m:cin": {"con": property}}}});
     let topic = "/oneM2M/req/tv:lamp/Mobius/json";
     silo.mqtt.publish(topic, primitive.to_string(), Qos::AtLeastOnce).await.unwrap();
@@ -145,8 +151,17 @@ async fn a_silo_controller_finds_mobius() {
         (&json!(2001), &json!(1_700_000_000.25))
     );
     let (_, latest) =
-        silo.send(reqwest::Method::GET, "/Mobius/tv:lamp/lamp:Lamp01/la", None, Value::Null).await;
+        silo.send(reqwest::Method::GET, "/Mobius/tv:lamp/lamp:Lamp01/color/la", None, Value::Null).await;
     assert_eq!(latest["m2m:cin"]["con"], property);
+
+    // Only the newest value is there.
+    let primitive = primitive.to_string().replace("green", "blue").replace("1700000000.25", "1700000001.5");
+    silo.mqtt.publish(topic, primitive, Qos::AtLeastOnce).await.unwrap();
+    assert_eq!(silo.next("/oneM2M/resp/tv:lamp/Mobius/json").await["m2m:rsp"]["rsc"], 2001);
+    let (_, color) =
+        silo.send(reqwest::Method::GET, "/Mobius/tv:lamp/lamp:Lamp01/color?rcn=4", None, Value::Null).await;
+    assert_eq!(color["m2m:cnt"]["cni"], 1);
+    assert!(color["m2m:cnt"]["m2m:cin"][0]["con"].as_str().unwrap().contains("blue"), "{color}");
 
     // The tenant actuates with an object, and the controller hears of it.
     let command = json!({"m2m:cin": {"con": {"cmd-value": "red", "cmd-id": "1", "cmd-qos": 2}}});
@@ -156,6 +171,24 @@ async fn a_silo_controller_finds_mobius() {
     let notification = &request["pc"]["m2m:sgn"];
     assert_eq!(notification["sur"], "Mobius/tv:lamp/lamp:Lamp01/set-color/vSiloCommandSub");
     assert_eq!(notification["nev"]["rep"]["m2m:cin"]["con"]["cmd-value"], "red");
+
+    // The controller answers, and hears of the next command too; its feedback is instances.
+    let answer = json!({"m2m:rsp": {"rsc": 2001, "to": "/oneM2M/resp/Mobius/tenant1_silo/json", "fr": "S",
+        "rqi": request["rqi"], "pc": ""}});
+    let topic = "/oneM2M/resp/Mobius/tenant1_silo/json";
+    silo.mqtt.publish(topic, answer.to_string(), Qos::AtLeastOnce).await.unwrap();
+    let command = json!({"m2m:cin": {"con": {"cmd-value": "blue", "cmd-id": "2", "cmd-qos": 2}}});
+    silo.post("/Mobius/tv:lamp/lamp:Lamp01/set-color", 4, command).await;
+    let request = silo.next("/oneM2M/req/Mobius/tenant1_silo/json").await;
+    assert_eq!(request["pc"]["m2m:sgn"]["nev"]["rep"]["m2m:cin"]["con"]["cmd-value"], "blue");
+    for number in 0..4 {
+        let status = json!({"m2m:cin": {"con": format!("{{\"type\": \"Property\", \"value\": {number}}}")}});
+        silo.post("/Mobius/tv:lamp/lamp:Lamp01/set-color-status", 4, status).await;
+    }
+    let (_, status) = silo
+        .send(reqwest::Method::GET, "/Mobius/tv:lamp/lamp:Lamp01/set-color-status", None, Value::Null)
+        .await;
+    assert_eq!(status["m2m:cnt"]["cni"], 3);
 
     let (status, _) = silo.send(reqwest::Method::DELETE, "/Mobius/tv:lamp", None, Value::Null).await;
     assert_eq!(status, 200);

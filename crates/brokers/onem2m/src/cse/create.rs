@@ -326,15 +326,25 @@ pub(crate) fn representation(content: Option<&Value>) -> Result<(&str, &Map<Stri
 
 /// Whether the member name of a representation is one of the type's.
 fn named_root(definition: &'static TypeDef, root: &str) -> Result<Cow<'static, str>, Failure> {
+    // The announced variants of what has specialisations have a name for each of them.
+    if let Some(original) = types::original_type(definition.ty)
+        && definition.root.is_empty()
+    {
+        let wanted = types::original_root(definition.ty, root);
+        let known = wanted != root && !types::specialization_name(original, &wanted).is_empty();
+        return known.then(|| Cow::Owned(root.to_owned())).ok_or_else(|| wrong(root, definition.ty));
+    }
     let known = match definition.ty {
         ty::FCNT => types::flex_specialization(root).map(|known| known.root),
         ty::MGMT_OBJ => types::mgmt_specialization(root).map(|known| known.root),
         ty::FCI => Some(""),
         _ => (definition.root == root).then_some(definition.root),
     };
-    known.map(Cow::Borrowed).ok_or_else(|| {
-        Failure::bad(format!("pc: {root} is not the representation of a resource of type {}", definition.ty))
-    })
+    known.map(Cow::Borrowed).ok_or_else(|| wrong(root, definition.ty))
+}
+
+fn wrong(root: &str, ty: u32) -> Failure {
+    Failure::bad(format!("pc: {root} is not the representation of a resource of type {ty}"))
 }
 
 /// Names that virtual resources have.

@@ -101,7 +101,11 @@ impl Cse {
         if !request.attributes.is_empty() {
             wish.attributes = Some(request.attributes.iter().map(String::as_str).collect());
         }
-        inner.demand(tree, slot, &wish)?;
+        // Where a discovery begins, its originator need not have a right: what it may not see is left out (TS-0001
+        // 10.2.6.1).
+        if !discovery {
+            inner.demand(tree, slot, &wish)?;
+        }
         if is_instance(resource.ty) && is_hidden(tree, resource) {
             return Err(Failure::not_allowed("disr: the container does not let its instances be retrieved"));
         }
