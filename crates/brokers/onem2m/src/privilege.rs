@@ -66,11 +66,11 @@ impl Judge<'_> {
             return true;
         }
         let resource = self.tree.at(slot);
+        if types::original_type(resource.ty).is_some() && &*resource.creator == wish.originator {
+            // The CSE of the original keeps what it announced up to date, whatever its policies say.
+            return true;
+        }
         if resource.ty == ty::ACP || resource.ty == ty::announced(ty::ACP) {
-            if resource.ty != ty::ACP && &*resource.creator == wish.originator {
-                // The CSE of the original.
-                return true;
-            }
             return self.grants(resource, "pvs", resource, wish);
         }
         if resource.ty == ty::PCH {

@@ -254,11 +254,14 @@ async fn a_specialised_resource_is_announced_under_the_name_of_its_specialisatio
 }
 
 #[tokio::test]
-async fn a_null_in_an_announced_resource_is_left_out() {
+async fn an_announced_resource_with_nulls_and_policies_of_elsewhere_is_its_cses_to_change() {
     let pair = Pair::start(Way::Http).await;
-    let base = json!({"m2m:cbA": {"et": null, "lnk": "/id-mn/id-mn", "srv": ["4"]}});
+    let base = json!({"m2m:cbA": {"et": null, "lnk": "/id-mn/id-mn", "srv": ["4"], "acpi": ["/id-mn/p"], "rn": "b"}});
     let made = make(&pair.node, "cse-in", "/id-mn", 10_005, base).await;
     assert_eq!((made["et"].is_string(), &made["lnk"]), (true, &json!("/id-mn/id-mn")));
+    // Its policy is one that is not here; the CSE that announced it may go on.
+    let below = json!({"m2m:cntA": {"lnk": "/id-mn/c1", "mni": 1}});
+    make(&pair.node, "cse-in/b", "/id-mn", 10_003, below).await;
 }
 
 #[tokio::test]

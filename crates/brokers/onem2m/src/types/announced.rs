@@ -79,7 +79,7 @@ pub(super) static DEFINITIONS: [TypeDef; 16] = [
 
 /// The type of the original of an announced resource's type.
 pub(crate) fn original_type(ty: u32) -> Option<u32> {
-    DEFINITIONS.iter().any(|known| known.ty == ty).then(|| ty - 10_000)
+    (ty > 10_000 && DEFINITIONS.iter().any(|known| known.ty == ty)).then(|| ty - 10_000)
 }
 
 /// The member name of the announced variant: `m2m:aeA`, and `cod:tempeAnnc` for a flexContainer (TS-0004 8.2.4).
