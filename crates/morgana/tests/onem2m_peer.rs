@@ -1,5 +1,6 @@
 //! The oneM2M CSE and ACME, a CSE that others wrote, as neighbours: ACME is a middle node that registers with ours.
 //! Registration, requests that go on, announced resources both ways, and notifications from one to the other.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
