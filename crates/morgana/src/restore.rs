@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &BackupArguments) -> Result<(), Failure> {
     }
 
     if !there.is_empty() {
-        let kept = data.join(format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ")));
+        let kept = data.join(format!("before-restore-{}", Timestamp::now().strftime("%Y%m%dT%H%M%S%.6fZ")));
         DirBuilder::new().mode(0o700).create(&kept).map_err(failed)?;
         for name in there {
             fs::rename(data.join(name), kept.join(name)).map_err(failed)?;

@@ -131,10 +131,22 @@ impl Writer {
     }
 
     /// Does what can be done of a batch in one transaction; or an error, after which it is only not
-    /// known what happened where the answer to the COMMIT itself was lost.
+    /// known what happened where the answer to the COMMIT itself was lost. What failed before that did
+    /// nothing, and is tried once more: like as not the session was cut since the last commit.
     async fn write(&mut self, batch: &[Request]) -> Result<Outcomes, Error> {
         let patience = self.options.patience();
-        self.session.run("committing", patience, async |_, connection| write(connection, batch).await).await
+        for last in [false, true] {
+            let mut committing = false;
+            let work = async |_: &Session, connection: &mut PgConnection| {
+                write(connection, batch, &mut committing).await
+            };
+            let written = self.session.run("committing", patience, work).await;
+            match written {
+                Err(Error::Server { .. }) if !last && !committing => {}
+                written => return written,
+            }
+        }
+        Err(Error::Closed)
     }
 
     async fn beat(&mut self) {
@@ -149,7 +161,12 @@ impl Writer {
     }
 }
 
-async fn write(connection: &mut PgConnection, batch: &[Request]) -> sqlx::Result<Outcomes> {
+/// One transaction; `committing` is set when its end is asked for.
+async fn write(
+    connection: &mut PgConnection,
+    batch: &[Request],
+    committing: &mut bool,
+) -> sqlx::Result<Outcomes> {
     let mut transaction = connection.begin().await?;
     let before: i64 = sqlx::query_scalar(STORE_REVISION).fetch_one(&mut *transaction).await?;
     let before = before.cast_unsigned();
@@ -193,6 +210,7 @@ async fn write(connection: &mut PgConnection, batch: &[Request]) -> sqlx::Result
         let told: Vec<String> = told.map(listener::text).collect();
         sqlx::query(TELL).bind(told).execute(&mut *transaction).await?;
     }
+    *committing = true;
     transaction.commit().await?;
     Ok(outcomes)
 }
