@@ -1,4 +1,4 @@
-//! A broker for conformance suites: `broker PORT DIR`. It may fetch contexts from this machine, which a broker on the
+//! A broker for conformance suites: `broker PORT DIR [commit]`. It may fetch contexts from this machine, which a broker on the
 //! public network must not, and it is as strict about queries as the standard (NGSI-LD 5.7.2.4).
 
 use std::{env, error::Error};
@@ -11,15 +11,18 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(port), Some(dir)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: broker PORT DIR".into());
+        return Err("usage: broker PORT DIR [commit]".into());
     };
-    let mut options = Options { dir: dir.into(), durability: Durability::Interval, ..Options::default() };
-    options.history_instances = 1000;
+    // As it is measured, every write waits for the disk and there is no past.
+    let measured = arguments.next().is_some_and(|mode| mode == "commit");
+    let durability = if measured { Durability::Commit } else { Durability::Interval };
+    let mut options = Options { dir: dir.into(), durability, ..Options::default() };
+    options.history_instances = if measured { 0 } else { 1000 };
     options.contexts.fetch.allow_hosts = vec!["*".to_owned()];
     options.sources.allow_hosts = vec!["*".to_owned()];
     // Some cases of the suite never answer; they need not wait longer than this.
     options.sources.timeout_ms = 2_000;
-    let http = HttpOptions { lenient_queries: false, ..HttpOptions::default() };
+    let http = HttpOptions { lenient_queries: measured, ..HttpOptions::default() };
     let listener = TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
     println!("ready on {}", listener.local_addr()?);
     let stop = CancellationToken::new();

@@ -203,7 +203,7 @@ impl Broker {
             0 => None,
             max => Some(Arc::new(History::open(&journal.dir, &journal, max)?)),
         };
-        let contexts = Contexts::new(options.contexts);
+        let contexts = Contexts::in_dir(options.contexts, Some(journal.dir.join("contexts")));
         let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
             match decode_record(record)? {
                 Record::Entity(entity) => drop(store.put(Arc::new(entity))),

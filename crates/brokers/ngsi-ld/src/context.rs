@@ -1,6 +1,7 @@
 //! JSON-LD @contexts (NGSI-LD 4.4, 5.5.7) as parsed term maps: a name is expanded once on the way in and compacted on
 //! the way out. No general JSON-LD processing happens.
 
+mod cache;
 mod core;
 mod definition;
 mod hosted;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Broker;
 use crate::{
-    Error, ErrorKind,
+    Context, Error, ErrorKind,
     context::{ContextInfo, ContextKind, is_core_url},
     model::{Json, encode_hosted, encode_no_hosted},
 };
@@ -12,7 +12,9 @@ use crate::{
 impl Broker {
     /// Adds a context (NGSI-LD 5.13.2) and gives its id.
     pub(crate) async fn host_context(&self, body: Json) -> Result<Box<str>, Error> {
-        let inner = body.get("@context").ok_or_else(|| Error::bad("the body has no @context"))?;
+        let inner = body
+            .get("@context")
+            .ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the body has no @context"))?;
         let document = Json::Object([("@context".into(), inner.clone())].into());
         // What cannot be used is not hosted.
         self.inner.contexts.resolve(Some(inner)).await?;
@@ -21,6 +23,20 @@ impl Broker {
             write.append(&encode_hosted(&id, ContextKind::Hosted, &document, write.now))?;
             write.inner.contexts.hosted().insert(&id, ContextKind::Hosted, document, write.now);
             Ok(id)
+        })
+        .await
+    }
+
+    /// Makes a context that one URL can name of one that several do, for the notifications of a subscription (NGSI-LD
+    /// 5.8.1): served by this broker at `root`, the URL that the client sees it at.
+    pub(crate) async fn implicit_context(&self, context: &Context, root: &str) -> Result<Box<str>, Error> {
+        let document = Json::Object([("@context".into(), context.source().clone())].into());
+        self.write(|write| {
+            let id = Uuid::new_v4().to_string();
+            let kind = ContextKind::ImplicitlyCreated;
+            write.append(&encode_hosted(&id, kind, &document, write.now))?;
+            write.inner.contexts.hosted().insert(&id, kind, document, write.now);
+            Ok(format!("{root}/jsonldContexts/{id}").into())
         })
         .await
     }

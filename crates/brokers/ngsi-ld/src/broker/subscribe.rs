@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::{Broker, ChangeKind, Inner, Write};
 use crate::{
     Context, Error, ErrorKind,
-    model::{Changes, Entity, Json, Timestamp, check_uri, encode_context, encode_subscription},
+    model::{
+        Changes, Entity, Json, Timestamp, check_uri, encode_context, encode_no_hosted, encode_subscription,
+    },
     subscriptions::{Contexts, Event, Shown, Subscription, Told, context_key, message, stored},
 };
 
@@ -95,7 +97,8 @@ impl Broker {
                 return Err(not_found(id));
             }
             write.append(&encode_subscription(id, None))?;
-            write.inner.subscriptions.write().remove(id);
+            let gone = write.inner.subscriptions.write().remove(id);
+            write.forget_implicit_context(gone.as_deref())?;
             write.inner.notifier.close(id);
             Ok(())
         })
@@ -162,6 +165,18 @@ impl Broker {
 }
 
 impl Write<'_> {
+    /// A context that was made for a subscription goes with it.
+    fn forget_implicit_context(&mut self, subscription: Option<&Subscription>) -> Result<(), Error> {
+        let url = subscription.and_then(|one| one.document.get("jsonldContext")?.as_str());
+        let Some((_, id)) = url.and_then(|url| url.rsplit_once("/jsonldContexts/")) else { return Ok(()) };
+        let hosted = self.inner.contexts.hosted();
+        if hosted.is_implicit(id) {
+            self.append(&encode_no_hosted(id))?;
+            hosted.remove(id);
+        }
+        Ok(())
+    }
+
     /// Puts a subscription in, new or changed.
     fn keep(&mut self, subscription: Subscription, counts: &DeliveryCounts) -> Result<(), Error> {
         for context in [&subscription.context, &subscription.notify_context] {

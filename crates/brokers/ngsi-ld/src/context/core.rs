@@ -1,6 +1,8 @@
 //! The terms of the NGSI-LD core @context (NGSI-LD annex B), version 1.9; it only grows from version to version.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
 
 /// The core @context that the broker names in its answers.
 pub const CORE_CONTEXT_URL: &str = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld";

@@ -1,7 +1,7 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use hashbrown::HashMap;
+use http::HeaderValue;
 
 use super::{
     CORE_CONTEXT_URL,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Error,
     model::{Json, Name, check_name, check_uri},
+    subscriptions::link_header,
 };
 
 /// How many steps a term may take over other terms before it is called circular.
@@ -25,6 +26,8 @@ pub struct Context {
     reverse: HashMap<Box<str>, Box<str>>,
     /// Terms that may stand for the beginning of an IRI, longest IRI first.
     prefixes: Vec<(Box<str>, Box<str>)>,
+    /// The Link header that names it, once it was needed.
+    link_value: OnceLock<Option<HeaderValue>>,
 }
 
 static CORE: LazyLock<Arc<Context>> =
@@ -68,7 +71,7 @@ impl Context {
             .map(|(term, iri)| (iri.clone(), term.clone()))
             .collect();
         prefixes.sort_by(|(a, x), (b, y)| b.len().cmp(&a.len()).then(x.cmp(y)));
-        Self { source, terms, reverse, prefixes }
+        Self { source, terms, reverse, prefixes, link_value: OnceLock::new() }
     }
 
     /// The terms, to keep on the disk. With the source they make the same context again.
@@ -110,6 +113,12 @@ impl Context {
             },
             _ => None,
         }
+    }
+
+    /// The Link header that names this context, when one URL does (NGSI-LD 6.3.5).
+    pub(crate) fn link_value(&self) -> Option<&HeaderValue> {
+        let value = || HeaderValue::try_from(link_header(self.link()?)).ok();
+        self.link_value.get_or_init(value).as_ref()
     }
 
     /// The IRI of a term, of a prefixed name, or of an IRI itself. What has no definition goes to the default

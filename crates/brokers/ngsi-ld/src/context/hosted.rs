@@ -95,6 +95,11 @@ impl HostedContexts {
         self.0.write().remove(id).is_some()
     }
 
+    /// Whether this context was made for a subscription.
+    pub(crate) fn is_implicit(&self, id: &str) -> bool {
+        self.0.read().get(id).is_some_and(|hosted| hosted.kind == ContextKind::ImplicitlyCreated)
+    }
+
     /// The document behind a URL of this broker, or behind an id. Counts as a use.
     pub(crate) fn use_by_url(&self, url: &str) -> Option<Json> {
         let id = local_id(url);

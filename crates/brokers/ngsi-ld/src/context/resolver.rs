@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,11 +11,12 @@ use morgana_engine::{FetchOptions, Fetcher};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, ContextInfo, ContextKind, HostedContexts, hosted::Usage, is_core_url};
-use crate::{
-    Error, ErrorKind,
-    model::{Json, Timestamp},
+use super::{
+    Context, ContextInfo, HostedContexts,
+    cache::{DocumentCache, Known},
+    is_core_url,
 };
+use crate::{Error, ErrorKind, model::Json};
 
 /// How @contexts are fetched and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,53 +27,68 @@ pub struct ContextOptions {
     pub fetch: FetchOptions,
     /// Contexts kept in memory, fetched ones and parsed ones each.
     pub cache_entries: usize,
-    /// Seconds after which a fetched context is fetched again.
+    /// Seconds after which a fetched context is fetched again; meanwhile, and when that fails, the old one is used.
     pub cache_seconds: u64,
+    /// Milliseconds for which a context that could not be fetched is not asked for again.
+    pub unreachable_ms: u64,
     /// How many contexts one context may refer to, directly or over others.
     pub max_references: usize,
 }
 
 impl Default for ContextOptions {
     fn default() -> Self {
-        Self { fetch: FetchOptions::default(), cache_entries: 256, cache_seconds: 3600, max_references: 16 }
+        Self {
+            fetch: FetchOptions::default(),
+            cache_entries: 256,
+            cache_seconds: 3600,
+            unreachable_ms: 10_000,
+            max_references: 16,
+        }
     }
 }
 
 /// What is kept, and since when.
 type Cache<T> = Mutex<HashMap<Box<str>, (Instant, Arc<T>)>>;
 
-/// A document that was fetched.
-#[derive(Debug)]
-struct Fetched {
-    since: Instant,
-    created_at: Timestamp,
-    document: Arc<Json>,
-    usage: Usage,
-}
-
 type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
 
-/// Fetches, parses and keeps @contexts.
+/// Fetches, parses and keeps @contexts. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Contexts(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct Contexts {
+struct Shared {
     options: ContextOptions,
     fetcher: Fetcher,
-    fetched: Mutex<HashMap<Box<str>, Fetched>>,
+    documents: DocumentCache,
+    /// One fetch at a time of each document: who comes meanwhile waits for the same answer.
+    fetching: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
     hosted: HostedContexts,
     parsed: Cache<Context>,
 }
 
 impl Contexts {
-    /// An empty cache.
+    /// An empty cache, which keeps nothing on disk.
     pub fn new(options: ContextOptions) -> Self {
-        let fetcher = Fetcher::new(options.fetch.clone());
-        Self {
+        Self::in_dir(options, None)
+    }
+
+    /// A cache that keeps what it fetched in a folder for the next start.
+    pub(crate) fn in_dir(options: ContextOptions, dir: Option<PathBuf>) -> Self {
+        let documents = DocumentCache::new(
+            options.cache_entries,
+            Duration::from_secs(options.cache_seconds),
+            Duration::from_millis(options.unreachable_ms),
+            dir,
+        );
+        Self(Arc::new(Shared {
+            fetcher: Fetcher::new(options.fetch.clone()),
             options,
-            fetcher,
-            fetched: Mutex::default(),
+            documents,
+            fetching: Mutex::default(),
             hosted: HostedContexts::default(),
             parsed: Mutex::default(),
-        }
+        }))
     }
 
     /// The context that `source` describes: a URL, an object, an array of both; the core @context without one.
@@ -82,18 +99,19 @@ impl Contexts {
         let Some(source) = source.filter(|source| !is_core(source)) else { return Ok(Context::core()) };
         let key =
             serde_json::to_string(source).map_err(|error| Error::bad(error.to_string()))?.into_boxed_str();
-        let max_age = Duration::from_secs(self.options.cache_seconds);
-        if let Some((since, context)) = self.parsed.lock().get(&key)
+        let max_age = Duration::from_secs(self.0.options.cache_seconds);
+        if let Some((since, context)) = self.0.parsed.lock().get(&key)
             && since.elapsed() < max_age
         {
             self.note_use(source);
             return Ok(Arc::clone(context));
         }
+        check_shape(source)?;
         let mut definitions = Definitions::new();
         let mut references = 0;
         self.collect(source, &mut definitions, &mut references).await?;
         let context = Arc::new(Context::new(source.clone(), definitions));
-        insert(&mut self.parsed.lock(), self.options.cache_entries, key, Arc::clone(&context));
+        insert(&mut self.0.parsed.lock(), self.0.options.cache_entries, key, Arc::clone(&context));
         Ok(context)
     }
 
@@ -115,8 +133,8 @@ impl Contexts {
                 Json::String(url) if is_core_url(url) => {}
                 Json::String(url) => {
                     *references += 1;
-                    if *references > self.options.max_references {
-                        let max = self.options.max_references;
+                    if *references > self.0.options.max_references {
+                        let max = self.0.options.max_references;
                         return Err(unavailable(url, format!("@context refers to more than {max} others")));
                     }
                     let document = self.document(url).await?;
@@ -144,63 +162,55 @@ impl Contexts {
     }
 
     async fn document(&self, url: &str) -> Result<Arc<Json>, Error> {
-        if let Some(document) = self.hosted.use_by_url(url) {
+        if let Some(document) = self.0.hosted.use_by_url(url) {
             return Ok(Arc::new(document));
         }
-        let max_age = Duration::from_secs(self.options.cache_seconds);
-        let stale = match self.fetched.lock().get(url) {
-            Some(known) => {
-                known.usage.note();
-                if known.since.elapsed() < max_age {
-                    return Ok(Arc::clone(&known.document));
-                }
-                Some(Arc::clone(&known.document))
+        match self.0.documents.get(url) {
+            Known::Fresh(document) => Ok(document),
+            Known::Unreachable(error) => Err(error),
+            // An old context is better than a wait; it is fetched beside the request.
+            Known::Stale(document) => {
+                let (contexts, url) = (self.clone(), url.to_owned());
+                tokio::spawn(async move { contexts.fetch_once(&url).await.map(drop) });
+                Ok(document)
             }
-            None => None,
+            Known::Nothing => self.fetch_once(url).await,
+        }
+    }
+
+    /// Fetches a document, unless another is just doing so.
+    async fn fetch_once(&self, url: &str) -> Result<Arc<Json>, Error> {
+        let turn = Arc::clone(self.0.fetching.lock().entry(url.into()).or_default());
+        let _turn = turn.lock().await;
+        // What the one before fetched, or did not, is this one's answer too.
+        let fetched = match self.0.documents.get(url) {
+            Known::Fresh(document) => Ok(document),
+            Known::Unreachable(error) => Err(error),
+            Known::Stale(_) | Known::Nothing => self.fetch(url).await.inspect_err(|error| {
+                self.0.documents.fail(url, error);
+            }),
         };
-        let document = match (self.fetch(url).await, stale) {
-            (Ok(document), _) => document,
-            // An old context is better than none; it is asked for again after another period.
-            (Err(_), Some(stale)) => stale,
-            (Err(error), None) => return Err(error),
-        };
-        self.keep(url, &document);
-        Ok(document)
+        if let Ok(document) = &fetched
+            && self.0.documents.keep(url, document)
+        {
+            self.forget_parsed();
+        }
+        self.0.fetching.lock().remove(url);
+        fetched
     }
 
     async fn fetch(&self, url: &str) -> Result<Arc<Json>, Error> {
-        let body = self.fetcher.get(url, "application/ld+json, application/json").await;
+        let body = self.0.fetcher.get(url, "application/ld+json, application/json").await;
         let body = body.map_err(|error| unavailable(url, error.to_string()))?;
         Json::parse(&body).map(Arc::new).map_err(|error| unusable(url, &format!("it is not JSON: {error}")))
-    }
-
-    /// Keeps a fetched document, and lets the oldest go when there are too many.
-    fn keep(&self, url: &str, document: &Arc<Json>) {
-        let mut fetched = self.fetched.lock();
-        if let Some(known) = fetched.get_mut(url) {
-            (known.since, known.document) = (Instant::now(), Arc::clone(document));
-            return;
-        }
-        if fetched.len() >= self.options.cache_entries.max(1)
-            && let Some(oldest) =
-                fetched.iter().min_by_key(|(_, known)| known.since).map(|(url, _)| url.clone())
-        {
-            fetched.remove(&oldest);
-        }
-        let usage = Usage::default();
-        usage.note();
-        let (since, created_at) = (Instant::now(), Timestamp::now());
-        fetched.insert(url.into(), Fetched { since, created_at, document: Arc::clone(document), usage });
     }
 
     /// A parsed context is used without its documents, which still count it.
     fn note_use(&self, source: &Json) {
         match source {
             Json::String(url) => {
-                if self.hosted.use_by_url(url).is_none()
-                    && let Some(known) = self.fetched.lock().get(url)
-                {
-                    known.usage.note();
+                if self.0.hosted.use_by_url(url).is_none() {
+                    self.0.documents.note_use(url);
                 }
             }
             Json::Array(items) => items.iter().for_each(|item| self.note_use(item)),
@@ -210,43 +220,48 @@ impl Contexts {
 
     /// The contexts that the broker serves.
     pub(crate) fn hosted(&self) -> &HostedContexts {
-        &self.hosted
+        &self.0.hosted
     }
 
     /// The contexts that were fetched and are kept.
     pub(crate) fn cached(&self) -> Vec<ContextInfo> {
-        let info = |(url, known): (&_, &Fetched)| ContextInfo {
-            id: Box::clone(url),
-            kind: ContextKind::Cached,
-            created_at: known.created_at,
-            hits: known.usage.hits(),
-            last_usage: known.usage.last(),
-        };
-        self.fetched.lock().iter().map(info).collect()
+        self.0.documents.infos()
     }
 
     pub(crate) fn has_cached(&self, url: &str) -> bool {
-        self.fetched.lock().contains_key(url)
+        self.0.documents.has(url)
     }
 
     /// Lets a fetched context go. Returns whether there was one.
     pub(crate) fn forget(&self, url: &str) -> bool {
-        let found = self.fetched.lock().remove(url).is_some();
+        let found = self.0.documents.forget(url);
         self.forget_parsed();
         found
     }
 
     /// Lets all parsed contexts go: a document that they were made of has changed.
     pub(crate) fn forget_parsed(&self) {
-        self.parsed.lock().clear();
+        self.0.parsed.lock().clear();
     }
 
     /// Fetches a context again; the old one stays when that fails.
     pub(crate) async fn reload(&self, url: &str) -> Result<(), Error> {
         let document = self.fetch(url).await?;
-        self.keep(url, &document);
+        self.0.documents.keep(url, &document);
         self.forget_parsed();
         Ok(())
+    }
+}
+
+/// Refuses what cannot be a context before anything is fetched for it.
+fn check_shape(source: &Json) -> Result<(), Error> {
+    match source {
+        Json::Array(items) => items.iter().try_for_each(check_shape),
+        Json::Null | Json::String(_) | Json::Object(_) => Ok(()),
+        other => Err(Error::bad(format!(
+            "@context must be a URL, an object or an array of both, not {}",
+            other.kind()
+        ))),
     }
 }
 

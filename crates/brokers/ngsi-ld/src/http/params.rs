@@ -152,13 +152,18 @@ impl Params {
         Ok(View { representation, sys_attrs, projection, language, version: None })
     }
 
-    /// The attribute whose value is the geometry of a GeoJSON answer (NGSI-LD 6.4.3.2).
-    pub(super) fn geometry_property(&self, context: &Context, accepted: Accepted) -> Result<Name, Error> {
+    /// The attribute whose value is the geometry of a GeoJSON answer (NGSI-LD 6.4.3.2); `None` for other answers.
+    pub(super) fn geometry_property(
+        &self,
+        context: &Context,
+        accepted: Accepted,
+    ) -> Result<Option<Name>, Error> {
         let term = self.get("geometryProperty")?;
         if term.is_some() && !accepted.is_geojson() {
             return Err(Error::bad("geometryProperty belongs to answers in application/geo+json"));
         }
-        context.name(term.unwrap_or("location"), "geometryProperty")
+        let name = || context.name(term.unwrap_or("location"), "geometryProperty");
+        accepted.is_geojson().then(name).transpose()
     }
 
     /// How linked entities are asked for, and how deep (NGSI-LD 4.5.23).

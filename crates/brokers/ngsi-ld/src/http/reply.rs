@@ -12,7 +12,6 @@ use super::{
 use crate::{
     Changes, Context, Error, ErrorKind,
     model::{Entity, Feature, FeatureCollection, Rendered, View},
-    subscriptions::link_header,
 };
 
 /// NGSI-LD 6.3.2, table 6.3.2-1. What this broker does not do yet is 501, so that a client can tell it from 422.
@@ -54,17 +53,18 @@ pub(super) fn body(
     context: &Context,
     accepted: Accepted,
 ) -> Response {
-    let bytes = match serde_json::to_vec(body) {
-        Ok(bytes) => bytes,
-        Err(error) => return Error::new(ErrorKind::InternalError, error.to_string()).into_response(),
-    };
+    // Most answers fit, and larger ones grow from here in fewer steps.
+    let mut bytes = Vec::with_capacity(1024);
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+        return Error::new(ErrorKind::InternalError, error.to_string()).into_response();
+    }
     let content_type = accepted.content_type();
     let mut response =
         (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], bytes).into_response();
     if !accepted.has_context()
-        && let Some(link) = context.link().and_then(|url| HeaderValue::try_from(link_header(url)).ok())
+        && let Some(link) = context.link_value()
     {
-        response.headers_mut().insert(header::LINK, link);
+        response.headers_mut().insert(header::LINK, link.clone());
     }
     response
 }
@@ -77,9 +77,8 @@ pub(super) fn entity(
     accepted: Accepted,
     params: &Params,
 ) -> Result<Response, Error> {
-    let geometry = params.geometry_property(context, accepted)?;
     let with_context = accepted.has_context();
-    if accepted.is_geojson() {
+    if let Some(geometry) = params.geometry_property(context, accepted)? {
         let feature = Feature { entity, context, view, geometry: &geometry, with_context };
         return Ok(body(StatusCode::OK, &feature, context, accepted));
     }
@@ -95,9 +94,8 @@ pub(super) fn entities(
     accepted: Accepted,
     params: &Params,
 ) -> Result<Response, Error> {
-    let geometry = params.geometry_property(context, accepted)?;
     let with_context = accepted.has_context();
-    if accepted.is_geojson() {
+    if let Some(geometry) = params.geometry_property(context, accepted)? {
         let feature = |entity| Feature { entity, context, view, geometry: &geometry, with_context: false };
         let features: Vec<_> = entities.iter().map(|entity| feature(&**entity)).collect();
         let collection = FeatureCollection { features: &features, context, with_context };

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 
 use super::{
     ROOT, Route, Shared,
@@ -13,7 +13,10 @@ use super::{
     reply,
     request::{Asked, Sent},
 };
-use crate::{Error, model::check_uri};
+use crate::{
+    Error,
+    model::{Json, check_uri},
+};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -22,8 +25,18 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
+async fn create(State(door): Shared, headers: HeaderMap, mut sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
+    // A context that no single URL names gets one, so that notifications can name it (NGSI-LD 5.8.1).
+    if context.link().is_none() && sent.body.get("jsonldContext").is_none() {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let url = door.broker.implicit_context(&context, &format!("http://{host}{ROOT}")).await?;
+        if let Json::Object(members) = &mut sent.body {
+            let mut all = Vec::from(std::mem::take(members));
+            all.push(("jsonldContext".into(), Json::String(url)));
+            *members = all.into();
+        }
+    }
     let id = door.broker.subscribe(sent.body, context).await?;
     Ok(reply::created(&format!("{ROOT}/subscriptions"), &id))
 }

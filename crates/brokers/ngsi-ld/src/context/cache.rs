@@ -1,0 +1,196 @@
+//! Documents of contexts that were fetched: in memory, and on disk for the next start. Those that could not be fetched
+//! are remembered for a while too, so that who names them does not wait each time.
+
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    fs,
+    hash::{Hash, Hasher},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use super::{ContextInfo, ContextKind, hosted::Usage};
+use crate::{
+    Error,
+    model::{Json, Timestamp},
+};
+
+/// A document that was fetched.
+#[derive(Debug)]
+struct Fetched {
+    since: Instant,
+    created_at: Timestamp,
+    document: Arc<Json>,
+    usage: Usage,
+    /// Read from the disk, and not yet fetched by this process.
+    is_old: bool,
+}
+
+/// What is known of a document.
+#[derive(Debug)]
+pub(super) enum Known {
+    Fresh(Arc<Json>),
+    /// It should be fetched again, and may be used meanwhile.
+    Stale(Arc<Json>),
+    /// It could not be fetched a moment ago.
+    Unreachable(Error),
+    Nothing,
+}
+
+/// The documents there are.
+#[derive(Debug)]
+pub(super) struct DocumentCache {
+    fetched: Mutex<HashMap<Box<str>, Fetched>>,
+    failed: Mutex<HashMap<Box<str>, (Instant, Error)>>,
+    max: usize,
+    fresh_for: Duration,
+    failed_for: Duration,
+    dir: Option<PathBuf>,
+}
+
+impl DocumentCache {
+    pub(super) fn new(max: usize, fresh_for: Duration, failed_for: Duration, dir: Option<PathBuf>) -> Self {
+        Self {
+            fetched: Mutex::default(),
+            failed: Mutex::default(),
+            max: max.max(1),
+            fresh_for,
+            failed_for,
+            dir,
+        }
+    }
+
+    /// What is known of a document; counts as a use.
+    pub(super) fn get(&self, url: &str) -> Known {
+        if let Some(known) = self.fetched.lock().get(url) {
+            known.usage.note();
+            let document = Arc::clone(&known.document);
+            let fresh = !known.is_old && known.since.elapsed() < self.fresh_for;
+            return if fresh { Known::Fresh(document) } else { Known::Stale(document) };
+        }
+        if let Some((since, error)) = self.failed.lock().get(url)
+            && since.elapsed() < self.failed_for
+        {
+            return Known::Unreachable(error.clone());
+        }
+        match self.from_disk(url) {
+            Some(document) => {
+                self.insert(url, &document, true);
+                Known::Stale(document)
+            }
+            None => Known::Nothing,
+        }
+    }
+
+    /// Keeps a fetched document. Returns whether it is another than before.
+    pub(super) fn keep(&self, url: &str, document: &Arc<Json>) -> bool {
+        self.failed.lock().remove(url);
+        let changed = self.insert(url, document, false);
+        if changed {
+            self.to_disk(url, document);
+        }
+        changed
+    }
+
+    fn insert(&self, url: &str, document: &Arc<Json>, is_old: bool) -> bool {
+        let mut fetched = self.fetched.lock();
+        if let Some(known) = fetched.get_mut(url) {
+            (known.since, known.is_old) = (Instant::now(), is_old);
+            return std::mem::replace(&mut known.document, Arc::clone(document)) != *document;
+        }
+        if fetched.len() >= self.max
+            && let Some(oldest) =
+                fetched.iter().min_by_key(|(_, known)| known.since).map(|(url, _)| url.clone())
+        {
+            fetched.remove(&oldest);
+            self.remove_file(&oldest);
+        }
+        let usage = Usage::default();
+        usage.note();
+        let (since, created_at) = (Instant::now(), Timestamp::now());
+        let document = Arc::clone(document);
+        fetched.insert(url.into(), Fetched { since, created_at, document, usage, is_old });
+        true
+    }
+
+    /// Remembers that a document could not be fetched; an old one is kept and asked for again later.
+    pub(super) fn fail(&self, url: &str, error: &Error) {
+        if let Some(known) = self.fetched.lock().get_mut(url) {
+            (known.since, known.is_old) = (Instant::now(), false);
+            return;
+        }
+        let mut failed = self.failed.lock();
+        if failed.len() >= self.max {
+            failed.retain(|_, (since, _)| since.elapsed() < self.failed_for);
+        }
+        if failed.len() < self.max {
+            failed.insert(url.into(), (Instant::now(), error.clone()));
+        }
+    }
+
+    /// Counts a use, if the document is there.
+    pub(super) fn note_use(&self, url: &str) {
+        if let Some(known) = self.fetched.lock().get(url) {
+            known.usage.note();
+        }
+    }
+
+    pub(super) fn has(&self, url: &str) -> bool {
+        self.fetched.lock().contains_key(url)
+    }
+
+    /// Lets a document go. Returns whether there was one.
+    pub(super) fn forget(&self, url: &str) -> bool {
+        self.failed.lock().remove(url);
+        self.remove_file(url);
+        self.fetched.lock().remove(url).is_some()
+    }
+
+    pub(super) fn infos(&self) -> Vec<ContextInfo> {
+        let info = |(url, known): (&_, &Fetched)| ContextInfo {
+            id: Box::clone(url),
+            kind: ContextKind::Cached,
+            created_at: known.created_at,
+            hits: known.usage.hits(),
+            last_usage: known.usage.last(),
+        };
+        self.fetched.lock().iter().map(info).collect()
+    }
+
+    /// A file's name says nothing of the URL, which is inside of it.
+    fn file(&self, url: &str) -> Option<PathBuf> {
+        let mut hasher = DefaultHasher::new();
+        url.hash(&mut hasher);
+        Some(self.dir.as_ref()?.join(format!("{:016x}.json", hasher.finish())))
+    }
+
+    fn from_disk(&self, url: &str) -> Option<Arc<Json>> {
+        let stored = Json::parse(&fs::read(self.file(url)?).ok()?).ok()?;
+        let is_it = stored.get("url").and_then(Json::as_str) == Some(url);
+        stored.get("document").filter(|_| is_it).cloned().map(Arc::new)
+    }
+
+    /// A cache that cannot be written is smaller, not broken.
+    fn to_disk(&self, url: &str, document: &Json) {
+        let Some(file) = self.file(url) else { return };
+        let stored = Json::Object([("url".into(), url.into()), ("document".into(), document.clone())].into());
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(file.parent().unwrap_or(&file))?;
+            let unfinished = file.with_extension("new");
+            fs::write(&unfinished, serde_json::to_vec(&stored)?)?;
+            fs::rename(&unfinished, &file)
+        };
+        if let Err(error) = write() {
+            tracing::warn!(%error, file = %file.display(), "cannot keep a context on disk");
+        }
+    }
+
+    fn remove_file(&self, url: &str) {
+        if let Some(file) = self.file(url) {
+            let _ = fs::remove_file(file);
+        }
+    }
+}
