@@ -79,6 +79,9 @@ pub struct Options {
     pub history_instances: usize,
     /// How notifications are queued and retried.
     pub notifications: NotifierOptions,
+    /// Whether notifications go to public addresses only, so that who may subscribe cannot reach into the network of
+    /// the broker.
+    pub public_endpoints_only: bool,
     /// How context sources are asked (NGSI-LD 4.3.6).
     pub sources: SourceOptions,
     /// How many tenants there may be beside the default one (NGSI-LD 4.14); 0 for a broker of one tenant.
@@ -96,6 +99,7 @@ impl Default for Options {
             contexts: ContextOptions::default(),
             history_instances: 0,
             notifications: NotifierOptions::default(),
+            public_endpoints_only: false,
             sources: SourceOptions::default(),
             tenants_max: 1000,
         }
@@ -166,7 +170,10 @@ impl Broker {
     /// # Errors
     /// When the state cannot be read, or another process has it open.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let transport = AnyTransport::new(HttpTransport::new(HttpClient::new(Duration::from_secs(5))));
+        let connect = Duration::from_secs(5);
+        let public_only = options.public_endpoints_only;
+        let client = if public_only { HttpClient::public_only(connect) } else { HttpClient::new(connect) };
+        let transport = AnyTransport::new(HttpTransport::new(client), public_only);
         Self::open_with(options, Arc::new(transport))
     }
 

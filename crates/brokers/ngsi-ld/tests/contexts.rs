@@ -147,3 +147,87 @@ async fn a_request_has_its_context_in_one_place() {
         assert!(response.status().is_client_error() || response.status() == 504, "{context}");
     }
 }
+
+/// A server that counts how often it is asked and answers only while it is told to.
+async fn moody() -> (String, Arc<AtomicUsize>, Arc<std::sync::atomic::AtomicBool>) {
+    let (asked, up) = (Arc::new(AtomicUsize::new(0)), Arc::new(std::sync::atomic::AtomicBool::new(true)));
+    let (counter, is_up) = (asked.clone(), up.clone());
+    let answer = move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let up = is_up.load(Ordering::SeqCst);
+        async move {
+            let context = json!({"@context": {"speed": "https://example.org/speed"}}).to_string();
+            if up { Ok(context) } else { Err(StatusCode::INTERNAL_SERVER_ERROR) }
+        }
+    };
+    let router = Router::new().route("/c.jsonld", get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/c.jsonld", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, asked, up)
+}
+
+#[tokio::test]
+async fn a_context_that_cannot_be_had_is_not_asked_for_at_each_message() {
+    let it = start().await;
+    let (url, asked, up) = moody().await;
+    up.store(false, Ordering::SeqCst);
+    let link = format!("<{url}>; {LINK}");
+    let requests = (0..20).map(|_| {
+        expect_error(it.get("/entities?type=T").header("link", &link), 504, "LdContextNotAvailable", "500")
+    });
+    futures_util::future::join_all(requests).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_context_outlives_its_server_and_the_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, asked, up) = moody().await;
+    let source = morgana_ngsi_ld::Json::from(&*url);
+    {
+        let broker = morgana_ngsi_ld::Broker::open(common::options(dir.path())).unwrap();
+        let context = broker.context(Some(&source)).await.unwrap();
+        assert_eq!(context.expand("speed"), "https://example.org/speed");
+    }
+    up.store(false, Ordering::SeqCst);
+    let broker = common::reopen(dir.path()).await;
+    let context = broker.context(Some(&source)).await.unwrap();
+    assert_eq!(context.expand("speed"), "https://example.org/speed");
+    // It is asked for again beside the request, in vain.
+    common::eventually(|| async { asked.load(Ordering::SeqCst) == 2 }).await;
+    assert!(broker.context(Some(&source)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_old_context_is_used_while_it_is_fetched_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, asked, _) = moody().await;
+    let mut options = common::options(dir.path());
+    options.contexts.cache_seconds = 0;
+    let broker = morgana_ngsi_ld::Broker::open(options).unwrap();
+    let source = morgana_ngsi_ld::Json::from(&*url);
+    for _ in 0..3 {
+        assert_eq!(broker.context(Some(&source)).await.unwrap().expand("speed"), "https://example.org/speed");
+    }
+    common::eventually(|| async { asked.load(Ordering::SeqCst) >= 2 }).await;
+}
+
+#[tokio::test]
+async fn a_subscription_whose_context_has_no_url_gets_one_for_as_long_as_it_lives() {
+    let it = start().await;
+    let document = json!({
+        "id": "urn:s:1", "type": "Subscription", "entities": [{"type": "Car"}],
+        "notification": {"endpoint": {"uri": "http://127.0.0.1:9/x"}},
+        "@context": {"Car": "https://example.org/Car"},
+    });
+    let request = ld(it.client.post(format!("{}/subscriptions", it.base))).body(document.to_string());
+    expect(request, 201).await;
+    let url = it.read("/subscriptions/urn:s:1").await["jsonldContext"].as_str().unwrap().to_owned();
+    let served: Value = expect(it.client.get(&url), 200).await.json().await.unwrap();
+    assert_eq!(served["@context"]["Car"], "https://example.org/Car");
+    let kinds = it.read("/jsonldContexts?details=true&kind=ImplicitlyCreated").await;
+    assert_eq!(kinds[0]["URL"], url);
+    expect(it.delete("/subscriptions/urn:s:1"), 204).await;
+    expect(it.client.get(&url), 404).await;
+}

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::Uri;
-use morgana_engine::{DeliveryError, Endpoint, HttpTransport, Message, Transport};
+use morgana_engine::{DeliveryError, Endpoint, HttpTransport, Message, Transport, is_public};
 
 use super::mqtt::{MqttClients, Publication};
 use crate::subscriptions::{MQTT_QOS, MQTT_VERSION};
@@ -14,12 +14,24 @@ use crate::subscriptions::{MQTT_QOS, MQTT_VERSION};
 pub(super) struct AnyTransport {
     http: HttpTransport,
     mqtt: MqttClients,
+    /// Whether MQTT servers have to have a public address; the HTTP client sees to its own.
+    public_only: bool,
 }
 
 impl AnyTransport {
-    pub(super) fn new(http: HttpTransport) -> Self {
-        Self { http, mqtt: MqttClients::default() }
+    pub(super) fn new(http: HttpTransport, public_only: bool) -> Self {
+        Self { http, mqtt: MqttClients::default(), public_only }
     }
+}
+
+/// A public address behind a name and port, so that what was checked is what is connected to.
+async fn public(address: &str) -> Result<Box<str>, DeliveryError> {
+    let found = tokio::net::lookup_host(address).await;
+    let found =
+        found.map_err(|error| DeliveryError::Message(format!("cannot resolve {address}: {error}")))?;
+    let usable = found.into_iter().find(|one| is_public(one.ip()));
+    let usable = usable.ok_or_else(|| DeliveryError::Message(format!("{address} has no public address")))?;
+    Ok(usable.to_string().into())
 }
 
 impl Transport for AnyTransport {
@@ -32,8 +44,11 @@ impl Transport for AnyTransport {
             return self.http.deliver(endpoint, message);
         }
         Box::pin(async move {
-            let publication = publication(endpoint, message.body.clone())
+            let mut publication = publication(endpoint, message.body.clone())
                 .ok_or_else(|| DeliveryError::NoTransport(endpoint.uri.clone()))?;
+            if self.public_only {
+                publication.address = public(&publication.address).await?;
+            }
             self.mqtt.publish(publication, endpoint.timeout).await
         })
     }

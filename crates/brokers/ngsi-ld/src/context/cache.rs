@@ -76,7 +76,7 @@ impl DocumentCache {
         {
             return Known::Unreachable(error.clone());
         }
-        match self.from_disk(url) {
+        match self.read_file(url) {
             Some(document) => {
                 self.insert(url, &document, true);
                 Known::Stale(document)
@@ -90,7 +90,7 @@ impl DocumentCache {
         self.failed.lock().remove(url);
         let changed = self.insert(url, document, false);
         if changed {
-            self.to_disk(url, document);
+            self.write_file(url, document);
         }
         changed
     }
@@ -167,14 +167,14 @@ impl DocumentCache {
         Some(self.dir.as_ref()?.join(format!("{:016x}.json", hasher.finish())))
     }
 
-    fn from_disk(&self, url: &str) -> Option<Arc<Json>> {
+    fn read_file(&self, url: &str) -> Option<Arc<Json>> {
         let stored = Json::parse(&fs::read(self.file(url)?).ok()?).ok()?;
         let is_it = stored.get("url").and_then(Json::as_str) == Some(url);
         stored.get("document").filter(|_| is_it).cloned().map(Arc::new)
     }
 
     /// A cache that cannot be written is smaller, not broken.
-    fn to_disk(&self, url: &str, document: &Json) {
+    fn write_file(&self, url: &str, document: &Json) {
         let Some(file) = self.file(url) else { return };
         let stored = Json::Object([("url".into(), url.into()), ("document".into(), document.clone())].into());
         let write = || -> std::io::Result<()> {

@@ -208,11 +208,7 @@ impl Contexts {
     /// A parsed context is used without its documents, which still count it.
     fn note_use(&self, source: &Json) {
         match source {
-            Json::String(url) => {
-                if self.0.hosted.use_by_url(url).is_none() {
-                    self.0.documents.note_use(url);
-                }
-            }
+            Json::String(url) if self.0.hosted.use_by_url(url).is_none() => self.0.documents.note_use(url),
             Json::Array(items) => items.iter().for_each(|item| self.note_use(item)),
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::{
     uri::shorten,
     value::{date_time, scopes},
 };
-use crate::{Context, Error};
+use crate::{Context, Error, ErrorKind};
 
 /// What an update writes in place of a value to delete it (NGSI-LD 4.5.0).
 pub(crate) const NGSI_LD_NULL: &str = "urn:ngsi-ld:null";
@@ -43,6 +43,9 @@ enum Instance {
 impl Reader<'_> {
     /// Reads a whole entity (NGSI-LD 5.2.4): id and type are there, nothing is deleted.
     pub(crate) fn entity(&self, json: Json) -> Result<Entity, Error> {
+        if json.as_object().is_some_and(<[_]>::is_empty) {
+            return Err(Error::new(ErrorKind::InvalidRequest, "the entity is an empty object"));
+        }
         let fragment = self.fragment(json)?;
         let id = fragment.id.ok_or_else(|| Error::bad("the entity has no id"))?;
         if fragment.types.is_empty() {
@@ -89,6 +92,11 @@ impl Reader<'_> {
                 "scope" => fragment.scopes = Some(scopes(&value)?),
                 "expiresAt" if is_null(&value) => fragment.expires_at = Some(None),
                 "expiresAt" => fragment.expires_at = Some(Some(date_time(&value, "expiresAt")?)),
+                "datasetId" | "instanceId" | "observedAt" => {
+                    return Err(Error::bad(format!(
+                        "\"{key}\" is a member of attributes and cannot be an attribute itself (NGSI-LD 4.5.1)"
+                    )));
+                }
                 // A context is resolved before; system times are the broker's own (NGSI-LD 4.8).
                 "@context" | "createdAt" | "modifiedAt" | "deletedAt" => {}
                 _ => self.attribute_of(&mut fragment, &key, value)?,
@@ -276,7 +284,13 @@ impl Reader<'_> {
                 "objectType" if matches!(kind, Kind::Relationship | Kind::ListRelationship) => {
                     attribute.details_mut().object_type = self.types(&value, &what())?;
                 }
-                "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" | "@context" => {}
+                "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" => {}
+                "@context" => {
+                    return Err(Error::bad(format!(
+                        "{} is not allowed: an entity has one @context for all of it (NGSI-LD 4.4)",
+                        what()
+                    )));
+                }
                 _ if member.starts_with("previous")
                     && Kind::ALL.iter().any(|kind| is_previous(&member, *kind)) =>
                 {

@@ -323,8 +323,19 @@ fn in_language<'a>(kind: Kind, value: &'a Json, view: &View) -> Option<(&'a str,
     let map = value.as_object()?;
     let find = |language: &str| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(language));
     let base = |language: &str| language.split('-').next().unwrap_or_default().to_ascii_lowercase();
-    let wanted = wanted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim());
+    // As in Accept-Language, a weight says more than the place (RFC 9110, 12.5.4).
+    let weighed = |one: &'_ str| {
+        let mut parts = one.split(';').map(str::trim);
+        let language = parts.next().unwrap_or_default().to_owned();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok());
+        (language, weight.unwrap_or(1.0))
+    };
+    let mut wanted: Vec<(String, f32)> = wanted.split(',').map(weighed).collect();
+    wanted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     wanted
+        .iter()
+        .filter(|(_, weight)| *weight > 0.0)
+        .map(|(language, _)| &**language)
         .filter(|one| !one.is_empty() && *one != "*")
         .find_map(|one| find(one).or_else(|| map.iter().find(|(key, _)| base(key) == base(one))))
         .or_else(|| find("@none"))

@@ -40,7 +40,7 @@ fn list(rest: &mut &str, mode: Mode, context: &Context, depth: usize) -> Result<
     let mut members = Members::new();
     let mut linked: Vec<(Name, Projection)> = Vec::new();
     loop {
-        let end = rest.find([',', '{', '}']).unwrap_or(rest.len());
+        let end = rest.find([',', '|', '{', '}']).unwrap_or(rest.len());
         let term = rest[..end].trim();
         let name = context.name(term, mode.name())?;
         *rest = &rest[end..];
@@ -58,7 +58,7 @@ fn list(rest: &mut &str, mode: Mode, context: &Context, depth: usize) -> Result<
             members.push((term.into(), name.clone()));
         }
         linked.extend(inner.map(|inner| (name, inner)));
-        match rest.strip_prefix(',') {
+        match rest.strip_prefix([',', '|']) {
             Some(after) => *rest = after,
             None => break,
         }
