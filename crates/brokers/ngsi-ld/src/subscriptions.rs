@@ -148,3 +148,47 @@ impl Subscriptions {
         revived
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Form, Reader, Timestamp};
+
+    /// Subscriptions to types, ids and attributes of their own, and ten that a change of `speed` of a Car concerns.
+    fn many(count: usize) -> Subscriptions {
+        let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let mut all = Subscriptions::default();
+        for number in 0..count {
+            let selection = match (number < 10, number % 3) {
+                (true, _) => r#""entities": [{"type": "Car"}], "watchedAttributes": ["speed"]"#.to_owned(),
+                (_, 0) => format!(r#""entities": [{{"type": "Type{number}"}}]"#),
+                (_, 1) => format!(r#""entities": [{{"type": "Car", "id": "urn:c:{number}"}}]"#),
+                _ => format!(r#""entities": [{{"type": "Car"}}], "watchedAttributes": ["a{number}"]"#),
+            };
+            let text = format!(
+                r#"{{"id": "urn:s:{number}", "type": "Subscription", {selection},
+                    "notification": {{"endpoint": {{"uri": "http://h/x"}}}}}}"#
+            );
+            let document = Json::parse(text.as_bytes()).unwrap();
+            let contexts = Contexts::one(&Context::core());
+            let one = Subscription::new(document, contexts, now, now, Duration::from_secs(1)).unwrap();
+            all.insert(Arc::new(one));
+        }
+        all
+    }
+
+    #[test]
+    fn a_change_looks_at_no_more_of_ten_thousand_subscriptions_than_of_ten() {
+        let context = Context::core();
+        let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let reader = Reader { context: &context, form: Form::Full, now };
+        let car = br#"{"id": "urn:c:0", "type": "Car", "speed": 1}"#;
+        let car = reader.entity(Json::parse(car).unwrap()).unwrap();
+        let speed = [context.name("speed", "").unwrap()];
+        for count in [10, 10_000] {
+            assert_eq!(many(count).candidates(&car, speed.iter()).count(), 10, "of {count}");
+        }
+    }
+}

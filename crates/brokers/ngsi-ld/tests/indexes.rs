@@ -13,10 +13,10 @@ const TYPES: [&str; 3] = ["Car", "Bus", "Tram"];
 /// Entities that differ in type, attributes, scopes and place.
 fn entity(number: u32) -> Value {
     let mut entity = json!({"id": format!("urn:e:{number}"), "type": TYPES[number as usize % 3]});
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         entity["speed"] = json!(number);
     }
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         entity["brand"] = json!({"type": "Property", "value": "Fiat", "since": 2000 + number});
     }
     if number % 4 == 1 {
