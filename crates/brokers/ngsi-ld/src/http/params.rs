@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 1] = [("onlyIds", "lists of ids (parameter onlyIds)")];
+const NOT_YET: [(&str, &str); 2] = [
+    ("containedBy", "linked entities that are known already (parameter containedBy)"),
+    ("onlyIds", "lists of ids (parameter onlyIds)"),
+];
 
 /// How deep linked entities are followed at most: each level may multiply the answer.
 const MAX_JOIN_LEVEL: usize = 8;
