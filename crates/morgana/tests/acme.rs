@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use morgana_model::{FlavourSpec, NewFlavour};
 use morgana_testbed::clients::Client;
@@ -22,7 +23,22 @@ struct Acme {
 }
 
 impl Acme {
+    /// Starts it. The port was free a moment ago, and somebody may have taken it since: then it is
+    /// started once more on another one.
     async fn start() -> Self {
+        for _ in 0..3 {
+            let acme = Self::spawn();
+            for _ in 0..400 {
+                if acme.get("cse-in", "CAdmin").await.is_some() {
+                    return acme;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        panic!("ACME does not answer, started three times")
+    }
+
+    fn spawn() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let configuration = format!(
@@ -40,13 +56,7 @@ impl Acme {
         command.args(["--db-type", "memory", "--no-mqtt", "--no-remote-cse"]);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let base = format!("http://127.0.0.1:{port}");
-        let acme = Self { _process: process, _folder: folder, base, http: reqwest::Client::new() };
-        eventually("ACME is ready", async || match acme.get("cse-in", "CAdmin").await {
-            Some(_) => Ok(()),
-            None => Err("it does not answer"),
-        })
-        .await;
-        acme
+        Self { _process: process, _folder: folder, base, http: reqwest::Client::new() }
     }
 
     async fn get(&self, path: &str, originator: &str) -> Option<Value> {
