@@ -21,7 +21,7 @@ test: ## run every test (installs the servers and clients that the tests talk to
 	@scripts/test-needs.sh
 	@scripts/test.sh
 
-soak: needs ## kill a platform with 500 silos and 100 ThingVisors again and again (30 minutes, 8 GiB)
+soak: needs ## kill a platform with 500 silos and 100 ThingVisors again and again (some minutes, 8 GiB)
 	MORGANA_SOAK_SILOS=500 MORGANA_SOAK_VISORS=100 MORGANA_SOAK_CLIENTS=20 \
 	cargo test --release --locked -p morgana --test soak -- --nocapture
 

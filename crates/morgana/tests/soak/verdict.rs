@@ -13,10 +13,20 @@ use crate::{DOORS, Size};
 pub(crate) async fn eventually_as_desired(platform: &Platform, admin: &User, ledger: &Ledger, size: Size) {
     let patience = Duration::from_secs(120 + size.silos as u64);
     let began = Instant::now();
+    let mut said = began;
     loop {
         let wrong = differences(platform, admin, ledger).await;
         if wrong.is_empty() {
             return;
+        }
+        if said.elapsed() > Duration::from_secs(15) {
+            said = Instant::now();
+            println!(
+                "{:.0?}: {} things are not as desired yet, as {}",
+                began.elapsed(),
+                wrong.len(),
+                wrong[0]
+            );
         }
         let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ");
         assert!(began.elapsed() < patience, "{} things are not as desired:\n  {shown}", wrong.len());
