@@ -6,6 +6,7 @@ mod mqtt;
 mod ngsi_ld;
 mod ngsi_v2;
 mod onem2m;
+mod watching;
 
 use crate::broker::SiloBroker;
 use crate::error::RunError;

@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::listen::{Serving, listen};
+use super::watching::next_change;
 use crate::actuation::{Pipes, Written};
 use crate::broker::{Doors, Happened, SiloBroker, WATCH_CAPACITY};
 use crate::catalogue::NGSI_V2_DOOR;
@@ -349,18 +350,6 @@ impl SiloBroker for NgsiV2 {
         self.stop.cancel();
         self.server.stopped().await;
         self.broker.shutdown(PATIENCE).await;
-    }
-}
-
-/// The next change of a pipe.
-async fn next_change(watch: &mut Option<Watch>) -> Watched {
-    loop {
-        let Some(watch) = watch else { return std::future::pending().await };
-        match watch.next().await {
-            Some(Ok(change)) => return change,
-            Some(Err(lagged)) => metrics::commands_missed(&lagged),
-            None => return std::future::pending().await,
-        }
     }
 }
 
