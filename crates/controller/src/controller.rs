@@ -17,7 +17,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::audit::{self, AuditTrail};
 use crate::operations::Creations;
-use crate::reconcile::{EndingBook, ReconcilerReport, Reconcilers};
+use crate::reconcile::{ReconcilerReport, Reconcilers, WorkloadBook};
 use crate::records::{AuditRecord, IdempotencyRecord, SessionRecord, UserRecord};
 use crate::streams::Streams;
 use crate::{Error, Options, Place, metrics};
@@ -33,7 +33,7 @@ struct Inner {
     store: Arc<dyn Store>,
     tables: Tables,
     node: Arc<dyn NodeAgent>,
-    ending: Arc<EndingBook>,
+    book: Arc<WorkloadBook>,
     fabric: Client,
     fabric_address: (IpAddr, u16),
     published: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
@@ -50,8 +50,8 @@ struct Inner {
 
 /// What operations work with beside the System DB and the node.
 pub(crate) struct Means {
-    /// Which workloads were asked to end.
-    pub(crate) ending: Arc<EndingBook>,
+    /// What is remembered of each workload.
+    pub(crate) book: Arc<WorkloadBook>,
     /// A client of the fabric with the controller's rights.
     pub(crate) fabric: Client,
     /// Where workloads reach the fabric.
@@ -102,7 +102,7 @@ impl Controller {
         let logins_waiting = Arc::new(Semaphore::new(options.logins_waiting.max(1)));
         let throttle = Mutex::new(Throttle::new(options.login.clone()));
         let streams = Streams::new(options.streams_per_user);
-        let Means { ending, fabric, fabric_address, published, audit } = means;
+        let Means { book, fabric, fabric_address, published, audit } = means;
         let inner = Inner {
             fabric,
             fabric_address,
@@ -116,7 +116,7 @@ impl Controller {
             store,
             tables,
             node,
-            ending,
+            book,
             password_checks,
             logins_waiting,
             structure: RwLock::new(()),
@@ -175,10 +175,15 @@ impl Controller {
 
     /// Ends a workload that is ending without waiting for it to agree.
     pub(crate) fn do_not_wait_for(&self, name: WorkloadName) {
-        self.0.ending.acknowledge(&name);
+        self.0.book.acknowledge(&name);
         if let Some(reconcilers) = self.0.reconcilers.get() {
             reconcilers.wake_workload(name);
         }
+    }
+
+    /// What is remembered of each workload.
+    pub(crate) fn book(&self) -> &WorkloadBook {
+        &self.0.book
     }
 
     /// Held while something is made that hangs on something else (a silo on its tenant and flavour,

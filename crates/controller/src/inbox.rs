@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::error::chain;
 use crate::operations::endpoint_message;
-use crate::reconcile::{EndingBook, Runner, SiloConnections, Workloads};
+use crate::reconcile::{Knows, Runner, SiloConnections, WorkloadBook, Workloads};
 use crate::{ConnectionIndex, Controller, Error, metrics};
 
 /// What the controller listens to (viriot-wire.md section 3). `vThing/#` would bring all data, too,
@@ -49,7 +49,7 @@ pub(crate) async fn tell(fabric: &Client, topic: &Topic, message: &ControlMessag
 /// Takes in what workloads say.
 pub(crate) struct Inbox {
     pub(crate) controller: Controller,
-    pub(crate) ending: Arc<EndingBook>,
+    pub(crate) book: Arc<WorkloadBook>,
     pub(crate) index: Arc<ConnectionIndex>,
     pub(crate) workloads: Arc<Runner<Workloads>>,
     pub(crate) silo_connections: Arc<Runner<SiloConnections>>,
@@ -121,6 +121,13 @@ impl Inbox {
                 }
                 Ok(())
             }
+            (
+                Topic::ThingVisorOut(visor),
+                ControlMessage::UpdateThingVisorAck { number, incarnation, .. },
+            ) => {
+                metrics::control_message("updateTVAck");
+                self.knows(visor, *number, *incarnation).await
+            }
             (Topic::VSiloOut(silo), ControlMessage::DestroyVSiloAck { .. }) => {
                 metrics::control_message("destroyVSiloAck");
                 let found = self.controller.v_silos().get(silo.as_str()).await?;
@@ -150,8 +157,20 @@ impl Inbox {
     }
 
     fn acknowledged(&self, name: WorkloadName) {
-        self.ending.acknowledge(&name);
+        self.book.acknowledge(&name);
         self.workloads.wake(name);
+    }
+
+    /// A ThingVisor says up to which update it is. One that says more than there are is not believed: it
+    /// would not be told of those to come.
+    async fn knows(&self, visor: &ThingVisorId, number: u64, incarnation: u64) -> Result<(), Error> {
+        let Some(found) = self.controller.thing_visors().get(visor.as_str()).await? else { return Ok(()) };
+        let name = WorkloadName::ThingVisor(visor.clone());
+        let update = number.min(found.value.status.updates);
+        if self.book.knows(&name, Knows { incarnation, update }) {
+            self.workloads.wake(name);
+        }
+        Ok(())
     }
 
     /// Accepted while the ThingVisor still starts (viriot-wire.md, "Where Morgana differs", 1).

@@ -1,7 +1,7 @@
 //! Reconcilers: they make the world as the System DB says it should be.
 
+mod book;
 mod decide;
-mod ending;
 mod housekeeping;
 mod queue;
 mod reconcilers;
@@ -9,7 +9,8 @@ mod runner;
 mod silo_connections;
 mod workloads;
 
-pub(crate) use ending::EndingBook;
+pub(crate) use book::WorkloadBook;
+pub(crate) use decide::Knows;
 pub(crate) use housekeeping::Housekeeping;
 pub(crate) use reconcilers::Reconcilers;
 pub use runner::ReconcilerReport;

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::controller::Means;
 use crate::inbox::Inbox;
-use crate::reconcile::{EndingBook, Housekeeping, Reconcilers, Runner, SiloConnections, Workloads};
+use crate::reconcile::{Housekeeping, Reconcilers, Runner, SiloConnections, WorkloadBook, Workloads};
 use crate::records::UserRecord;
 use crate::{AuditTrail, ConnectionIndex, Controller, Error, Options, Place, trim};
 
@@ -66,7 +66,7 @@ impl Service {
         let Parts { store, key, index, fabric_server, fabric, fabric_address, audit, node, first_password } =
             parts;
         let (fabric, events) = fabric;
-        let ending = Arc::new(EndingBook::default());
+        let book = Arc::new(WorkloadBook::default());
         let controller = Controller::new(
             options.clone(),
             place,
@@ -74,7 +74,7 @@ impl Service {
             Arc::clone(&store),
             Arc::clone(&node),
             Means {
-                ending: Arc::clone(&ending),
+                book: Arc::clone(&book),
                 fabric: fabric.clone(),
                 fabric_address,
                 published: {
@@ -103,7 +103,7 @@ impl Service {
             fabric_server,
             fabric_address,
             key,
-            ending: Arc::clone(&ending),
+            book: Arc::clone(&book),
             silo_connections: Arc::clone(&silo_connections),
             given: Mutex::default(),
         });
@@ -122,7 +122,7 @@ impl Service {
         Inbox::subscribe(&fabric).await?;
         let inbox = Inbox {
             controller: controller.clone(),
-            ending,
+            book,
             index,
             workloads: Arc::clone(&workloads),
             silo_connections: Arc::clone(&silo_connections),

@@ -152,6 +152,22 @@ pub enum ControlMessage {
         /// Whatever the administrator wants to tell it once.
         #[serde(rename = "updateInfo")]
         update_info: Value,
+        /// Which update of the ThingVisor this is; VirIoT does not count them.
+        #[serde(rename = "updateNumber", default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+    },
+    /// A ThingVisor says up to which update it is (Morgana's own): one that does is told again until it has
+    /// the newest.
+    #[serde(rename = "updateTVAck")]
+    UpdateThingVisorAck {
+        /// The ThingVisor.
+        #[serde(rename = "thingVisorID")]
+        thing_visor: ThingVisorId,
+        /// The number of the update that it has.
+        #[serde(rename = "updateNumber")]
+        number: u64,
+        /// Which of its starts says so, from `MORGANA_INCARNATION`.
+        incarnation: u64,
     },
     /// The controller tells a ThingVisor where the generic content of one of its vThings is.
     #[serde(rename = "setVThingEndpoint")]
@@ -216,6 +232,8 @@ mod tests {
         r#"{"command":"destroyVSilo","vSiloID":"tenant1_silo1"}"#,
         r#"{"command":"destroyVSiloAck","vSiloID":"tenant1_silo1"}"#,
         r#"{"command":"updateTV","thingVisorID":"hello","params":{"rate":1},"tvDescription":"new","updateInfo":"ephemeral"}"#,
+        r#"{"command":"updateTV","thingVisorID":"hello","params":null,"tvDescription":"","updateInfo":null,"updateNumber":3}"#,
+        r#"{"command":"updateTVAck","thingVisorID":"hello","updateNumber":3,"incarnation":7}"#,
         r#"{"command":"getVThingsRequest","vSiloID":"tenant1_silo1"}"#,
         r#"{"command":"setVThings","vSiloID":"tenant1_silo1","vThings":[{"vThingID":"lamp/Lamp01","vThingType":"actuator"}]}"#,
     ];

@@ -13,7 +13,8 @@ use crate::{Assignment, Error, Inventory, Report};
 pub trait NodeAgent: Send + Sync {
     /// Has a workload run from now on. Returns when that is noted, not when it runs: reports tell.
     ///
-    /// The same generation again changes nothing, except that a failed workload is tried again; a
+    /// The same generation again changes nothing that runs, except that a failed workload is tried again; the
+    /// next start has what was assigned last. A
     /// higher one restarts the workload with the new assignment; a lower one is passed over. A
     /// workload that is just being removed is started afresh, with empty folders.
     ///

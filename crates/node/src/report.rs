@@ -13,6 +13,8 @@ pub struct Report {
     /// Grows with each start, also over the life of the node agent: it tells a workload from
     /// the one before it.
     pub incarnation: u64,
+    /// The [`Assignment::update`](crate::Assignment::update) with which it was started.
+    pub update: u64,
     /// Its first process, while it runs.
     pub pid: Option<u32>,
     /// Its doors: `<inner port>/tcp` to the outer port. Empty before the first start.

@@ -138,6 +138,7 @@ impl Simulation {
         let report = &mut workload.report;
         report.generation = workload.assignment.generation;
         report.incarnation = self.next_incarnation;
+        report.update = workload.assignment.update;
         report.pid = Some(self.next_pid);
         report.endpoints = endpoints;
         report.limits = Some(format!("{} (simulated)", Limits::default()));
@@ -168,6 +169,7 @@ impl NodeAgent for SimulatedNode {
                     generation: 0,
                     state: State::Starting,
                     incarnation: 0,
+                    update: 0,
                     pid: None,
                     endpoints: assignment.endpoints.clone(),
                     restarts: 0,
@@ -179,10 +181,11 @@ impl NodeAgent for SimulatedNode {
             },
         };
         let new = workload.report.incarnation == 0 || assignment.generation > workload.assignment.generation;
-        let revived = assignment.generation == workload.assignment.generation
-            && matches!(workload.report.state, State::Failed { .. });
-        if new || revived {
+        let same = assignment.generation == workload.assignment.generation;
+        if new || same {
             workload.assignment = assignment;
+        }
+        if new || same && matches!(workload.report.state, State::Failed { .. }) {
             workload.report.restarts = 0;
             state.start(&mut workload, &self.reports);
         }
@@ -256,6 +259,7 @@ fn gone(name: &WorkloadName, last: Option<Report>) -> Report {
         generation: last.as_ref().map_or(0, |last| last.generation),
         state: State::Gone,
         incarnation: last.as_ref().map_or(0, |last| last.incarnation),
+        update: last.as_ref().map_or(0, |last| last.update),
         pid: None,
         endpoints: Endpoints::new(),
         restarts: last.as_ref().map_or(0, |last| last.restarts),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use metrics::{counter, histogram};
 use morgana_model::{Endpoints, ImageName, WorkloadKind, WorkloadName};
+use morgana_workload::Start;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Workload {
     /// Nothing when it is not assigned (any more).
     assignment: Option<Assignment>,
     generation: u64,
+    /// The update that it was started with.
+    update: u64,
     endpoints: Endpoints,
     limits: Option<String>,
     run: Run,
@@ -58,6 +61,7 @@ impl Workload {
             supervisor: Supervisor::new(Policy::from(&shared.options), before),
             assignment: None,
             generation: 0,
+            update: 0,
             endpoints: Endpoints::new(),
             limits: None,
             run: Run::Nothing,
@@ -164,7 +168,7 @@ impl Workload {
     fn start(&mut self, incarnation: u64, fresh_ports: bool) {
         counter!(STARTS_TOTAL, "kind" => kind(&self.name)).increment(1);
         self.started = Instant::now();
-        self.run = match self.launching(fresh_ports) {
+        self.run = match self.launching(incarnation, fresh_ports) {
             Ok(launching) => Run::start(Arc::clone(&self.shared), launching),
             Err(reason) => Run::failed(reason),
         };
@@ -172,15 +176,18 @@ impl Workload {
     }
 
     /// Puts together what a start needs.
-    fn launching(&mut self, fresh_ports: bool) -> Result<Launching, String> {
+    fn launching(&mut self, incarnation: u64, fresh_ports: bool) -> Result<Launching, String> {
         // The supervisor starts nothing that is not assigned.
         let assignment = self.assignment.clone().ok_or("it is not assigned")?;
+        self.update = assignment.update;
+        let start = Start { incarnation, update: self.update };
         let wanted = if fresh_ports { Endpoints::new() } else { self.endpoints.clone() };
         let taken = self.shared.ports.take(&self.name, &assignment.doors, &wanted);
         self.endpoints = taken.map_err(|error| error.to_string())?;
         self.folders.create(assignment.born).map_err(in_full)?;
         let log = self.log().map_err(in_full)?;
-        Ok(Launching { assignment, endpoints: self.endpoints.clone(), data: self.folders.data(), log })
+        let (endpoints, data) = (self.endpoints.clone(), self.folders.data());
+        Ok(Launching { assignment, start, endpoints, data, log })
     }
 
     fn log(&self) -> Result<Arc<morgana_runtime::Log>, morgana_runtime::Error> {
@@ -225,6 +232,7 @@ impl Workload {
             generation: self.generation,
             state,
             incarnation: self.supervisor.incarnation(),
+            update: self.update,
             pid: self.slot.lock().instance.as_ref().and_then(|instance| instance.pid()),
             endpoints: self.endpoints.clone(),
             restarts: self.supervisor.restarts(),

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use morgana_model::{
     ContextMessage, ControlMessage, Entity, Meta, ThingVisorId, Topic, VSiloId, VThingAnnouncement, VThingId,
 };
+use morgana_workload::Start;
 use serde_json::{Map, Value};
 
 use self::recent::Recent;
@@ -65,6 +66,10 @@ pub(crate) struct State {
     id: ThingVisorId,
     options: Options,
     params: Value,
+    /// Which start of it this is; nothing where no node started it.
+    start: Option<Start>,
+    /// Up to which update it is.
+    update: u64,
     v_things: IndexMap<VThingId, VThing>,
     /// Contexts from before a restart, of vThings that are not created again yet.
     remembered: BTreeMap<VThingId, Vec<Entity>>,
@@ -99,6 +104,8 @@ impl State {
             id,
             options,
             params,
+            start: None,
+            update: 0,
             v_things: IndexMap::new(),
             remembered,
             connected: false,
@@ -107,6 +114,11 @@ impl State {
             commands_without_id: 0,
             recent: Recent::default(),
         }
+    }
+
+    /// The same, of a start that a node told of: the controller learns which updates it has.
+    pub(crate) fn started_as(self, start: Option<Start>) -> Self {
+        Self { update: start.map_or(0, |start| start.update), start, ..self }
     }
 
     /// What every ThingVisor listens to, vThings or not.
@@ -125,7 +137,7 @@ impl State {
                 self.resend_since = Some(self.resend_since.map_or(since, |earlier| earlier.min(since)));
                 Vec::new()
             }
-            Event::AnnouncementDue if self.connected => self.announce_all(),
+            Event::AnnouncementDue if self.connected => self.introduce(),
             Event::AnnouncementDue => Vec::new(),
             Event::Message { topic, payload } => self.message(&topic, &payload),
         }
@@ -229,7 +241,7 @@ impl State {
 
     fn connected(&mut self) -> Vec<Action> {
         self.connected = true;
-        let mut actions = self.announce_all();
+        let mut actions = self.introduce();
         // Before the first connection every change is news.
         let since = self.resend_since.take();
         for (id, v_thing) in &self.v_things {
@@ -244,8 +256,35 @@ impl State {
         actions
     }
 
-    fn announce_all(&self) -> Vec<Action> {
-        self.v_things.values().map(|v_thing| self.announce(&v_thing.announcement)).collect()
+    /// Tells the controller what there is: every vThing, and which updates it has.
+    fn introduce(&self) -> Vec<Action> {
+        let v_things = self.v_things.values().map(|v_thing| self.announce(&v_thing.announcement));
+        v_things.chain(self.acknowledgement()).collect()
+    }
+
+    fn acknowledgement(&self) -> Option<Action> {
+        let incarnation = self.start?.incarnation;
+        let (thing_visor, number) = (self.id.clone(), self.update);
+        let message = ControlMessage::UpdateThingVisorAck { thing_visor, number, incarnation };
+        Some(Action::Publish(Publication::control(Topic::ThingVisorOut(self.id.clone()), &message)))
+    }
+
+    /// New words of the administrator. One that is told again is acknowledged again, and nothing else; one
+    /// that was overtaken by a newer one is passed over.
+    fn updated(&mut self, update: Update, number: Option<u64>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if number.is_none_or(|number| number > self.update) {
+            // A controller that counts sends all that holds; VirIoT's nothing where nothing is new.
+            if number.is_some() || (update.params != Value::Null && update.params != "") {
+                self.params = update.params;
+            }
+            actions.push(Action::Update(Update { params: self.params.clone(), ..update }));
+        }
+        if let Some(number) = number {
+            self.update = self.update.max(number);
+            actions.extend(self.acknowledgement());
+        }
+        actions
     }
 
     fn announce(&self, v_thing: &VThingAnnouncement) -> Action {
@@ -291,13 +330,14 @@ impl State {
     /// The controller speaks.
     fn controlled(&mut self, payload: &[u8]) -> Vec<Action> {
         match serde_json::from_slice(payload) {
-            Ok(ControlMessage::UpdateThingVisor { thing_visor, params, description, update_info })
-                if thing_visor == self.id =>
-            {
-                if params != Value::Null && params != "" {
-                    self.params = params;
-                }
-                vec![Action::Update(Update { params: self.params.clone(), description, info: update_info })]
+            Ok(ControlMessage::UpdateThingVisor {
+                thing_visor,
+                params,
+                description,
+                update_info,
+                number,
+            }) if thing_visor == self.id => {
+                self.updated(Update { params, description, info: update_info }, number)
             }
             Ok(ControlMessage::DestroyThingVisor { thing_visor }) if thing_visor == self.id => self.destroy(),
             Ok(_) => {

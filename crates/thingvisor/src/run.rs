@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use morgana_fabric::{Client, ClientOptions};
-use morgana_workload::{Environment, Notifier, Role};
+use morgana_workload::{Environment, Notifier, Role, Start};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -66,7 +66,8 @@ where
         Default::default()
     });
     let started_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
-    let state = State::new(id.clone(), options.clone(), params.clone(), remembered, started_ms);
+    let state = State::new(id.clone(), options.clone(), params.clone(), remembered, started_ms)
+        .started_as(Start::from_env());
 
     let (client, events) = Client::connect(client_options(&environment));
     let (requests, asked) = mpsc::channel(options.request_queue.max(1));

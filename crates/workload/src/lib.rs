@@ -8,7 +8,9 @@
 mod environment;
 mod exit;
 mod notify;
+mod start;
 
 pub use environment::{Environment, EnvironmentError, FabricAccess, Role};
 pub use exit::{EXIT_CONFIGURATION, EXIT_PORT_TAKEN};
 pub use notify::{NOTIFY_SOCKET, Notification, Notifier};
+pub use start::Start;

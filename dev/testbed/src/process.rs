@@ -34,6 +34,16 @@ impl Process {
         kill(Pid::from_raw(self.pid), Signal::SIGKILL).ok();
     }
 
+    /// Holds it until it is killed or [`Process::thaw`]ed: it is there, and does nothing.
+    pub fn freeze(&self) {
+        kill(Pid::from_raw(self.pid), Signal::SIGSTOP).ok();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        kill(Pid::from_raw(self.pid), Signal::SIGCONT).ok();
+    }
+
     /// The memory it holds now, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let stat = procfs::process::Process::new(self.pid).and_then(|process| process.stat());

@@ -36,6 +36,8 @@ impl Controller {
                     node: None,
                     endpoints: Endpoints::new(),
                     restarts: 0,
+                    updates: 0,
+                    updates_known: None,
                     limits: None,
                 },
             };
@@ -58,8 +60,9 @@ impl Controller {
         .await
     }
 
-    /// Changes the parameters or the description of a ThingVisor, and tells it. It goes on running; the
-    /// parameters are also those of its next start.
+    /// Changes the parameters or the description of a ThingVisor. It goes on running, and the reconciler
+    /// tells it, until it has them; they are also those of its next start. What it is to be told once
+    /// (`updateInfo`) is not kept for a ThingVisor that ends, nor over a restart of the controller.
     ///
     /// # Errors
     /// When the caller is no administrator, it does not exist, is ending, was changed since, or a
@@ -76,29 +79,31 @@ impl Controller {
             if let Some(params) = &patch.params {
                 self.check_params(params)?;
             }
+            let name = WorkloadName::ThingVisor(id.clone());
+            let nothing = |info: &Value| info.is_null() || info == "";
+            let info = patch.update_info.filter(|info| !nothing(info));
             let change = |visor: &mut ThingVisor| {
                 if visor.metadata.is_ending() {
                     let text = format!("ThingVisor '{id}' is being deleted");
                     return Err(Failure::new(ErrorCode::Conflict, text));
                 }
+                let before = visor.spec.clone();
                 if let Some(params) = &patch.params {
                     visor.spec.params = params.clone();
                 }
                 if let Some(description) = &patch.description {
                     visor.spec.description = description.clone();
                 }
+                if visor.spec != before || info.is_some() {
+                    visor.status.updates += 1;
+                }
+                if let Some(info) = &info {
+                    self.book().tell_once(&name, visor.status.updates, info.clone());
+                }
                 Ok(())
             };
             let place = (self.thing_visors(), "ThingVisor", id.as_str());
-            let updated = self.change(caller, "updateThingVisor", place, precondition, change).await?;
-            let message = ControlMessage::UpdateThingVisor {
-                thing_visor: id.clone(),
-                params: updated.value.spec.params.clone(),
-                description: updated.value.spec.description.clone(),
-                update_info: patch.update_info.unwrap_or(Value::Null),
-            };
-            self.tell_thing_visor(id, &message).await;
-            Ok(updated)
+            self.change(caller, "updateThingVisor", place, precondition, change).await
         })
         .await
     }

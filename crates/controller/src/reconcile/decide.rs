@@ -20,8 +20,10 @@ pub(crate) struct Desired {
     pub(crate) phase: Phase,
     /// Whether a silo has something of it, or was not yet told that it has not any more.
     pub(crate) plugged: bool,
-    /// Whether its parameters are others than those that the node was given.
-    pub(crate) has_news: bool,
+    /// How often it was updated.
+    pub(crate) updates: u64,
+    /// Up to which update the node was given it; nothing where it was never given.
+    pub(crate) given: Option<u64>,
 }
 
 /// What this controller remembers of a workload.
@@ -35,6 +37,32 @@ pub(crate) struct Memory {
     pub(crate) failed_at: Option<Timestamp>,
     /// How often it was started again after that, since it was last well.
     pub(crate) revived: u32,
+    /// What it was told last of its updates.
+    pub(crate) told: Option<Told>,
+    /// Which updates it said it has.
+    pub(crate) knows: Option<Knows>,
+}
+
+/// An update of which a workload was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Which start of it.
+    pub(crate) incarnation: u64,
+    /// The number of the update.
+    pub(crate) update: u64,
+    /// How often.
+    pub(crate) times: u32,
+    /// When the last time.
+    pub(crate) at: Timestamp,
+}
+
+/// Up to which update a workload says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Knows {
+    /// Which start of it.
+    pub(crate) incarnation: u64,
+    /// The number of the update.
+    pub(crate) update: u64,
 }
 
 /// How patient to be.
@@ -59,6 +87,8 @@ pub(crate) enum Step {
     Unplug,
     /// Ask it, through the fabric, to put its state away.
     AskToEnd,
+    /// Tell it, through the fabric, of its newest update.
+    Tell,
     /// Look again after a while.
     LookAgain(Duration),
     /// Note that it failed at this time.
@@ -77,6 +107,12 @@ pub(crate) enum Step {
 
 /// Between two looks at whether the silos have heard.
 const UNPLUG_PAUSE: Duration = Duration::from_millis(100);
+/// Between two times that a ThingVisor is told of an update: it may have been starting, or away.
+const FIRST_TELL_PAUSE: Duration = Duration::from_secs(5);
+/// The longest of these pauses; each is twice as long as the one before.
+const LAST_TELL_PAUSE: Duration = Duration::from_secs(60);
+/// How often one is told that does not say what it has, as VirIoT's do not.
+const TELLS_WITHOUT_ACK: u32 = 3;
 /// Why a workload was ended that answers and did not agree.
 const NEVER_AGREED: &str = "it did not acknowledge its end within the grace period and was ended";
 /// Why a ThingVisor is ended though a silo may still think it has its vThings.
@@ -134,10 +170,39 @@ fn keep_up(
         _ => {}
     }
     // The node keeps it for the next start; what runs is told through the fabric.
-    if desired.has_news && !steps.contains(&Step::Assign) && !matches!(report.state, State::Failed { .. }) {
+    let has_news = desired.given.is_some_and(|given| given != desired.updates);
+    if has_news && !steps.contains(&Step::Assign) && !matches!(report.state, State::Failed { .. }) {
         steps.push(Step::Assign);
     }
+    if report.state == State::Ready {
+        steps.extend(bring_up_to_date(desired, report, memory, now));
+    }
     steps
+}
+
+/// One that runs has the updates it was started with, and those it says it has. It is told of the newest
+/// until it says that it has it; one that never says anything a few times.
+fn bring_up_to_date(desired: &Desired, report: &Report, memory: Memory, now: Timestamp) -> Vec<Step> {
+    let said = memory.knows.filter(|knows| knows.incarnation == report.incarnation);
+    if report.update.max(said.map_or(0, |knows| knows.update)) >= desired.updates {
+        return Vec::new();
+    }
+    let told =
+        memory.told.filter(|told| (told.incarnation, told.update) == (report.incarnation, desired.updates));
+    let Some(told) = told else { return vec![Step::Tell, Step::LookAgain(FIRST_TELL_PAUSE)] };
+    if said.is_none() && told.times >= TELLS_WITHOUT_ACK {
+        return Vec::new();
+    }
+    match left(tell_pause(told.times), told.at, now) {
+        Some(left) => vec![Step::LookAgain(left)],
+        None => vec![Step::Tell, Step::LookAgain(tell_pause(told.times + 1))],
+    }
+}
+
+/// How long to wait for a word of a workload that was told so often.
+fn tell_pause(times: u32) -> Duration {
+    let factor = 2_u32.checked_pow(times.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_TELL_PAUSE.saturating_mul(factor).min(LAST_TELL_PAUSE)
 }
 
 fn end(

@@ -10,7 +10,7 @@ use morgana_access::{FabricRole, SigningKey};
 use morgana_fabric::{Client, Server};
 use morgana_model::{
     Access, Connection, ConnectionSpec, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor,
-    ThingVisorId, Topic, VSilo, VThing, WorkloadKind, WorkloadName,
+    ThingVisorId, ThingVisorStatus, Topic, VSilo, VThing, WorkloadKind, WorkloadName,
 };
 use morgana_node::{Assignment, NodeAgent, Report};
 use morgana_store::{Expect, Transaction, connection_key};
@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::SiloConnections;
+use super::book::WorkloadBook;
 use super::decide::{Desired, Patience, Step, decide};
-use super::ending::EndingBook;
 use super::runner::{Outcome, Reconciler, Runner};
 use crate::{Controller, Error};
 
@@ -33,11 +33,11 @@ pub(crate) struct Workloads {
     /// Where workloads reach the fabric.
     pub(crate) fabric_address: (IpAddr, u16),
     pub(crate) key: SigningKey,
-    pub(crate) ending: Arc<EndingBook>,
+    pub(crate) book: Arc<WorkloadBook>,
     /// Who tells silos what they have no more.
     pub(crate) silo_connections: Arc<Runner<SiloConnections>>,
-    /// The parameters that the node was given last, of each ThingVisor.
-    pub(crate) given: Mutex<HashMap<WorkloadName, Value>>,
+    /// Up to which update the node was given each workload.
+    pub(crate) given: Mutex<HashMap<WorkloadName, u64>>,
 }
 
 /// A ThingVisor or a vSilo, as far as their lives are the same.
@@ -61,11 +61,11 @@ impl Resource {
         }
     }
 
-    /// The parameters that may change while it runs.
-    fn params(&self) -> Option<&Value> {
+    /// How often what may change while it runs was changed.
+    fn updates(&self) -> u64 {
         match self {
-            Self::ThingVisor(visor) => Some(&visor.spec.params),
-            Self::VSilo(_) => None,
+            Self::ThingVisor(visor) => visor.status.updates,
+            Self::VSilo(_) => 0,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Reconciler for Workloads {
             revive_last: options.revive_last(),
         };
         let steps =
-            decide(desired.as_ref(), report.as_ref(), self.ending.get(name), Timestamp::now(), patience);
+            decide(desired.as_ref(), report.as_ref(), self.book.get(name), Timestamp::now(), patience);
         let mut outcome = Outcome { did: Vec::new(), again_in: None };
         for step in steps {
             match step {
@@ -119,14 +119,13 @@ impl Workloads {
             Resource::ThingVisor(visor) if metadata.is_ending() => self.is_plugged(&visor.id).await?,
             _ => false,
         };
-        // What was never given is given anyway.
-        let given = self.given.lock().get(name).cloned();
         Ok(Desired {
             generation: metadata.generation,
             ending_since: metadata.deletion_requested_at,
             phase: resource.phase().clone(),
             plugged,
-            has_news: given.is_some() && given.as_ref() != resource.params(),
+            updates: resource.updates(),
+            given: self.given.lock().get(name).copied(),
         })
     }
 
@@ -191,9 +190,7 @@ impl Workloads {
                         .assign(assignment)
                         .await
                         .map_err(|source| Error::Node { doing: "starting a workload", source })?;
-                    if let Some(params) = resource.params() {
-                        self.given.lock().insert(name.clone(), params.clone());
-                    }
+                    self.given.lock().insert(name.clone(), resource.updates());
                 }
                 Ok(Some("assigned"))
             }
@@ -205,15 +202,15 @@ impl Workloads {
                 Ok(Some("took its vThings out of every silo"))
             }
             Step::NoteFailure => {
-                self.ending.failed(name, Timestamp::now());
+                self.book.failed(name, Timestamp::now());
                 Ok(None)
             }
             Step::NoteRevival => {
-                self.ending.revived(name);
+                self.book.revived(name);
                 Ok(Some("tried again what had failed"))
             }
             Step::NoteHealth => {
-                self.ending.well(name);
+                self.book.well(name);
                 Ok(None)
             }
             Step::Record(reason) => {
@@ -223,7 +220,7 @@ impl Workloads {
                 Ok(Some(reason))
             }
             Step::AskToEnd => {
-                self.ending.asked(name, Timestamp::now());
+                self.book.asked(name, Timestamp::now());
                 self.ask_to_end(name).await?;
                 Ok(Some("asked it to end"))
             }
@@ -237,13 +234,35 @@ impl Workloads {
             Step::Forget => {
                 let _nothing_is_made = self.controller.while_removing().await;
                 self.forget(name).await?;
-                self.ending.forget(name);
+                self.book.forget(name);
                 self.given.lock().remove(name);
                 self.fabric_server.forget_user(&fabric_role(name).to_string()).await;
                 Ok(Some("forgot"))
             }
+            Step::Tell => {
+                let (Some(Resource::ThingVisor(visor)), Some(report)) = (resource, report) else {
+                    return Ok(None);
+                };
+                self.tell_update(visor).await?;
+                let told = (report.incarnation, visor.status.updates);
+                self.book.told(name, told, Timestamp::now());
+                Ok(Some("told it of an update"))
+            }
             Step::LookAgain(_) => Ok(None),
         }
+    }
+
+    async fn tell_update(&self, visor: &ThingVisor) -> Result<(), Error> {
+        let number = visor.status.updates;
+        let once = self.book.once(&WorkloadName::ThingVisor(visor.id.clone()), number);
+        let message = ControlMessage::UpdateThingVisor {
+            thing_visor: visor.id.clone(),
+            params: visor.spec.params.clone(),
+            description: visor.spec.description.clone(),
+            update_info: once.unwrap_or(Value::Null),
+            number: Some(number),
+        };
+        crate::inbox::tell(&self.fabric, &Topic::ThingVisorIn(visor.id.clone()), &message).await
     }
 
     async fn assignment(&self, name: &WorkloadName, resource: &Resource) -> Result<Assignment, Error> {
@@ -276,7 +295,8 @@ impl Workloads {
         };
         let doors = self.doors(name.kind(), &image);
         let (generation, born) = (resource.metadata().generation, resource.metadata().created_at);
-        Ok(Assignment { name: name.clone(), generation, born, image, role, fabric, doors, endpoints })
+        let (name, update) = (name.clone(), resource.updates());
+        Ok(Assignment { name, generation, update, born, image, role, fabric, doors, endpoints })
     }
 
     fn doors(&self, kind: WorkloadKind, image: &ImageName) -> Vec<u16> {
@@ -295,7 +315,7 @@ impl Workloads {
     async fn show(&self, name: &WorkloadName, phase: Phase, report: Option<&Report>) -> Result<bool, Error> {
         let node = self.controller.place().node.clone();
         macro_rules! show_on {
-            ($table:expr, $id:expr) => {{
+            ($table:expr, $id:expr, $further:expr) => {{
                 let mut new = false;
                 let shown = $table.update($id.as_str(), |resource| {
                     let before = resource.status.clone();
@@ -308,6 +328,7 @@ impl Workloads {
                         resource.status.endpoints = report.endpoints.clone();
                         resource.status.restarts = report.restarts;
                         resource.status.limits = report.limits.clone();
+                        $further(&mut resource.status, report);
                     }
                     new = resource.status != before;
                 });
@@ -316,8 +337,18 @@ impl Workloads {
             }};
         }
         match name {
-            WorkloadName::ThingVisor(id) => show_on!(self.controller.thing_visors(), id),
-            WorkloadName::VSilo(id) => show_on!(self.controller.v_silos(), id),
+            WorkloadName::ThingVisor(id) => {
+                let knows = self.book.get(name).knows;
+                show_on!(
+                    self.controller.thing_visors(),
+                    id,
+                    |status: &mut ThingVisorStatus, report: &Report| {
+                        let said = knows.filter(|knows| knows.incarnation == report.incarnation);
+                        status.updates_known = said.map(|knows| knows.update);
+                    }
+                )
+            }
+            WorkloadName::VSilo(id) => show_on!(self.controller.v_silos(), id, |_: &mut _, _: &Report| {}),
         }
     }
 

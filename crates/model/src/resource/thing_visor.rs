@@ -64,6 +64,12 @@ pub struct ThingVisorStatus {
     /// How often it was started again after it ended by itself.
     #[serde(default)]
     pub restarts: u32,
+    /// How often it was updated.
+    #[serde(default)]
+    pub updates: u64,
+    /// How many of these updates the one that runs has said it has; nothing from one that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates_known: Option<u64>,
     /// Which limits of memory, CPU and processes hold, in words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<String>,

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use morgana_model::Endpoints;
 use morgana_runtime::{Exit, Instance, Launch, Log};
-use morgana_workload::{Environment, NOTIFY_SOCKET};
+use morgana_workload::{Environment, NOTIFY_SOCKET, Start};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -49,6 +49,7 @@ pub(super) struct NotStarted {
 /// What a start needs.
 pub(super) struct Launching {
     pub(super) assignment: Assignment,
+    pub(super) start: Start,
     pub(super) endpoints: Endpoints,
     pub(super) data: PathBuf,
     pub(super) log: Arc<Log>,
@@ -144,7 +145,7 @@ impl Up {
 }
 
 async fn launch(shared: Arc<Shared>, launching: Launching) -> Result<Up, NotStarted> {
-    let Launching { assignment, endpoints, data, log } = launching;
+    let Launching { assignment, start, endpoints, data, log } = launching;
     let retry = |reason: String| NotStarted { reason, permanent: false };
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
     let permit = permit.map_err(|_| retry("the node agent is being shut down".to_owned()))?;
@@ -160,6 +161,7 @@ async fn launch(shared: Arc<Shared>, launching: Launching) -> Result<Up, NotStar
     };
     let mut variables = shared.options.further_variables.clone();
     variables.extend(environment.to_variables());
+    variables.extend(start.to_variables());
     variables.insert(NOTIFY_SOCKET.to_owned(), socket.path().to_string_lossy().into_owned());
     let launch = Launch {
         name: assignment.name,

@@ -117,6 +117,7 @@ pub(crate) fn assignment(id: &str, params: Value) -> Assignment {
         born: jiff::Timestamp::UNIX_EPOCH,
         name: WorkloadName::ThingVisor(id.clone()),
         generation: 1,
+        update: 0,
         image: "builtin:acts_as_a_workload".parse().unwrap(),
         role: Role::ThingVisor { id, params },
         fabric: FabricAccess {

@@ -224,6 +224,42 @@ fn an_update_without_parameters_keeps_them() {
     }
 }
 
+/// The numbers of the updates that it says it has.
+fn acknowledged(actions: &[Action]) -> Vec<u64> {
+    let said = published(actions).into_iter();
+    let acks = said.filter(|(topic, said)| topic == "TV/tv/c_out" && said["command"] == "updateTVAck");
+    acks.filter_map(|(_, ack)| (ack["incarnation"] == 7).then(|| ack["updateNumber"].as_u64().unwrap()))
+        .collect()
+}
+
+fn update(number: u64, params: Value) -> Value {
+    json!({ "command": "updateTV", "thingVisorID": "tv", "params": params, "tvDescription": "d", "updateInfo": null, "updateNumber": number })
+}
+
+#[test]
+fn it_says_which_updates_it_has_whenever_it_comes_and_whenever_it_is_told() {
+    let mut state = state(Options::default()).started_as(Some(Start { incarnation: 7, update: 2 }));
+    assert_eq!(acknowledged(&state.apply(Event::Connected, Instant::now())), [2]);
+    let told = tell(&mut state, "TV/tv/c_in", update(4, json!({ "a": 4 })));
+    assert_eq!(acknowledged(&told), [4]);
+    assert!(matches!(&told[0], Action::Update(update) if update.params == json!({ "a": 4 })));
+    // Again, or one that was overtaken: the author does not hear of it.
+    for late in [4, 3, 0] {
+        let told = tell(&mut state, "TV/tv/c_in", update(late, json!({ "a": late })));
+        assert!(acknowledged(&told) == [4] && told.len() == 1, "{told:?}");
+    }
+    assert_eq!(acknowledged(&state.apply(Event::Connected, Instant::now())), [4]);
+    let wiped = tell(&mut state, "TV/tv/c_in", update(5, Value::Null));
+    assert!(matches!(&wiped[0], Action::Update(update) if update.params.is_null()));
+}
+
+#[test]
+fn a_thing_visor_that_no_node_started_acknowledges_nothing() {
+    let mut state = running();
+    let told = tell(&mut state, "TV/tv/c_in", update(1, json!({ "a": 1 })));
+    assert!(matches!(&told[..], [Action::Update(_)]), "{told:?}");
+}
+
 #[test]
 fn feedback_is_what_the_quality_of_the_command_asks_for() {
     let mut state = running();

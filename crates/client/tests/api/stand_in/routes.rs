@@ -212,6 +212,8 @@ async fn create_visor(
         node: Some("node1".parse().unwrap()),
         endpoints: [("8089/tcp".to_owned(), 41000)].into_iter().collect(),
         restarts: 0,
+        updates: 0,
+        updates_known: None,
         limits: None,
     };
     let visor = ThingVisor { id: new.id, metadata: metadata(), spec: new.spec, status };

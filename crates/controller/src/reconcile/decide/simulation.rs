@@ -28,6 +28,10 @@ enum Happening {
     Delete,
     /// A user asks for it to be started anew.
     Restart,
+    /// A user gives it new parameters.
+    Update,
+    /// The workload ends by itself, and the node starts it again at once.
+    Crash,
     /// Time passes, in seconds.
     Wait(u64),
 }
@@ -39,6 +43,10 @@ enum Message {
     End(u64),
     /// From it: done.
     Ack,
+    /// To the workload, whichever start of it listens: your parameters are those of this update.
+    Update(u64),
+    /// From that start of it: I have that update.
+    Has(u64, u64),
     /// To the silo: you have its vThing no more.
     Unplugged,
 }
@@ -48,6 +56,13 @@ struct World {
     desired: Option<Desired>,
     node: Option<Report>,
     memory: Memory,
+    /// Up to which update the node was given it, and what the process has that runs now.
+    given: u64,
+    has: u64,
+    /// Whether the workload says which updates it has, as those of VirIoT do not.
+    speaks: bool,
+    /// What the controller remembers to have given the node.
+    given_noted: Option<u64>,
     messages: Vec<Message>,
     /// Whether the silo serves the vThing, and whether the System DB says it should.
     silo_has_it: bool,
@@ -62,11 +77,15 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(speaks: bool) -> Self {
         Self {
             desired: Some(wanted(Phase::Pending)),
             node: None,
             memory: Memory::default(),
+            given: 0,
+            has: 0,
+            speaks,
+            given_noted: None,
             messages: Vec::new(),
             silo_has_it: true,
             connected: true,
@@ -93,6 +112,7 @@ impl World {
                     && node.state == State::Starting
                 {
                     node.state = State::Ready;
+                    self.say_what_it_has();
                 }
             }
             Happening::Fail => {
@@ -102,6 +122,7 @@ impl World {
             }
             Happening::ForgetAll => {
                 self.memory = Memory::default();
+                self.given_noted = None;
                 // The silo is told anew by a controller that does not know what it was told.
                 self.silo_was_told = !self.silo_has_it || self.connected;
             }
@@ -117,7 +138,33 @@ impl World {
                     desired.generation += 1;
                 }
             }
+            Happening::Update => {
+                if let Some(desired) = self.desired.as_mut().filter(|desired| desired.ending_since.is_none())
+                {
+                    desired.updates += 1;
+                }
+            }
+            Happening::Crash => {
+                if self.node.as_ref().is_some_and(|node| matches!(node.state, State::Starting | State::Ready))
+                {
+                    self.begin();
+                }
+            }
             Happening::Wait(seconds) => self.time += Duration::from_secs(seconds),
+        }
+    }
+
+    /// The node starts the workload, with what it was given.
+    fn begin(&mut self) {
+        if let Some(node) = &mut self.node {
+            (node.incarnation, node.state, node.update) = (node.incarnation + 1, State::Starting, self.given);
+            self.has = self.given;
+        }
+    }
+
+    fn say_what_it_has(&mut self) {
+        if let Some(node) = self.node.as_ref().filter(|_| self.speaks) {
+            self.messages.push(Message::Has(node.incarnation, self.has));
         }
     }
 
@@ -134,7 +181,15 @@ impl World {
                 self.silo_has_it = false;
                 self.silo_was_told = true;
             }
-            Message::End(_) | Message::Ack => {}
+            Message::Update(update) if answers => {
+                self.has = self.has.max(update);
+                self.say_what_it_has();
+            }
+            Message::Has(incarnation, update) => {
+                let all = self.memory.knows.into_iter().chain([Knows { incarnation, update }]);
+                self.memory.knows = all.max_by_key(|knows| (knows.incarnation, knows.update));
+            }
+            Message::End(_) | Message::Ack | Message::Update(_) => {}
         }
     }
 
@@ -143,6 +198,7 @@ impl World {
         let mut desired = self.desired.clone();
         if let Some(desired) = &mut desired {
             desired.plugged = plugged;
+            desired.given = self.given_noted;
         }
         self.look_again = None;
         for step in decide(desired.as_ref(), self.node.as_ref(), self.memory, self.time, PATIENCE) {
@@ -151,12 +207,26 @@ impl World {
     }
 
     fn act(&mut self, step: Step) {
-        let generation = self.desired.as_ref().map_or(0, |desired| desired.generation);
+        let desired = self.desired.as_ref().map(|desired| (desired.generation, desired.updates));
+        let (generation, updates) = desired.unwrap_or_default();
         match step {
             Step::Assign => {
-                let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation) + 1;
-                let node = Report { incarnation, ..report(State::Starting, generation) };
-                self.node = Some(node);
+                (self.given, self.given_noted) = (updates, Some(updates));
+                let goes_on = |node: &Report| {
+                    node.generation == generation && !matches!(node.state, State::Failed { .. } | State::Gone)
+                };
+                if !self.node.as_ref().is_some_and(goes_on) {
+                    let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation);
+                    self.node = Some(Report { incarnation, ..report(State::Starting, generation) });
+                    self.begin();
+                }
+            }
+            Step::Tell => {
+                let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation);
+                let same = |told: &Told| (told.incarnation, told.update) == (incarnation, updates);
+                let times = self.memory.told.filter(same).map_or(0, |told| told.times) + 1;
+                self.memory.told = Some(Told { incarnation, update: updates, times, at: self.time });
+                self.messages.push(Message::Update(updates));
             }
             Step::Show(phase) => {
                 if let Some(desired) = &mut self.desired
@@ -221,6 +291,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::ForgetAll),
         1 => Just(Happening::Delete),
         1 => Just(Happening::Restart),
+        3 => Just(Happening::Update),
+        2 => Just(Happening::Crash),
         2 => (0_u64..90).prop_map(Happening::Wait),
     ]
 }
@@ -228,9 +300,9 @@ fn happening() -> impl Strategy<Value = Happening> {
 proptest! {
     #[test]
     fn in_every_order_the_platform_comes_to_what_is_desired(
-        happenings in prop::collection::vec(happening(), 0..60),
+        happenings in prop::collection::vec(happening(), 0..60), speaks in any::<bool>(),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(speaks);
         for happening in happenings {
             world.happen(happening);
         }
@@ -248,6 +320,8 @@ proptest! {
             let node = world.node.as_ref().unwrap();
             prop_assert_eq!((node.generation, &node.state), (desired.generation, &State::Ready));
             prop_assert!(world.connected && world.silo_has_it, "what was plugged in stays");
+            // One that does not speak may have missed every time that it was told.
+            prop_assert!(world.has == desired.updates || !world.speaks, "it has the newest: {:?}", world);
         }
     }
 }

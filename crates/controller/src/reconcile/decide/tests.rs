@@ -12,6 +12,7 @@ pub(super) fn report(state: State, generation: u64) -> Report {
         generation,
         state,
         incarnation: 1,
+        update: 0,
         pid: None,
         endpoints: Default::default(),
         restarts: 0,
@@ -20,7 +21,7 @@ pub(super) fn report(state: State, generation: u64) -> Report {
 }
 
 pub(super) fn wanted(phase: Phase) -> Desired {
-    Desired { generation: 1, ending_since: None, phase, plugged: false, has_news: false }
+    Desired { generation: 1, ending_since: None, phase, plugged: false, updates: 0, given: None }
 }
 
 fn ending() -> Desired {
@@ -63,8 +64,34 @@ fn what_nobody_wants_is_removed() {
 
 #[test]
 fn news_reach_the_node_without_a_new_start() {
-    let news = Desired { has_news: true, ..wanted(Phase::Running) };
-    assert_eq!(at_once(&news, Some(&report(State::Ready, 1))), [Step::Show(Phase::Running), Step::Assign]);
+    let news = Desired { updates: 2, given: Some(1), ..wanted(Phase::Running) };
+    let starting = at_once(&news, Some(&report(State::Starting, 1)));
+    assert_eq!(starting, [Step::Show(Phase::Pending), Step::Assign]);
+    let expected = [Step::Show(Phase::Running), Step::Assign, Step::Tell, Step::LookAgain(FIRST_TELL_PAUSE)];
+    assert_eq!(at_once(&news, Some(&report(State::Ready, 1))), expected);
+}
+
+#[test]
+fn what_runs_is_told_of_an_update_until_it_says_that_it_has_it() {
+    let (news, running) = (Desired { updates: 2, ..wanted(Phase::Running) }, report(State::Ready, 1));
+    let told = |times| Some(Told { incarnation: 1, update: 2, times, at: now() });
+    let says = |update| Some(Knows { incarnation: 1, update });
+    let after = |memory, pause| steps(&news, Some(&running), memory, pause)[1..].to_vec();
+    let (first, long) = (FIRST_TELL_PAUSE, LAST_TELL_PAUSE);
+    let memory = Memory { told: told(1), knows: says(1), ..Memory::default() };
+    assert_eq!(after(memory, first / 2), [Step::LookAgain(first / 2)]);
+    assert_eq!(after(memory, first), [Step::Tell, Step::LookAgain(first * 2)]);
+    let often = Memory { told: told(100), ..memory };
+    assert_eq!(after(often, long), [Step::Tell, Step::LookAgain(long)]);
+    assert_eq!(after(Memory { knows: says(2), ..memory }, long), []);
+    // One that does not speak is told a few times, and once more when it was started anew with old ones.
+    assert_eq!(after(Memory { told: told(TELLS_WITHOUT_ACK), ..Memory::default() }, long), []);
+    let before = Some(Told { incarnation: 0, update: 2, times: TELLS_WITHOUT_ACK, at: now() });
+    let anew = Memory { told: before, knows: Some(Knows { incarnation: 0, update: 2 }), ..Memory::default() };
+    assert_eq!(after(anew, first), [Step::Tell, Step::LookAgain(first)]);
+    // What it was started with it knows.
+    let up_to_date = Report { update: 2, ..running.clone() };
+    assert_eq!(at_once(&news, Some(&up_to_date)), [Step::Show(Phase::Running)]);
 }
 
 #[test]
@@ -168,8 +195,8 @@ proptest! {
 
     /// A workload that is wanted is never taken down.
     #[test]
-    fn what_is_wanted_is_never_removed(state in any_state(), generation in 0_u64..3, news in any::<bool>()) {
-        let desired = Desired { has_news: news, ..wanted(Phase::Pending) };
+    fn what_is_wanted_is_never_removed(state in any_state(), generation in 0_u64..3, updates in 0_u64..3) {
+        let desired = Desired { updates, given: Some(1), ..wanted(Phase::Pending) };
         let found = state.map(|state| report(state, generation));
         let steps = at_once(&desired, found.as_ref());
         let takes_down = |step: &Step| matches!(step, Step::Remove | Step::Forget | Step::AskToEnd | Step::Unplug);
