@@ -2,7 +2,8 @@
 
 use morgana_client::Goal;
 use morgana_model::{
-    ImageName, NewThingVisor, ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorSpec, WorkloadName, ZoneId,
+    ImageName, NewThingVisor, ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorSpec, ThingVisorStatus,
+    WorkloadName, ZoneId,
 };
 use serde_json::{Value, json};
 
@@ -161,6 +162,14 @@ impl Operation for InspectThingVisor {
     }
 }
 
+/// How often it was updated, and whether the one that runs has it all.
+fn updates(status: &ThingVisorStatus) -> String {
+    match status.updates_known {
+        Some(known) if known < status.updates => format!("{}, of which it has {known}", status.updates),
+        _ => status.updates.to_string(),
+    }
+}
+
 fn details(visor: &ThingVisor) -> Table {
     let ThingVisor { id, metadata, spec, status } = visor;
     Table::of_fields([
@@ -173,6 +182,7 @@ fn details(visor: &ThingVisor) -> Table {
         ("node", optional(status.node.as_ref())),
         ("doors", doors(&status.endpoints)),
         ("restarts", status.restarts.to_string()),
+        ("updates", updates(status)),
         ("limits", optional(status.limits.as_ref())),
         ("created", metadata.created_at.to_string()),
         ("ending since", optional(metadata.deletion_requested_at.as_ref())),
