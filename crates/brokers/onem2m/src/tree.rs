@@ -1,20 +1,24 @@
 //! The resource tree in memory: resources by id, by parent and name, and by the time they expire.
 
 mod attributes;
+mod labels;
 mod record;
 mod resource;
 mod walk;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher, Hasher},
 };
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde_json::Value;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use record::{Recovery, encode_gone, encode_resource};
 pub(crate) use resource::Resource;
+pub(crate) use walk::Below;
 
 use crate::{time::Time, types::ty};
 
@@ -37,6 +41,7 @@ pub(crate) struct Tree {
     registered: HashMap<Box<str>, Slot>,
     /// Everything but instances, by type.
     types: HashMap<u32, BTreeSet<Slot>>,
+    labels: labels::Labels,
 }
 
 impl Tree {
@@ -120,6 +125,7 @@ impl Tree {
         if !is_instance(resource.ty) {
             self.types.entry(resource.ty).or_default().insert(slot);
         }
+        self.labels.add(slot, &resource);
         if let Some(parent) = resource.parent {
             self.at_mut(parent).family_mut().adopt(slot, &resource);
         }
@@ -168,6 +174,7 @@ impl Tree {
         if let Some(known) = self.types.get_mut(&resource.ty) {
             known.remove(&slot);
         }
+        self.labels.remove(slot, &resource);
         if let Some(aei) = resource.ae_id() {
             self.registered.remove(aei);
         }
@@ -185,6 +192,22 @@ impl Tree {
         self.expiring.remove(&(old, slot));
         if listed {
             self.expiring.insert((expires, slot));
+        }
+    }
+
+    /// Sets an attribute, or takes it away.
+    pub(crate) fn set_attribute(&mut self, slot: Slot, name: Cow<'static, str>, value: Option<Value>) {
+        let Some(resource) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let is_label = name == "lbl";
+        if is_label {
+            self.labels.remove(slot, resource);
+        }
+        match value {
+            Some(value) => resource.attributes.set(name, value),
+            None => drop(resource.attributes.remove(&name)),
+        }
+        if is_label {
+            self.labels.add(slot, resource);
         }
     }
 
@@ -218,6 +241,21 @@ impl Tree {
     /// All resources of a type, which is not one of instances.
     pub(crate) fn of_type(&self, ty: u32) -> impl Iterator<Item = Slot> {
         self.types.get(&ty).into_iter().flatten().copied()
+    }
+
+    /// How many resources of a type there are, which is not one of instances.
+    pub(crate) fn count_of_type(&self, ty: u32) -> usize {
+        self.types.get(&ty).map_or(0, BTreeSet::len)
+    }
+
+    /// All resources with a label.
+    pub(crate) fn labelled(&self, label: &str) -> impl Iterator<Item = Slot> {
+        self.labels.of(label).into_iter().flatten().copied()
+    }
+
+    /// How many resources have a label.
+    pub(crate) fn count_labelled(&self, label: &str) -> usize {
+        self.labels.of(label).map_or(0, BTreeSet::len)
     }
 
     /// All resources but instances.

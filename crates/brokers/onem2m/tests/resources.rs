@@ -4,7 +4,7 @@
 mod common;
 
 use common::{ADMIN, Fixture, attributes, debug, ty};
-use morgana_onem2m::{Operation, Request, ResultContent, Status};
+use morgana_onem2m::{Operation, Request, ResultContent, Status, request_from_json};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -249,4 +249,48 @@ async fn a_representation_is_the_same_whether_it_is_ready_made_or_not() {
         assert_eq!(Some(&read), plain.content.as_ref(), "{to}");
         assert_eq!(attributes(plain)["ri"].as_str(), Some(&*shown.ri), "{to}");
     }
+}
+
+#[tokio::test]
+async fn an_update_that_is_refused_changes_nothing() {
+    let cse = Fixture::new();
+    let container = json!({"m2m:cnt": {"rn": "c", "lbl": ["old"], "mni": 5}});
+    let made = cse.make("Mobius", ADMIN, ty::CNT, container).await;
+    for (named, content) in [
+        ("et", json!({"m2m:cnt": {"lbl": ["new"], "mni": 7, "et": "20010101T000000"}})),
+        ("aa", json!({"m2m:cnt": {"lbl": ["new"], "mni": 7, "aa": ["colour"]}})),
+        ("mni", json!({"m2m:cnt": {"lbl": ["new"], "mni": "seven"}})),
+    ] {
+        let response = cse.update("Mobius/c", ADMIN, content).await;
+        assert_eq!(response.status, Status::BadRequest, "{named}");
+        assert!(debug(&response).starts_with(named), "{}", debug(&response));
+        assert_eq!(cse.get("Mobius/c", ADMIN).await, made, "{named}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_by_label_follows_updates_deletions_and_a_restart() {
+    let found = async |cse: &Fixture, label: &str| {
+        let primitive = json!({
+            "op": 2, "to": "Mobius", "fr": ADMIN, "rqi": "1", "rvi": "4", "fc": {"fu": 1, "lbl": [label]},
+        });
+        let response = cse.cse.request(request_from_json(primitive).unwrap()).await;
+        response.content.map(|content| content["m2m:uril"].clone()).unwrap_or_default()
+    };
+    let cse = Fixture::new();
+    for (name, label) in [("a", "old"), ("b", "old"), ("c", "other")] {
+        cse.make("Mobius", ADMIN, ty::CNT, json!({"m2m:cnt": {"rn": name, "lbl": [label]}})).await;
+        for number in 0..10 {
+            let instance = json!({"m2m:cin": {"con": number, "lbl": [format!("n{number}")]}});
+            cse.make(&format!("Mobius/{name}"), ADMIN, ty::CIN, instance).await;
+        }
+    }
+    assert_eq!(found(&cse, "old").await, json!(["Mobius/a", "Mobius/b"]));
+    cse.update("Mobius/a", ADMIN, json!({"m2m:cnt": {"lbl": ["new"]}})).await;
+    assert_eq!(cse.delete("Mobius/c", ADMIN).await, Status::Deleted);
+    let cse = cse.reopen().await;
+    assert_eq!(found(&cse, "old").await, json!(["Mobius/b"]));
+    assert_eq!(found(&cse, "new").await, json!(["Mobius/a"]));
+    assert_eq!(found(&cse, "other").await, json!([]));
+    assert_eq!(found(&cse, "n3").await.as_array().map(Vec::len), Some(2));
 }

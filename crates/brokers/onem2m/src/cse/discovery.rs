@@ -1,7 +1,12 @@
 //! Discovery and conditional retrieval (TS-0001 10.2.6, 8.1.2).
 
+mod scope;
+#[cfg(test)]
+mod tests;
+
 use serde_json::Value;
 
+use self::scope::{Scope, queried_label};
 use super::Inner;
 use crate::{
     primitive::{Filter, FilterOperation, Request, Spatial},
@@ -17,20 +22,16 @@ impl Inner {
         let everything = judge.is_administrator(wish.originator);
         let limit = filter.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut skip = filter.offset.map_or(0, |offset| offset - 1);
-        let levels = filter.level.unwrap_or(u64::MAX);
         let mut found = Vec::new();
         // Children mostly share what decides about them: the last verdict is kept by parent for instances.
         let mut last_instance: Option<(Option<Slot>, bool)> = None;
         if limit == 0 {
             return found;
         }
-        tree.walk(top, levels, |slot, _| {
+        each_fitting(tree, top, filter, |slot| {
             let resource = tree.at(slot);
             if is_instance(resource.ty) && is_hidden(tree, resource) {
-                return Some(true);
-            }
-            if !matches(tree, resource, filter) {
-                return Some(true);
+                return true;
             }
             let allowed = everything
                 || match last_instance {
@@ -49,16 +50,23 @@ impl Inner {
                 skip -= 1;
             } else if allowed {
                 found.push(slot);
-                if found.len() >= limit {
-                    return None;
-                }
             }
-            Some(true)
+            found.len() < limit
         });
         match &filter.relative_path {
             None => found,
             Some(path) => found.into_iter().filter_map(|slot| descend(tree, slot, path)).collect(),
         }
+    }
+}
+
+/// Hands over what fits a filter below `top`, in the order of a walk, until `take` says that it is enough.
+fn each_fitting(tree: &Tree, top: Slot, filter: &Filter, mut take: impl FnMut(Slot) -> bool) {
+    let levels = filter.level.unwrap_or(u64::MAX);
+    let mut judge = |slot: Slot| !matches(tree, tree.at(slot), filter) || take(slot);
+    match Scope::of(tree, top, levels, filter) {
+        Scope::Walk(below) => tree.walk(top, levels, below, |slot| judge(slot).then_some(true)),
+        Scope::Among(chosen) => tree.walk_among(top, levels, &chosen, judge),
     }
 }
 
@@ -189,15 +197,9 @@ fn has_label(resource: &Resource, wanted: &[String]) -> bool {
     resource.attributes.texts("lbl").any(|label| wanted.iter().any(|wanted| wanted == label))
 }
 
-/// A query over labels of the form `key:value`, such as `room==kitchen`; without an operator, the label itself.
 fn label_query(resource: &Resource, query: &str) -> bool {
-    match query.split_once("==") {
-        Some((key, value)) => {
-            let wanted = format!("{}:{}", key.trim(), value.trim());
-            resource.attributes.texts("lbl").any(|label| label == wanted)
-        }
-        None => resource.attributes.texts("lbl").any(|label| label == query.trim()),
-    }
+    let wanted = queried_label(query);
+    resource.attributes.texts("lbl").any(|label| label == wanted)
 }
 
 /// Whether an attribute has a value, with wildcards in it; of a list, one entry.

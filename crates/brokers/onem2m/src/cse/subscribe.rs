@@ -8,7 +8,7 @@ use crate::{
     primitive::Request,
     privilege::Wish,
     status::{Failure, Status},
-    tree::{Resource, Slot, Tree},
+    tree::{Below, Resource, Slot, Tree},
     types::{self, ty},
 };
 
@@ -131,7 +131,7 @@ impl Transaction<'_> {
     /// is told (subscriberURI).
     pub(super) fn end_subscriptions(&mut self, top: Slot) {
         let mut all = vec![top];
-        self.tree.walk(top, u64::MAX, |slot, _| {
+        self.tree.walk(top, u64::MAX, Below::Regular, |slot| {
             all.push(slot);
             Some(true)
         });

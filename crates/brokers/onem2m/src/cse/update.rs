@@ -138,51 +138,55 @@ impl Transaction<'_> {
         }
     }
 
-    /// Sets the attributes; null removes one.
-    fn apply(&mut self, slot: Slot, content: Map<String, Value>) -> Result<(), Failure> {
+    /// Sets the attributes; null removes one. Whatever may be wrong is found before the first of them changes.
+    fn apply(&mut self, slot: Slot, mut content: Map<String, Value>) -> Result<(), Failure> {
         let now = self.now;
+        let expires = match content.remove("et") {
+            Some(value) => Some(self.new_expiration(&value)?),
+            None => None,
+        };
+        if let Some(names) = content.get("aa").filter(|names| !names.is_null()) {
+            let resource = self.tree.at(slot);
+            let present = |name: &str| match content.get(name) {
+                Some(value) => !value.is_null(),
+                None => resource.attributes.get(name).is_some(),
+            };
+            let kept = types::definition(resource.ty)
+                .map(|definition| check_announced_attributes(definition, &resource.root, names, present));
+            let kept = kept.transpose()?.flatten().unwrap_or(Value::Null);
+            content.insert("aa".to_owned(), kept);
+        }
+        if let Some(expires) = expires {
+            self.tree.expire_at(slot, expires);
+        }
         for (name, value) in content {
-            if name == "et" {
-                let wanted = match &value {
-                    Value::String(text) => Time::parse_from(text, now),
-                    other => other.as_i64().map(|millis| now.plus_millis(millis)),
-                };
-                if wanted.is_some_and(|wanted| wanted <= now) {
-                    return Err(Failure::bad("et: it is over already"));
-                }
-                let expires = self.expiration(wanted);
-                self.tree.expire_at(slot, expires);
-                continue;
-            }
             let value = match name.as_str() {
                 "at" => self.change_announcements(slot, &value).unwrap_or(Value::Null),
-                "aa" if !value.is_null() => {
-                    let resource = self.tree.at(slot);
-                    let present = |name: &str| resource.attributes.get(name).is_some();
-                    let definition = types::definition(resource.ty);
-                    let kept = definition.map(|definition| {
-                        check_announced_attributes(definition, &resource.root, &value, present)
-                    });
-                    kept.transpose()?.flatten().unwrap_or(Value::Null)
-                }
                 _ => value,
             };
-            let resource = self.tree.at_mut(slot);
-            if value.is_null() {
-                resource.attributes.remove(&name);
-            } else {
-                let definition = types::definition(resource.ty);
-                let name = match definition {
-                    Some(definition) => definition.intern(&resource.root, name),
-                    None => name.into(),
-                };
-                resource.attributes.set(name, value);
-            }
+            let resource = self.tree.at(slot);
+            let name = match types::definition(resource.ty) {
+                Some(definition) => definition.intern(&resource.root, name),
+                None => name.into(),
+            };
+            self.tree.set_attribute(slot, name, (!value.is_null()).then_some(value));
         }
         let resource = self.tree.at_mut(slot);
         resource.modified = now;
         resource.state_tag += 1;
         Ok(())
+    }
+
+    /// When the resource is to expire from now on.
+    fn new_expiration(&self, wanted: &Value) -> Result<Time, Failure> {
+        let wanted = match wanted {
+            Value::String(text) => Time::parse_from(text, self.now),
+            other => other.as_i64().map(|millis| self.now.plus_millis(millis)),
+        };
+        if wanted.is_some_and(|wanted| wanted <= self.now) {
+            return Err(Failure::bad("et: it is over already"));
+        }
+        Ok(self.expiration(wanted))
     }
 
     /// What goes with the update of a type.

@@ -47,7 +47,12 @@ pub(crate) struct Family {
 impl Family {
     /// Everything below: children, subscriptions, instances.
     pub(crate) fn all(&self) -> impl Iterator<Item = Slot> {
-        self.children.iter().chain(&self.subscriptions).chain(&self.instances).copied()
+        self.regular().chain(self.instances.iter().copied())
+    }
+
+    /// Children and subscriptions.
+    pub(crate) fn regular(&self) -> impl Iterator<Item = Slot> {
+        self.children.iter().chain(&self.subscriptions).copied()
     }
 
     pub(super) fn adopt(&mut self, slot: Slot, child: &Resource) {
