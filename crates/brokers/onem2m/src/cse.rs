@@ -143,6 +143,7 @@ impl Cse {
         };
         let mut recovery = Recovery::default();
         let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| recovery.take(record))?;
+        let newest = recovery.newest();
         let tree = recovery.build(base(&options, &identity));
         let courier = Arc::new(Courier::new(HttpClient::new(Duration::from_secs(3)), options.polling_queue));
         let notifier =
@@ -157,8 +158,9 @@ impl Cse {
             identity,
             tree: RwLock::new(tree),
             journal,
-            // Later than every number of an earlier run: none makes a million resources a second for long.
-            sequence: AtomicU64::new(Time::now().0.unsigned_abs()),
+            // Later than every number of an earlier run, even of resources that are gone (none makes a million a second
+            // for long), and even where the clock was set back: children come after their parents by their numbers.
+            sequence: AtomicU64::new(Time::now().0.unsigned_abs().max(newest + 1)),
             notifier,
             courier,
             subscribers: Subscribers::default(),

@@ -31,8 +31,10 @@ impl<'a> Transaction<'a> {
         self.ticket
     }
 
-    /// Puts a new resource in.
-    pub(crate) fn insert(&mut self, resource: Resource) -> Result<Slot, Failure> {
+    /// Puts a new resource in. Its number is given here, under the lock: the order in memory is the one that is written
+    /// down.
+    pub(crate) fn insert(&mut self, mut resource: Resource) -> Result<Slot, Failure> {
+        resource.sequence = self.inner.next_sequence();
         let record = resource.to_record(&self.tree);
         self.ticket = Some(self.inner.journal.append(&record)?);
         self.announces |= self.inner.announcer.changed(&resource);

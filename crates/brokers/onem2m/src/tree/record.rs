@@ -130,6 +130,11 @@ impl Recovery {
         Ok(())
     }
 
+    /// The largest number that a resource has.
+    pub(crate) fn newest(&self) -> u64 {
+        self.0.values().map(|(resource, _)| resource.sequence).max().unwrap_or_default()
+    }
+
     /// The tree, with the CSEBase given if there is none yet. What has no parent any more is left out.
     pub(crate) fn build(self, base: Resource) -> Tree {
         let mut resources: Vec<_> = self.0.into_values().collect();
