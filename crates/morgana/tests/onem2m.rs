@@ -62,6 +62,14 @@ async fn an_ae_with_aiocoap_works_and_is_notified() {
 }
 
 #[tokio::test]
+async fn the_client_of_acme_reads_answers_of_several_coap_blocks() {
+    let cse = Cse::start(&["--coap-port", "0"]).await;
+    let address = cse.broker.address("coap");
+    let (host, port) = address.split_once(':').unwrap();
+    succeeds("acme", "coapthon_ae.py", &[host, port, "Mobius"]).await;
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_over_any_binding_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -1,6 +1,10 @@
 //! Block-wise transfer (RFC 7959): the option, and what is collected or handed out piece by piece.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hasher},
+    net::SocketAddr,
+};
 
 use coap_lite::{CoapOption, Packet};
 
@@ -75,6 +79,13 @@ pub(super) fn key(from: SocketAddr, packet: &Packet) -> Key {
     (from, name)
 }
 
+/// An ETag of a body: the same for the same bytes.
+pub(super) fn tag(body: &[u8]) -> Vec<u8> {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    hasher.finish().to_be_bytes().to_vec()
+}
+
 /// Why a block of an upload is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -84,16 +95,23 @@ pub(super) enum Refused {
     TooLarge,
 }
 
-/// Bodies on their way, at most so many bytes of them in all.
+/// Bodies on their way, at most so many bytes of them in all, each with its head: what goes with every block of it.
 #[derive(Debug)]
-pub(super) struct Bodies {
-    bodies: HashMap<Key, (Vec<u8>, u64)>,
+pub(super) struct Bodies<H> {
+    bodies: HashMap<Key, Kept<H>>,
     bytes: usize,
     body_max: usize,
     bytes_max: usize,
 }
 
-impl Bodies {
+#[derive(Debug)]
+struct Kept<H> {
+    body: Vec<u8>,
+    head: H,
+    until: u64,
+}
+
+impl<H> Bodies<H> {
     pub(super) fn new(body_max: usize, bytes_max: usize) -> Self {
         Self { bodies: HashMap::new(), bytes: 0, body_max, bytes_max }
     }
@@ -102,6 +120,38 @@ impl Bodies {
         self.body_max
     }
 
+    /// Keeps a body; says whether there was room.
+    pub(super) fn put(&mut self, key: Key, body: Vec<u8>, head: H, now: u64) -> bool {
+        self.take(&key);
+        if self.bytes + body.len() > self.bytes_max {
+            self.forget(now);
+        }
+        if self.bytes + body.len() > self.bytes_max {
+            return false;
+        }
+        self.bytes += body.len();
+        self.bodies.insert(key, Kept { body, head, until: now + LIFETIME });
+        true
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<(&[u8], &H)> {
+        self.bodies.get(key).map(|kept| (kept.body.as_slice(), &kept.head))
+    }
+
+    pub(super) fn take(&mut self, key: &Key) -> Option<Vec<u8>> {
+        let Kept { body, .. } = self.bodies.remove(key)?;
+        self.bytes -= body.len();
+        Some(body)
+    }
+
+    /// Forgets what was not gone on with.
+    pub(super) fn forget(&mut self, now: u64) {
+        self.bodies.retain(|_, kept| kept.until > now);
+        self.bytes = self.bodies.values().map(|kept| kept.body.len()).sum();
+    }
+}
+
+impl Bodies<()> {
     /// Adds a block to an upload. Gives the body when it is the last.
     pub(super) fn add(
         &mut self,
@@ -127,37 +177,7 @@ impl Bodies {
         if !block.more {
             return Ok(Some(body));
         }
-        if self.put(key, body, now) { Ok(None) } else { Err(Refused::TooLarge) }
-    }
-
-    /// Keeps a body; says whether there was room.
-    pub(super) fn put(&mut self, key: Key, body: Vec<u8>, now: u64) -> bool {
-        self.take(&key);
-        if self.bytes + body.len() > self.bytes_max {
-            self.forget(now);
-        }
-        if self.bytes + body.len() > self.bytes_max {
-            return false;
-        }
-        self.bytes += body.len();
-        self.bodies.insert(key, (body, now + LIFETIME));
-        true
-    }
-
-    pub(super) fn get(&self, key: &Key) -> Option<&[u8]> {
-        self.bodies.get(key).map(|(body, _)| body.as_slice())
-    }
-
-    pub(super) fn take(&mut self, key: &Key) -> Option<Vec<u8>> {
-        let (body, _) = self.bodies.remove(key)?;
-        self.bytes -= body.len();
-        Some(body)
-    }
-
-    /// Forgets what was not gone on with.
-    pub(super) fn forget(&mut self, now: u64) {
-        self.bodies.retain(|_, (_, until)| *until > now);
-        self.bytes = self.bodies.values().map(|(body, _)| body.len()).sum();
+        if self.put(key, body, (), now) { Ok(None) } else { Err(Refused::TooLarge) }
     }
 }
 
@@ -196,10 +216,10 @@ mod tests {
     #[test]
     fn what_is_not_gone_on_with_makes_room() {
         let mut bodies = Bodies::new(64, 20);
-        assert!(bodies.put(key(), vec![0; 16], 0));
+        assert!(bodies.put(key(), vec![0; 16], (), 0));
         let other = (key().0, vec![2]);
-        assert!(!bodies.put(other.clone(), vec![0; 16], 1));
-        assert!(bodies.put(other, vec![0; 16], LIFETIME + 1));
+        assert!(!bodies.put(other.clone(), vec![0; 16], (), 1));
+        assert!(bodies.put(other, vec![0; 16], (), LIFETIME + 1));
     }
 
     #[test]

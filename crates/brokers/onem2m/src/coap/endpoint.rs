@@ -92,15 +92,15 @@ pub(crate) struct Endpoint {
     order: VecDeque<(u64, (SocketAddr, u16))>,
     unconfirmed: HashMap<(SocketAddr, u16), Unconfirmed>,
     asked: HashMap<u64, Asked>,
-    uploads: Bodies,
-    downloads: Bodies,
+    uploads: Bodies<()>,
+    /// Answers that were cut, with their code and options.
+    downloads: Bodies<Packet>,
     due: BTreeSet<(u64, Due)>,
 }
 
 impl Endpoint {
     /// An endpoint that takes its randomness from `random`.
     pub(crate) fn new(options: &CoapOptions, random: fn() -> u64) -> Self {
-        let bodies = || Bodies::new(options.body_max_bytes, options.transfers_max_bytes);
         Self {
             ack_timeout: options.ack_timeout_ms.max(1),
             remembered: options.remembered_messages.max(1),
@@ -111,8 +111,8 @@ impl Endpoint {
             order: VecDeque::new(),
             unconfirmed: HashMap::new(),
             asked: HashMap::new(),
-            uploads: bodies(),
-            downloads: bodies(),
+            uploads: Bodies::new(options.body_max_bytes, options.transfers_max_bytes),
+            downloads: Bodies::new(options.body_max_bytes, options.transfers_max_bytes),
             due: BTreeSet::new(),
         }
     }
@@ -239,11 +239,11 @@ impl Endpoint {
     /// A later block of an answer that was cut.
     fn next_block(&mut self, exchange: &Exchange, wanted: Block, now: u64) -> Vec<Effect> {
         let wanted = Block { exponent: exchange.exponent, ..wanted };
-        let sliced = self.downloads.get(&exchange.key).and_then(|body| wanted.slice(body));
-        let Some((block, payload)) = sliced else {
+        let kept = self.downloads.get(&exchange.key);
+        let sliced = kept.and_then(|(body, head)| Some((wanted.slice(body)?, head.clone())));
+        let Some(((block, payload), mut packet)) = sliced else {
             return self.reply(exchange, plain(0x88, "there is no such block; begin with block 0"), now);
         };
-        let mut packet = plain(0x45, "");
         block.put(&mut packet, CoapOption::Block2);
         packet.payload = payload;
         if !block.more {
@@ -268,13 +268,17 @@ impl Endpoint {
         if packet.payload.len() > whole.size()
             && let Some((block, payload)) = whole.slice(&packet.payload)
         {
-            let body = std::mem::replace(&mut packet.payload, payload);
-            let size = body.len() as u64;
-            if !self.downloads.put(exchange.key.clone(), body, now) {
+            let body = std::mem::take(&mut packet.payload);
+            packet.add_option(CoapOption::Size2, uint_value(body.len() as u64));
+            // So that a client sees whether two blocks are of the same body (RFC 7959 2.4).
+            packet.add_option(CoapOption::ETag, blocks::tag(&body));
+            // Content-Format is that of the whole body, and goes with each block of it (RFC 7959 2.3); so do the code
+            // and the options of oneM2M, since a client may look at those of the last block.
+            if !self.downloads.put(exchange.key.clone(), body, packet.clone(), now) {
                 return self.reply(exchange, plain(0xa3, "too many large answers are under way"), now);
             }
+            packet.payload = payload;
             block.put(&mut packet, CoapOption::Block2);
-            packet.add_option(CoapOption::Size2, uint_value(size));
         }
         self.reply(exchange, packet, now)
     }

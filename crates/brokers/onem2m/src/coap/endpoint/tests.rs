@@ -127,27 +127,41 @@ fn a_large_question_goes_in_blocks_and_its_answer_is_matched_by_the_token() {
 }
 
 #[test]
-fn a_large_answer_goes_in_blocks_of_the_size_that_the_client_wants() {
+fn a_large_answer_goes_in_blocks_of_the_size_that_the_client_wants_each_with_what_the_first_says() {
     let mut endpoint = endpoint();
     let body: Vec<u8> = (0..=255).cycle().take(3_000).collect();
+    let mut whole = content(&body);
+    whole.header.code = MessageClass::from(0x41);
+    whole.add_option(CoapOption::ContentFormat, vec![50]);
+    whole.add_option(CoapOption::from(307), vec![7, 208]);
     let mut read = Vec::new();
+    let mut said = None;
     for number in 0.. {
         let mut request = get(number, MessageType::Confirmable);
         Block { number: usize::from(number), more: false, exponent: 4 }.put(&mut request, CoapOption::Block2);
         let mut effects = endpoint.datagram(peer(), &bytes(&request), 0);
         if number == 0 {
             let (exchange, _) = taken(effects);
-            effects = endpoint.respond(&exchange, content(&body), 0);
+            effects = endpoint.respond(&exchange, whole.clone(), 0);
         }
-        let answer = sent(&effects);
+        let mut answer = sent(&effects);
         let block = Block::of(&answer, CoapOption::Block2).unwrap().unwrap();
         assert_eq!(block.size(), 256);
-        read.extend_from_slice(&answer.payload);
+        read.append(&mut answer.payload);
+        answer.clear_option(CoapOption::Block2);
+        let options: Vec<_> = answer.options().map(|(number, value)| (*number, value.clone())).collect();
+        let here = (answer.header.code, options);
+        assert_eq!(said.get_or_insert_with(|| here.clone()), &here, "block {number}");
         if !block.more {
             break;
         }
     }
     assert_eq!(read, body);
+    let (code, options) = said.unwrap();
+    assert_eq!(code, MessageClass::from(0x41));
+    for number in [CoapOption::ContentFormat, CoapOption::ETag, CoapOption::Size2, CoapOption::from(307)] {
+        assert!(options.iter().any(|(known, _)| *known == u16::from(number)), "{number:?}");
+    }
 }
 
 #[test]
