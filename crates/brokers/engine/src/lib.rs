@@ -7,16 +7,19 @@
 //! - [`serve`] runs a router on a listener with `TCP_NODELAY` until it is told to stop; [`Access`] checks tokens;
 //!   [`Problem`] is an error body.
 //! - [`Interest`] says what a subscription may be interested in; [`InterestIndex`] finds the subscriptions that a
-//!   change may concern without looking at the others.
+//!   change may concern without looking at the others; [`Pattern`] is a regular expression that tells the [`Clue`]s by
+//!   which it can do so.
 //! - [`Watchers`] tell changes to parts of the same process.
 
 mod access;
 mod client;
+mod clue;
 mod fetch;
 mod interest;
 mod lane;
 mod metrics;
 mod notifier;
+mod pattern;
 mod problem;
 mod server;
 mod transport;
@@ -24,10 +27,12 @@ mod watch;
 
 pub use access::{Access, require_token};
 pub use client::{ClientError, HttpClient, is_public};
+pub use clue::Clue;
 pub use fetch::{FetchError, FetchOptions, Fetcher};
 pub use interest::{Interest, InterestIndex};
 pub use lane::DeliveryCounts;
 pub use notifier::{Notifier, NotifierOptions};
+pub use pattern::Pattern;
 pub use problem::Problem;
 pub use server::{ServerError, serve};
 pub use transport::{DeliveryError, Endpoint, HttpTransport, Message, Transport};

@@ -9,13 +9,13 @@ mod subscription;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use regex::Regex;
-
 pub(crate) use access::{Mode, SourceAccess};
 pub(crate) use definition::{EntityInfo, Information, Registration};
 pub(crate) use names::{compacted, expanded};
 pub(crate) use operation::Operation;
 pub(crate) use subscription::{CsourceSubscription, Reason, csource_message};
+
+use morgana_engine::Pattern;
 
 use crate::{
     EntityQuery,
@@ -33,7 +33,7 @@ pub(crate) struct Registrations(BTreeMap<Box<str>, Arc<Registration>>);
 pub(crate) struct RegistrationQuery {
     pub(crate) types: Option<TypeSelection>,
     pub(crate) ids: Vec<Box<str>>,
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) attributes: Vec<Name>,
     /// Criteria on the registration itself: its properties (`csf`), scope and location.
     pub(crate) source: EntityQuery,

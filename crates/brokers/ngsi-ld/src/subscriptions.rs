@@ -58,15 +58,9 @@ impl Subscriptions {
 
     pub(crate) fn insert(&mut self, subscription: Arc<Subscription>) {
         let id = subscription.id.clone();
-        self.index.insert(&id, &subscription.interest());
-        match self.by_id.insert(id.clone(), subscription.clone()) {
-            Some(old) if old.interest() != subscription.interest() => {
-                self.index.remove(&id, &old.interest());
-                // What both are interested in went with the old one.
-                self.index.insert(&id, &subscription.interest());
-            }
-            Some(_) => {}
-            None => self.order.push(id),
+        self.index.insert(&id, &subscription.interests());
+        if self.by_id.insert(id.clone(), Arc::clone(&subscription)).is_none() {
+            self.order.push(id);
         }
         for context in [&subscription.context, &subscription.notify_context] {
             if let Some(key) = stored::context_key(context) {
@@ -77,7 +71,7 @@ impl Subscriptions {
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Subscription>> {
         let subscription = self.by_id.remove(id)?;
-        self.index.remove(&subscription.id, &subscription.interest());
+        self.index.remove(&subscription.id);
         self.order.retain(|known| **known != *id);
         Some(subscription)
     }
@@ -86,7 +80,7 @@ impl Subscriptions {
     pub(crate) fn candidates<'a>(
         &'a self,
         entity: &'a Entity,
-        attributes: impl Iterator<Item = &'a Name>,
+        attributes: impl Iterator<Item = &'a Name> + Clone,
     ) -> impl Iterator<Item = &'a Arc<Subscription>> {
         self.index
             .candidates(&entity.id, &entity.types, attributes)

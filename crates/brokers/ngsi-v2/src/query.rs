@@ -14,4 +14,4 @@ pub use geo::GeoQuery;
 pub(crate) use geo::{GeoText, GeoWords};
 pub use order::Order;
 pub use select::{EntitySelector, Query};
-pub(crate) use select::{Pattern, matches_all, parse_pattern};
+pub(crate) use select::{matches_all, parse_pattern};

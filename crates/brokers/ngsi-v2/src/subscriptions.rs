@@ -5,6 +5,7 @@ mod endpoint;
 mod index;
 mod matching;
 mod notification;
+mod opaque;
 mod parse;
 mod show;
 mod status;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use regex::Regex;
+use morgana_engine::Pattern;
 use roaring::RoaringBitmap;
 
 use super::Broker;
@@ -20,7 +20,7 @@ const SCAN_STEP: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct EntityQuery {
     ids: Vec<Box<str>>,
-    id_pattern: Option<Regex>,
+    id_pattern: Option<Pattern>,
     pub(super) types: Option<TypeSelection>,
     pub(super) attributes: Vec<Name>,
     pub(super) q: Option<Query>,

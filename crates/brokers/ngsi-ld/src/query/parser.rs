@@ -295,7 +295,9 @@ impl Parser<'_> {
 
     fn pattern(&mut self) -> Result<Regex, Error> {
         match self.next() {
-            Some(Token::Quoted(text)) => pattern(text, "q"),
+            Some(Token::Quoted(text)) => {
+                compiled(text, "q", |text, max_bytes| RegexBuilder::new(text).size_limit(max_bytes).build())
+            }
             other => Err(unexpected(other, "a pattern")),
         }
     }
@@ -347,10 +349,12 @@ fn number(word: &str) -> Option<f64> {
 }
 
 /// Compiles a regular expression whose matching time is linear in the text and whose memory is bounded.
-pub(super) fn pattern(text: &str, what: &str) -> Result<Regex, Error> {
-    RegexBuilder::new(text)
-        .size_limit(MAX_PATTERN_BYTES)
-        .build()
+pub(super) fn compiled<T>(
+    text: &str,
+    what: &str,
+    compile: impl FnOnce(&str, usize) -> Result<T, regex::Error>,
+) -> Result<T, Error> {
+    compile(text, MAX_PATTERN_BYTES)
         .map_err(|error| Error::bad(format!("{what}: not a regular expression: {error}")))
 }
 

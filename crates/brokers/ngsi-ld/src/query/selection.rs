@@ -1,8 +1,8 @@
 //! Selection by type (NGSI-LD 4.17), id pattern and scope (4.19).
 
-use regex::Regex;
+use morgana_engine::Pattern;
 
-use super::parser::pattern;
+use super::parser::compiled;
 use crate::{
     Context, Error, ErrorKind,
     model::{Entity, Name},
@@ -88,8 +88,8 @@ fn bad(text: &str) -> Error {
 }
 
 /// Compiles an `idPattern`.
-pub(crate) fn id_pattern(text: &str) -> Result<Regex, Error> {
-    pattern(text, "idPattern")
+pub(crate) fn id_pattern(text: &str) -> Result<Pattern, Error> {
+    compiled(text, "idPattern", Pattern::parse)
 }
 
 /// A parsed scope query.

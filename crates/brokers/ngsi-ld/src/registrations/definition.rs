@@ -1,4 +1,4 @@
-use regex::Regex;
+use morgana_engine::Pattern;
 
 use super::access::{Mode, SourceAccess};
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) struct Information {
 #[derive(Debug)]
 pub(crate) struct EntityInfo {
     pub(crate) id: Option<Box<str>>,
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) types: Vec<Name>,
 }
 

@@ -1,6 +1,6 @@
 //! What of an operation concerns a registration (NGSI-LD 5.12, 4.3.6.1).
 
-use regex::Regex;
+use morgana_engine::Pattern;
 
 use crate::{
     model::Name,
@@ -33,7 +33,7 @@ impl Cover {
 pub(crate) struct Wanted<'a> {
     /// None is any.
     pub(crate) ids: &'a [Box<str>],
-    pub(crate) pattern: Option<&'a Regex>,
+    pub(crate) pattern: Option<&'a Pattern>,
     pub(crate) types: Option<&'a TypeSelection>,
     /// None is all.
     pub(crate) names: &'a [Name],

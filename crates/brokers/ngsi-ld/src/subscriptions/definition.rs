@@ -4,8 +4,7 @@ use std::{
     time::Duration,
 };
 
-use morgana_engine::Interest;
-use regex::Regex;
+use morgana_engine::{Clue, Interest, Pattern};
 
 use super::{delivery::Delivery, params::Params};
 use crate::{
@@ -19,13 +18,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Selector {
     pub(super) ids: Vec<Box<str>>,
-    pub(super) id_pattern: Option<Regex>,
+    pub(super) id_pattern: Option<Pattern>,
     /// `None` is any type.
     pub(super) types: Option<TypeSelection>,
 }
 
 /// What a selector asks for: ids, a pattern of ids, types.
-pub(crate) type Selected = (Vec<Box<str>>, Option<Regex>, Option<TypeSelection>);
+pub(crate) type Selected = (Vec<Box<str>>, Option<Pattern>, Option<TypeSelection>);
 
 /// What makes a subscription notify (NGSI-LD 5.2.12, notificationTrigger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,23 +192,23 @@ impl Subscription {
         (!covers.is_empty()).then(|| covers.into_iter().flatten().collect())
     }
 
-    /// Where the index has to look for it: what is most likely to leave it alone.
-    pub(crate) fn interest(&self) -> Interest<Name> {
-        if !self.selectors.is_empty() && self.selectors.iter().all(|selector| !selector.ids.is_empty()) {
-            return Interest::Ids(
-                self.selectors.iter().flat_map(|selector| selector.ids.iter().cloned()).collect(),
-            );
+    /// What the index may find it by: one for each selector.
+    pub(crate) fn interests(&self) -> Vec<Interest<Name>> {
+        // Whatever triggers it, one of these attributes changed (NGSI-LD 5.8.6).
+        let attributes = (!self.watched.is_empty()).then(|| self.watched.clone());
+        if self.selectors.is_empty() {
+            return vec![Interest { attributes, ..Interest::default() }];
         }
-        // Only these triggers come with a changed attribute.
-        let by_attribute =
-            !(self.triggers.entity_created || self.triggers.entity_updated || self.triggers.entity_deleted);
-        if !self.watched.is_empty() && by_attribute {
-            return Interest::Attributes(self.watched.clone());
-        }
-        match self.types() {
-            Some(types) => Interest::Types(types.into_iter().cloned().collect()),
-            None => Interest::Everything,
-        }
+        let interest = |selector: &Selector| Interest {
+            types: selector.types.as_ref().map(|types| types.cover().into_iter().cloned().collect()),
+            attributes: attributes.clone(),
+            id: match (&*selector.ids, &selector.id_pattern) {
+                ([], pattern) => pattern.as_ref().map(|one| one.clues().to_vec()).unwrap_or_default(),
+                (ids, _) => vec![Clue::Is(ids.into())],
+            },
+            type_text: Vec::new(),
+        };
+        self.selectors.iter().map(interest).collect()
     }
 }
 

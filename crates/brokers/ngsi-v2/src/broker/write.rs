@@ -93,7 +93,8 @@ impl Write<'_> {
         if !self.inner.watchers.is_empty() {
             super::watch::tell(&self.inner.watchers, &change);
         }
-        let concerned = self.tenant.subscriptions.read().about(&change.entity);
+        let names = change.effects.iter().map(|effect| &effect.name);
+        let concerned = self.tenant.subscriptions.read().about(&change.entity, names);
         if concerned.is_empty() {
             return Ok(());
         }

@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 
+use morgana_engine::Pattern;
+
 use super::{
-    Pattern,
     compare::compare_json,
+    select::compile,
     target::Path,
     value::{Literal, Operand, parse_operand, split_unquoted},
 };
@@ -120,7 +122,7 @@ impl Statement {
             ">" => Test::Greater(one()?),
             "<" => Test::Less(one()?),
             _ if right.contains('\'') => return Err(Error::bad("forbidden characters in String Filter")),
-            _ => Test::Matches(Pattern::parse(right).map_err(|_| Error::bad("invalid regex in q-item"))?),
+            _ => Test::Matches(compile(right).map_err(|_| Error::bad("invalid regex in q-item"))?),
         };
         Ok(Self { path, test })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
+use morgana_engine::Pattern;
 
 use super::{Filter, GeoQuery, Order};
 use crate::{
@@ -12,31 +12,8 @@ use crate::{
     store::Store,
 };
 
-/// A regular expression that looks anywhere in a text.
-#[derive(Debug, Clone)]
-pub(crate) struct Pattern(Option<Regex>);
-
 /// Bytes that a compiled pattern may take: a short text can describe a very large machine.
 const PATTERN_MAX_BYTES: usize = 256 * 1024;
-
-impl Pattern {
-    /// Compiles a pattern. What matches everything costs nothing.
-    ///
-    /// # Errors
-    /// When it is no regular expression, or one too large.
-    pub(crate) fn parse(text: &str) -> Result<Self, regex::Error> {
-        let regex = match text {
-            ".*" | "^.*" | ".*$" | "^.*$" => None,
-            text => Some(RegexBuilder::new(text).size_limit(PATTERN_MAX_BYTES).build()?),
-        };
-        Ok(Self(regex))
-    }
-
-    /// Whether the text matches.
-    pub(crate) fn is_match(&self, text: &str) -> bool {
-        self.0.as_ref().is_none_or(|regex| regex.is_match(text))
-    }
-}
 
 /// Entities by id and type, each exact or a pattern.
 #[derive(Debug, Clone, Default)]
@@ -176,5 +153,13 @@ impl Query {
 /// # Errors
 /// When it is no regular expression.
 pub(crate) fn parse_pattern(text: &str, what: &str) -> Result<Pattern, Error> {
-    Pattern::parse(text).map_err(|_| Error::bad(format!("Invalid regex for entity {what}")))
+    compile(text).map_err(|_| Error::bad(format!("Invalid regex for entity {what}")))
+}
+
+/// Compiles a pattern of bounded size.
+///
+/// # Errors
+/// When it is no regular expression, or one too large.
+pub(super) fn compile(text: &str) -> Result<Pattern, impl std::error::Error> {
+    Pattern::parse(text, PATTERN_MAX_BYTES)
 }
