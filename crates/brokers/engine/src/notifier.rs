@@ -175,6 +175,9 @@ impl Shared {
                 }
             }
             tokio::time::sleep(backoff).await;
+            if lane.state.lock().closed {
+                return lane.finished(Timestamp::now(), false);
+            }
             backoff *= 2;
             lane.attempt(Timestamp::now());
         }

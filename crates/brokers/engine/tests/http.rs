@@ -57,6 +57,18 @@ async fn a_server_stops_though_a_request_never_ends() {
 }
 
 #[tokio::test]
+async fn names_of_headers_are_written_as_the_standards_print_them() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (base, _stop, _server) =
+        start(Router::new().route("/to", get(|| async { Redirect::to("/there") }))).await;
+    let mut stream = tokio::net::TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(b"GET /to HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\r\nLocation: /there\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_fetch_stays_outside_unless_a_host_is_allowed() {
     let router = Router::new()
         .route("/doc", get(|| async { "document" }))

@@ -166,3 +166,19 @@ async fn a_closed_subscription_sends_nothing_more() {
     notifier.shutdown(Duration::from_secs(1)).await;
     assert!(to(&transport, "slow").len() <= 1);
 }
+
+#[tokio::test]
+async fn a_subscription_that_is_closed_between_two_attempts_sends_nothing_more() {
+    let (notifier, transport) = start(NotifierOptions { backoff_ms: 200, ..NotifierOptions::default() });
+    notifier.open("s", endpoint("http://flaky"), DeliveryCounts::default());
+    send(&notifier, "s", "first".to_owned());
+    let first_failed = async {
+        while *transport.attempts.lock() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), first_failed).await.expect("an attempt");
+    notifier.close("s");
+    notifier.shutdown(Duration::from_secs(30)).await;
+    assert_eq!(*transport.attempts.lock(), 1);
+}
