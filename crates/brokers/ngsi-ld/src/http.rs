@@ -84,7 +84,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
     let options = Arc::new(options);
     let gate = tenants::Gate::new(broker.clone(), Arc::clone(&options));
     of_one(broker, Arc::clone(&options))
-        .layer(middleware::from_fn(preconditions::confirm_version))
+        .layer(middleware::from_fn(preconditions::as_asked))
         .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
         .layer(middleware::from_fn_with_state(options, preconditions::ask_for_length))
         .layer(middleware::from_fn_with_state(access, require_token))

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use access::{Mode, SourceAccess};
 pub(crate) use definition::{EntityInfo, Information, Registration};
-pub(crate) use names::{compacted, expanded};
+pub(crate) use names::{compacted, expanded, told};
 pub(crate) use operation::Operation;
 pub(crate) use subscription::{CsourceSubscription, Reason, csource_message};
 
@@ -21,7 +21,7 @@ use crate::{
     EntityQuery,
     history::{TimeProperty, Window},
     model::{Name, Timestamp},
-    query::TypeSelection,
+    query::{Query, TypeSelection},
 };
 
 /// All registrations, by id.
@@ -60,6 +60,11 @@ impl Registrations {
         self.0.get(id).filter(|registration| registration.is_live(now))
     }
 
+    /// The ids of those that have expired, and are to be taken out.
+    pub(crate) fn expired(&self, now: Timestamp) -> Vec<Box<str>> {
+        self.0.values().filter(|one| !one.is_live(now)).map(|one| one.id.clone()).collect()
+    }
+
     /// All registrations that have not expired, in the order of their ids.
     pub(crate) fn iter(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Registration>> {
         self.0.values().filter(move |registration| registration.is_live(now))
@@ -74,6 +79,15 @@ impl Registration {
 }
 
 impl RegistrationQuery {
+    /// Asks for sources of the attributes that a query of entities speaks of, beside those asked for by name.
+    pub(crate) fn ask_about(&mut self, q: Option<Query>) {
+        for name in q.map(Query::mentioned).unwrap_or_default() {
+            if !self.attributes.contains(&name) {
+                self.attributes.push(name);
+            }
+        }
+    }
+
     /// Which parts of a registration's information match; none when the registration does not.
     pub(crate) fn matching(&self, registration: &Registration) -> Vec<usize> {
         if !self.source.matches(&registration.source) || !self.in_time(registration) {

@@ -20,9 +20,9 @@ use morgana_engine::{DeliveryCounts, InterestIndex};
 pub(crate) use definition::{Contexts, Subscription};
 pub(crate) use delivery::{Accept, MQTT_QOS, MQTT_VERSION};
 pub(crate) use event::Event;
-pub(crate) use notification::{Told, link_header, message};
+pub(crate) use notification::{Told, carried, link_header, message};
 pub(crate) use show::Shown;
-pub(crate) use stored::{context_key, stored};
+pub(crate) use stored::{context_key, counts_of, stored, with_counts};
 
 use crate::{
     Context,

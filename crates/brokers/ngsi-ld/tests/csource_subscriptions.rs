@@ -4,7 +4,11 @@
 
 mod common;
 
-use common::{Listener, TestBroker, expect, expect_error, listen, options, reopen, serve_broker, start};
+use std::time::Duration;
+
+use common::{
+    Listener, TestBroker, eventually, expect, expect_error, listen, options, reopen, serve_broker, start,
+};
 use morgana_ngsi_ld::Broker;
 use serde_json::{Value, json};
 
@@ -49,7 +53,7 @@ async fn a_subscriber_hears_of_sources_that_come_change_and_go() {
     let (reason, data) = next(&mut arrivals).await;
     assert_eq!((&*reason, data.len()), ("newlyMatching", 1));
     // Only what the subscription is about is told.
-    assert_eq!(data[0]["information"], json!([{"entities": [{"type": "Car"}]}]));
+    assert_eq!(data[0]["information"], json!([{"entities": [{"type": ["Car"]}]}]));
     register(&it, "2", json!([{"entities": [{"type": "Bus"}]}])).await;
     register(&it, "3", json!([{"propertyNames": ["speed"]}])).await;
     assert_eq!(next(&mut arrivals).await.1[0]["id"], "urn:ngsi-ld:ContextSourceRegistration:3");
@@ -161,4 +165,74 @@ async fn a_subscription_to_sources_is_back_after_a_restart() {
     assert_eq!(it.read(PATH).await["entities"], json!([{"type": "Car"}]));
     register(&it, "1", json!([{"entities": [{"type": "Car"}]}])).await;
     assert_eq!(next(&mut arrivals).await.0, "newlyMatching");
+}
+
+#[tokio::test]
+async fn a_registration_that_expires_is_told_of_as_no_longer_matching() {
+    let (it, mut arrivals) = (start().await, listen().await);
+    expect(it.post("/csourceSubscriptions", &subscription(&arrivals, json!({}))), 201).await;
+    let mut short = registration("1", json!([{"entities": [{"type": "Car"}]}]));
+    let end = jiff::Timestamp::now() + Duration::from_secs(2);
+    short["expiresAt"] = json!(end.to_string());
+    expect(it.post("/csourceRegistrations", &short), 201).await;
+    assert_eq!(next(&mut arrivals).await.0, "newlyMatching");
+    let (reason, data) = next(&mut arrivals).await;
+    assert_eq!((&*reason, &data[0]["id"]), ("noLongerMatching", &short["id"]));
+    expect(it.get("/csourceRegistrations/urn:ngsi-ld:ContextSourceRegistration:1"), 404).await;
+}
+
+#[tokio::test]
+async fn what_was_notified_is_still_counted_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut arrivals = listen().await;
+    {
+        let it = serve_broker(Broker::open(options(dir.path())).unwrap()).await;
+        expect(it.post("/csourceSubscriptions", &subscription(&arrivals, json!({}))), 201).await;
+        register(&it, "1", json!([{"entities": [{"type": "Car"}]}])).await;
+        next(&mut arrivals).await;
+        eventually(async || it.read(PATH).await["notification"]["lastSuccess"].is_string()).await;
+        it.broker.shutdown(Duration::from_secs(30)).await;
+    }
+    let it = serve_broker(reopen(dir.path()).await).await;
+    let shown = it.read(PATH).await;
+    let counts = &shown["notification"];
+    assert_eq!((&counts["timesSent"], &counts["status"]), (&json!(1), &json!("ok")));
+    assert!(counts["lastSuccess"].is_string() && counts.get("timesFailed").is_none(), "{counts}");
+    register(&it, "2", json!([{"entities": [{"type": "Car"}]}])).await;
+    next(&mut arrivals).await;
+    eventually(async || it.read(PATH).await["notification"]["timesSent"] == 2).await;
+}
+
+#[tokio::test]
+async fn sources_are_found_by_the_attributes_that_a_query_speaks_of() {
+    let it = start().await;
+    let cars = |names: Value| json!([{"entities": [{"type": "Car", "id": "urn:ngsi-ld:Car:1"}], "propertyNames": names}]);
+    register(&it, "fast", cars(json!(["speed"]))).await;
+    register(&it, "red", cars(json!(["color"]))).await;
+    register(&it, "all", json!([{"entities": [{"type": "Bus"}]}])).await;
+    let found = async |query: &str| {
+        let all = it.read(&format!("/csourceRegistrations?{query}")).await;
+        let id = |one: &Value| one["id"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+        all.as_array().unwrap().iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("q=speed>50").await, ["all", "fast"]);
+    assert_eq!(found("q=speed>50&type=Car").await, ["fast"]);
+    assert_eq!(found("q=speed>50;color==%22red%22&type=Car").await, ["fast", "red"]);
+    // An id alone says enough.
+    assert_eq!(found("id=urn:ngsi-ld:Car:1").await, ["all", "fast", "red"]);
+    assert_eq!(found("id=urn:ngsi-ld:Car:2").await, ["all"]);
+    expect_error(it.get("/csourceRegistrations?scopeQ=/a"), 400, "BadRequestData", "type, id").await;
+    let mut arrivals = listen().await;
+    let about = subscription(&arrivals, json!({"q": "color==\"red\""}));
+    expect(it.post("/csourceSubscriptions", &about), 201).await;
+    let (_, data) = next(&mut arrivals).await;
+    assert_eq!((data.len(), &data[0]["id"]), (1, &json!("urn:ngsi-ld:ContextSourceRegistration:red")));
+}
+
+#[tokio::test]
+async fn registrations_are_not_told_as_geojson() {
+    let (it, arrivals) = (start().await, listen().await);
+    let endpoint = json!({"uri": arrivals.url, "accept": "application/geo+json"});
+    let geo = subscription(&arrivals, json!({"notification": {"endpoint": endpoint}}));
+    expect_error(it.post("/csourceSubscriptions", &geo), 400, "BadRequestData", "ld+json").await;
 }

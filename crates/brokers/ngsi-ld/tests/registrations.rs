@@ -47,7 +47,7 @@ async fn a_registration_is_found_by_what_the_source_has() {
         json!([{"entities": [{"type": "Bus"}]}]),
         "only what matches is shown"
     );
-    expect_error(it.get("/csourceRegistrations"), 400, "BadRequestData", "type, attrs").await;
+    expect_error(it.get("/csourceRegistrations"), 400, "BadRequestData", "type, id, attrs").await;
     expect(it.patch("/csourceRegistrations/urn:csr:1", &json!({"operator": null, "mode": "redirect"})), 204)
         .await;
     let shown = it.read("/csourceRegistrations/urn:csr:1").await;

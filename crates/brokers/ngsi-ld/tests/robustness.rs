@@ -35,6 +35,14 @@ async fn malformed_bodies_are_refused_with_the_place() {
         it.client.post(format!("{}/entities", it.base)).header("content-type", "text/plain").body("{}");
     assert_eq!(request.send().await.unwrap().status(), 415);
     expect(it.get("/entities/urn:x:1").header("accept", "text/html"), 406).await;
+    // A body without a type is what it looks like: JSON, or nothing that can be read.
+    let untyped = |body: &'static str| it.client.post(format!("{}/entities", it.base)).body(body);
+    expect_error(untyped("{,,}"), 400, "InvalidRequest", "not JSON").await;
+    expect(untyped(r#"{"id": "urn:x:untyped", "type": "T"}"#), 201).await;
+    // Who takes nothing but application/json gets a problem as that.
+    let plain = expect(it.get("/entities/urn:x:none").header("accept", "application/json"), 404).await;
+    assert_eq!(plain.headers()["content-type"], "application/json");
+    assert!(plain.text().await.unwrap().contains("ResourceNotFound"));
     it.create(car(1, 1)).await;
 }
 

@@ -57,7 +57,7 @@ async fn every_matching_change_is_notified_once_and_in_order() {
         || async { it.read("/subscriptions/urn:ngsi-ld:Subscription:1").await["notification"].clone() };
     eventually(|| async { counts().await["lastSuccess"].is_string() && counts().await["timesSent"] == 4 })
         .await;
-    assert_eq!(counts().await["timesFailed"], 0);
+    assert_eq!(counts().await.get("timesFailed"), None);
     assert_eq!(counts().await["status"], "ok");
     assert!(listener.is_empty());
 }

@@ -8,8 +8,8 @@ use super::{Broker, Inner, Write, subscribe};
 use crate::{
     Context, Error, ErrorKind,
     model::{Json, NoteKind, Timestamp},
-    registrations::{CsourceSubscription, Reason, Registration, compacted, csource_message},
-    subscriptions::Shown,
+    registrations::{CsourceSubscription, Reason, Registration, csource_message, told},
+    subscriptions::{Shown, counts_of, with_counts},
 };
 
 /// All of them, by id.
@@ -113,7 +113,8 @@ impl Broker {
     ) -> Json {
         let counts = self.inner.notifier.counts(&lane(&one.inner.id)).unwrap_or_default();
         let now = Timestamp::now();
-        Shown { subscription: &one.inner, counts, context, now, sys_attrs, with_context }.json()
+        let (subscription, has_triggers) = (&one.inner, false);
+        Shown { subscription, counts, context, now, sys_attrs, with_context, has_triggers }.json()
     }
 
     /// Opens what the journal brought back.
@@ -122,7 +123,7 @@ impl Broker {
             match revived(&note, self.inner.notifier.default_timeout()) {
                 Some(one) => {
                     let endpoint = one.inner.delivery.endpoint.clone();
-                    self.inner.notifier.open(&lane(&id), endpoint, DeliveryCounts::default());
+                    self.inner.notifier.open(&lane(&id), endpoint, counts_of(&note));
                     self.inner.csource_subscriptions.write().insert(id.clone(), Arc::new(one));
                     self.notify_at_intervals(&id);
                 }
@@ -155,13 +156,23 @@ impl Broker {
 }
 
 impl Write<'_> {
+    /// Writes what became of notifications, so that a restart goes on counting.
+    pub(super) fn save_csource_counts(&mut self) -> Result<(), Error> {
+        let all: Vec<_> = self.inner.csource_subscriptions.read().values().cloned().collect();
+        for one in all {
+            let counts = self.inner.notifier.counts(&lane(&one.inner.id)).unwrap_or_default();
+            self.put_note(NoteKind::CsourceSubscription, &one.inner.id, stored(&one, &counts))?;
+        }
+        Ok(())
+    }
+
     fn keep_csource_subscription(&mut self, one: CsourceSubscription) -> Result<(), Error> {
         if one.inner.expires_at.is_some_and(|end| end <= self.now) {
             return Err(Error::bad("expiresAt is in the past"));
         }
         let one = Arc::new(one);
-        self.put_note(NoteKind::CsourceSubscription, &one.inner.id, stored(&one))?;
         let counts = self.inner.notifier.counts(&lane(&one.inner.id)).unwrap_or_default();
+        self.put_note(NoteKind::CsourceSubscription, &one.inner.id, stored(&one, &counts))?;
         self.inner.notifier.open(&lane(&one.inner.id), one.inner.delivery.endpoint.clone(), counts);
         self.inner.csource_subscriptions.write().insert(one.inner.id.clone(), Arc::clone(&one));
         // Who subscribes, or changes what to, first hears what there is (NGSI-LD 5.11.7).
@@ -185,7 +196,7 @@ impl Write<'_> {
             };
             self.inner.tell_csource(
                 one,
-                vec![compacted(&relevant(registration, &parts), &one.inner.context)],
+                vec![told(&relevant(registration, &parts), &one.inner.context)],
                 reason,
                 self.now,
             );
@@ -206,7 +217,7 @@ impl Inner {
         let registrations: Vec<_> = self.registrations.read().iter(now).cloned().collect();
         let data = registrations.iter().filter_map(|registration| {
             let parts = one.matching(registration);
-            (!parts.is_empty()).then(|| compacted(&relevant(registration, &parts), &one.inner.context))
+            (!parts.is_empty()).then(|| told(&relevant(registration, &parts), &one.inner.context))
         });
         let data: Vec<Json> = data.collect();
         if !data.is_empty() {
@@ -237,19 +248,18 @@ pub(super) fn relevant(registration: &Registration, parts: &[usize]) -> Json {
     Json::Object(members.collect())
 }
 
-fn stored(one: &CsourceSubscription) -> Json {
+fn stored(one: &CsourceSubscription, counts: &DeliveryCounts) -> Json {
     let inner = &one.inner;
     let time = |time: Timestamp| Json::Number(time.as_micros().into());
-    Json::Object(
-        [
-            ("document".into(), inner.document.clone()),
-            ("context".into(), inner.context.source().clone()),
-            ("terms".into(), inner.context.terms()),
-            ("createdAt".into(), time(inner.created_at)),
-            ("modifiedAt".into(), time(inner.modified_at)),
-        ]
-        .into(),
-    )
+    let mut members: Vec<(Box<str>, Json)> = vec![
+        ("document".into(), inner.document.clone()),
+        ("context".into(), inner.context.source().clone()),
+        ("terms".into(), inner.context.terms()),
+        ("createdAt".into(), time(inner.created_at)),
+        ("modifiedAt".into(), time(inner.modified_at)),
+    ];
+    with_counts(&mut members, counts);
+    Json::Object(members.into())
 }
 
 fn revived(note: &Json, timeout: std::time::Duration) -> Option<CsourceSubscription> {

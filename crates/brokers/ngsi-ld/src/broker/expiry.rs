@@ -32,11 +32,18 @@ pub(super) async fn take_out_expired(broker: Weak<Inner>, stop: CancellationToke
 
 impl Broker {
     async fn expire(&self) -> Result<(), Error> {
-        let due = self.inner.store.read().expired(Timestamp::now());
-        if due.is_empty() {
+        let now = Timestamp::now();
+        let due = self.inner.store.read().expired(now);
+        let sources = self.inner.registrations.read().expired(now);
+        if due.is_empty() && sources.is_empty() {
             return Ok(());
         }
         self.write(|write| {
+            // One that was made again meanwhile under the same id has not expired.
+            let over = |id: &Box<str>| write.inner.registrations.read().get(id, write.now).is_none();
+            for id in sources.into_iter().filter(over).collect::<Vec<_>>() {
+                write.remove_registration(&id)?;
+            }
             for id in due {
                 let Some(stored) = write.inner.store.read().get(&id).cloned() else { continue };
                 match live(&stored, write.now) {

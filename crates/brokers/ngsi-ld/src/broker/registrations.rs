@@ -75,11 +75,7 @@ impl Broker {
             if write.inner.registrations.read().get(id, write.now).is_none() {
                 return Err(not_found(id));
             }
-            write.append(&encode_registration(id, None))?;
-            let old = write.inner.registrations.write().remove(id);
-            write.tell_of_source(old.as_deref(), None);
-            write.inner.sources.forget(id);
-            Ok(())
+            write.remove_registration(id)
         })
         .await
     }
@@ -168,6 +164,15 @@ impl super::Write<'_> {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Takes a registration out, because it was deleted or has expired, and tells who wants to know.
+    pub(super) fn remove_registration(&mut self, id: &str) -> Result<(), Error> {
+        self.append(&encode_registration(id, None))?;
+        let old = self.inner.registrations.write().remove(id);
+        self.tell_of_source(old.as_deref(), None);
+        self.inner.sources.forget(id);
+        Ok(())
     }
 
     fn keep_registration(&mut self, registration: Registration) -> Result<(), Error> {

@@ -142,7 +142,8 @@ impl Broker {
         with_context: bool,
     ) -> Json {
         let counts = self.inner.notifier.counts(&subscription.id).unwrap_or_default();
-        Shown { subscription, counts, context, now: Timestamp::now(), sys_attrs, with_context }.json()
+        let (now, has_triggers) = (Timestamp::now(), true);
+        Shown { subscription, counts, context, now, sys_attrs, with_context, has_triggers }.json()
     }
 
     /// Opens the queues of subscriptions that the journal brought back.
@@ -158,7 +159,7 @@ impl Broker {
             for (id, document) in write.inner.stored_subscriptions() {
                 write.append(&encode_subscription(&id, Some(&document)))?;
             }
-            Ok(())
+            write.save_csource_counts()
         })
         .await
     }

@@ -83,11 +83,15 @@ fn registration_query(asked: &Asked) -> Result<RegistrationQuery, Error> {
         query.types = TypeSelection::parse(types, context)?;
     }
     query.attributes = params.names("attrs", context)?.unwrap_or_default();
-    // What a query of entities asks for is for the source to answer; here it only has to be a query.
+    // What a query of entities asks for is for the source to answer, if it has the attributes that are asked about.
     let q = params.get("q")?.map(|q| Query::parse(q, context)).transpose()?;
     let geo = params.geo(context)?;
-    let criteria =
-        params.get("type")?.is_some() || !query.attributes.is_empty() || q.is_some() || geo.is_some();
+    // An id narrows as well as a type does.
+    let criteria = ["type", "id", "idPattern"].iter().any(|name| params.get(name).ok().flatten().is_some())
+        || !query.attributes.is_empty()
+        || q.is_some()
+        || geo.is_some();
+    query.ask_about(q);
     let mut source = EntityQuery::default();
     if let Some(geo) = geo {
         source = source.with_geo(geo);
@@ -102,7 +106,7 @@ fn registration_query(asked: &Asked) -> Result<RegistrationQuery, Error> {
     query.window = Some(window(params)?).filter(|window| window.span.is_some());
     if !criteria && !params.flag("local")? {
         return Err(Error::bad(
-            "a query of registrations needs type, attrs, q or a geo-query (NGSI-LD 5.10.2)",
+            "a query of registrations needs type, id, attrs, q or a geo-query (NGSI-LD 5.10.2)",
         ));
     }
     Ok(query)

@@ -96,8 +96,10 @@ impl FromRequest<Door> for Sent {
         let (parts, body) = request.into_parts();
         let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
         let params = Params::parse(parts.uri.query(), &door.options).map_err(IntoResponse::into_response)?;
+        // Without a type, the data may say what they are (RFC 9110 8.3): here a body is always JSON.
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
         let content_type =
-            parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            content_type.map_or("application/json", |value| value.to_str().unwrap_or_default());
         let is_ld =
             match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
                 "application/json" | "application/merge-patch+json" => false,

@@ -168,6 +168,20 @@ impl Query {
         self
     }
 
+    /// The attributes that it speaks of, each once.
+    pub(crate) fn mentioned(mut self) -> Vec<Name> {
+        let mut names = Vec::new();
+        self.0.each(&mut |term| {
+            if let Some((_, name)) = term.path.names.first()
+                && !is_system(&term.path.first)
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        });
+        names
+    }
+
     /// Whether only what the broker itself writes is asked for.
     pub(crate) fn is_system(&self) -> bool {
         self.0.is_system()

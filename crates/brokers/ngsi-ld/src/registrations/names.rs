@@ -15,6 +15,26 @@ pub(crate) fn compacted(document: &Json, context: &Context) -> Json {
     mapped(document, &|name| (&*context.compact(name)).into())
 }
 
+/// As [`compacted`], with the types of entities as lists always: who is told reads them the same way whether there are
+/// several or one (NGSI-LD 5.2.8 allows both).
+pub(crate) fn told(document: &Json, context: &Context) -> Json {
+    let list = |value: &Json| match value {
+        Json::String(_) => Json::Array([value.clone()].into()),
+        other => other.clone(),
+    };
+    let part = |part: &Json| {
+        members(part, &|key, value| match key {
+            "entities" => each(value, &|entity| {
+                members(entity, &|key, value| if key == "type" { list(value) } else { value.clone() })
+            }),
+            _ => value.clone(),
+        })
+    };
+    members(&compacted(document, context), &|key, value| {
+        if key == "information" { each(value, &part) } else { value.clone() }
+    })
+}
+
 fn mapped(document: &Json, name: &dyn Fn(&str) -> Box<str>) -> Json {
     let member = |(key, value): &(Box<str>, Json)| {
         let value = match &**key {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, header};
 use morgana_engine::{DeliveryError, Message};
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,8 +11,8 @@ use crate::{
     Context, EntityQuery, Error,
     history::Window,
     model::{Json, Timestamp},
-    query::GeoQuery,
-    subscriptions::{Accept, Contexts, Subscription, link_header},
+    query::{GeoQuery, Query},
+    subscriptions::{Accept, Contexts, Subscription, carried},
 };
 
 /// Members that say something else of context sources than of entities.
@@ -55,6 +54,11 @@ impl CsourceSubscription {
             modified_at,
             timeout,
         )?;
+        if inner.delivery.accept == Accept::GeoJson {
+            return Err(Error::bad(
+                "notification: registrations are told as application/json or application/ld+json",
+            ));
+        }
         let text = |member: &str| match document.get(member) {
             None => Ok(None),
             Some(Json::String(text)) => Ok(Some(&**text)),
@@ -70,8 +74,8 @@ impl CsourceSubscription {
                     .ok_or_else(|| Error::bad("timeInterval must be a number of seconds above 0"))?,
             ),
         };
-        // What is asked of entities is for the sources to answer; here it only has to be a query.
-        text("q")?.map(|q| EntityQuery::default().with_q(q, &context)).transpose()?;
+        // What is asked of entities is for the sources to answer, if they have the attributes that are asked about.
+        let q = text("q")?.map(|q| Query::parse(q, &context)).transpose()?;
         let window = match document.get("temporalQ") {
             None => None,
             Some(json) => Some(window(json)?),
@@ -92,14 +96,10 @@ impl CsourceSubscription {
         let mut queries = Vec::new();
         for (ids, pattern, types) in inner.selected() {
             let attributes = inner.watched().to_vec();
-            queries.push(RegistrationQuery {
-                types,
-                ids,
-                pattern,
-                attributes,
-                source: source()?,
-                window: window.clone(),
-            });
+            let window = window.clone();
+            let mut query = RegistrationQuery { types, ids, pattern, attributes, source: source()?, window };
+            query.ask_about(q.clone());
+            queries.push(query);
         }
         inner.document = document;
         Ok(Self { inner, interval, queries })
@@ -157,15 +157,5 @@ pub(crate) fn csource_message(
         data,
         context: with_context.then(|| context.shown()),
     };
-    let body =
-        serde_json::to_vec(&notification).map_err(|error| DeliveryError::Message(error.to_string()))?;
-    let mut headers = HeaderMap::new();
-    let form = if with_context { "application/ld+json" } else { "application/json" };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
-    if !with_context
-        && let Some(link) = context.link().and_then(|url| HeaderValue::try_from(link_header(url)).ok())
-    {
-        headers.insert(header::LINK, link);
-    }
-    Ok(Message { headers, body: body.into() })
+    carried(&subscription.inner, &notification)
 }

@@ -106,9 +106,24 @@ pub(crate) fn message(
         };
         write(subscription, &frame_of(frame(()), data))
     };
-    let body = bytes.map_err(|error| DeliveryError::Message(error.to_string()))?;
+    bytes.map(|body| posted(subscription, body)).map_err(|error| DeliveryError::Message(error.to_string()))
+}
+
+/// The message that carries a notification of another kind, over whatever the subscription's endpoint speaks.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(crate) fn carried(
+    subscription: &Subscription,
+    notification: &impl Serialize,
+) -> Result<Message, DeliveryError> {
+    let body = write(subscription, notification);
+    body.map(|body| posted(subscription, body)).map_err(|error| DeliveryError::Message(error.to_string()))
+}
+
+fn posted(subscription: &Subscription, body: Vec<u8>) -> Message {
     let headers = if subscription.delivery.is_mqtt() { HeaderMap::new() } else { headers(subscription) };
-    Ok(Message { headers, body: body.into() })
+    Message { headers, body: body.into() }
 }
 
 /// The attribute whose value is the geometry of a feature (NGSI-LD 5.8.6).

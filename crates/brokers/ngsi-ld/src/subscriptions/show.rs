@@ -15,6 +15,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) now: Timestamp,
     pub(crate) sys_attrs: bool,
     pub(crate) with_context: bool,
+    /// Whether what it watches are changes of entities, which have triggers; those of context sources have none.
+    pub(crate) has_triggers: bool,
 }
 
 impl Shown<'_> {
@@ -37,7 +39,7 @@ impl Shown<'_> {
         } else {
             "paused"
         };
-        if subscription.document.get("notificationTrigger").is_none() {
+        if self.has_triggers && subscription.document.get("notificationTrigger").is_none() {
             let default = vec![Json::from("attributeCreated"), Json::from("attributeUpdated")];
             set(&mut members, "notificationTrigger", default.into());
         }
@@ -64,7 +66,11 @@ impl Shown<'_> {
             set(&mut members, "status", if counts.failing { "failed" } else { "ok" }.into());
             // Dropped ones were due as well, and failed to arrive.
             set(&mut members, "timesSent", Json::Number((counts.sent + counts.dropped).into()));
-            set(&mut members, "timesFailed", Json::Number((counts.failed + counts.dropped).into()));
+            // Where nothing failed there is nothing to say of it.
+            let failed = counts.failed + counts.dropped;
+            if failed > 0 {
+                set(&mut members, "timesFailed", Json::Number(failed.into()));
+            }
         }
         for (name, time) in [
             ("lastNotification", counts.last_attempt),

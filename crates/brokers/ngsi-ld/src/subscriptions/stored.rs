@@ -39,18 +39,8 @@ pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Js
         ("createdAt".into(), time(subscription.created_at)),
         ("modifiedAt".into(), time(subscription.modified_at)),
         ("timeoutMs".into(), number(subscription.delivery.endpoint.timeout.as_millis() as u64)),
-        ("sent".into(), number(counts.sent)),
-        ("failed".into(), number(counts.failed)),
-        ("dropped".into(), number(counts.dropped)),
-        ("failing".into(), Json::Bool(counts.failing)),
     ];
-    for (name, at) in [
-        ("lastAttempt", counts.last_attempt),
-        ("lastSuccess", counts.last_success),
-        ("lastFailure", counts.last_failure),
-    ] {
-        members.extend(at.map(|at| (name.into(), time(at.into()))));
-    }
+    with_counts(&mut members, counts);
     if let Some(key) = context_key(&subscription.context) {
         members.push(("context".into(), Json::String(key)));
     }
@@ -59,6 +49,44 @@ pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Js
         members.push(("notifyContext".into(), key.map_or(Json::Null, Json::String)));
     }
     Json::Object(members.into())
+}
+
+/// Adds what became of notifications.
+pub(crate) fn with_counts(members: &mut Vec<(Box<str>, Json)>, counts: &DeliveryCounts) {
+    let number = |number: u64| Json::Number(number.into());
+    members.extend([
+        ("sent".into(), number(counts.sent)),
+        ("failed".into(), number(counts.failed)),
+        ("dropped".into(), number(counts.dropped)),
+        ("failing".into(), Json::Bool(counts.failing)),
+    ]);
+    for (name, at) in [
+        ("lastAttempt", counts.last_attempt),
+        ("lastSuccess", counts.last_success),
+        ("lastFailure", counts.last_failure),
+    ] {
+        members.extend(at.map(|at| (name.into(), Json::Number(Timestamp::from(at).as_micros().into()))));
+    }
+}
+
+/// What [`with_counts`] added; nothing where it added nothing.
+pub(crate) fn counts_of(stored: &Json) -> DeliveryCounts {
+    let integer = |name: &str| match stored.get(name) {
+        Some(Json::Number(number)) => number.as_i64(),
+        _ => None,
+    };
+    let count = |name: &str| integer(name).and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
+    let at = |name: &str| jiff::Timestamp::from_microsecond(integer(name)?).ok();
+    DeliveryCounts {
+        sent: count("sent"),
+        failed: count("failed"),
+        dropped: count("dropped"),
+        failing: stored.get("failing") == Some(&Json::Bool(true)),
+        last_attempt: at("lastAttempt"),
+        last_success: at("lastSuccess"),
+        last_failure: at("lastFailure"),
+        ..DeliveryCounts::default()
+    }
 }
 
 pub(super) fn revive(
@@ -71,7 +99,6 @@ pub(super) fn revive(
     };
     let time =
         |name: &'static str| integer(name).and_then(Timestamp::from_micros).ok_or(ReviveError::Member(name));
-    let count = |name: &str| integer(name).and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
     let context = |key: Option<&Json>| match key.and_then(Json::as_str) {
         None => Ok(Context::core()),
         Some(key) => contexts.get(key).cloned().ok_or(ReviveError::Context),
@@ -83,21 +110,8 @@ pub(super) fn revive(
     };
     let contexts = Contexts { document: document_context, notification: notify_context };
     let document = stored.get("document").cloned().ok_or(ReviveError::Member("document"))?;
-    let timeout = Duration::from_millis(count("timeoutMs").max(1));
+    let timeout = Duration::from_millis(integer("timeoutMs").map_or(1, |ms| ms.max(1) as u64));
     let subscription =
         Subscription::new(document, contexts, time("createdAt")?, time("modifiedAt")?, timeout)?;
-    let at = |name: &'static str| {
-        time(name).ok().and_then(|at| jiff::Timestamp::from_microsecond(at.as_micros()).ok())
-    };
-    let counts = DeliveryCounts {
-        sent: count("sent"),
-        failed: count("failed"),
-        dropped: count("dropped"),
-        failing: stored.get("failing") == Some(&Json::Bool(true)),
-        last_attempt: at("lastAttempt"),
-        last_success: at("lastSuccess"),
-        last_failure: at("lastFailure"),
-        ..DeliveryCounts::default()
-    };
-    Ok((subscription, counts))
+    Ok((subscription, counts_of(stored)))
 }
