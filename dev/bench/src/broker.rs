@@ -8,6 +8,7 @@ mod bench;
 pub(crate) mod case;
 mod connection;
 pub(crate) mod load;
+mod ngsi_ld;
 mod ngsi_v2;
 mod notify;
 mod onem2m;
@@ -26,6 +27,8 @@ use crate::figures::Figures;
 /// A standard whose broker can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Standard {
+    /// The NGSI-LD broker, beside what was seen of Antares.
+    NgsiLd,
     /// The NGSIv2 broker, beside Orion.
     NgsiV2,
     /// The oneM2M CSE, beside ACME.
@@ -67,6 +70,7 @@ impl Default for Arguments {
 impl Standard {
     fn profile(self) -> &'static Profile {
         match self {
+            Self::NgsiLd => &ngsi_ld::PROFILE,
             Self::NgsiV2 => &ngsi_v2::PROFILE,
             Self::Onem2m => &onem2m::PROFILE,
         }
@@ -75,6 +79,7 @@ impl Standard {
     /// Runs its measurements; gives what the broker was filled with.
     async fn measure(self, bench: &mut Bench<'_>) -> io::Result<&'static str> {
         match self {
+            Self::NgsiLd => ngsi_ld::measure(bench).await,
             Self::NgsiV2 => ngsi_v2::measure(bench).await,
             Self::Onem2m => onem2m::measure(bench).await,
         }

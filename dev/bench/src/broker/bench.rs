@@ -31,12 +31,23 @@ pub(super) struct Profile {
     pub(super) resident_aim: Option<&'static str>,
     /// MiB that the peer held.
     pub(super) resident_peer_mib: Option<f64>,
+    /// What the project set itself for the start with the state that the measurements leave, in milliseconds.
+    pub(super) again_aim: Option<&'static str>,
 }
 
 /// A broker of the bench's own.
 struct Own {
     broker: Broker,
     folder: tempfile::TempDir,
+}
+
+impl Own {
+    async fn start(profile: &Profile, program: &Path) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let broker = Broker::start(program, profile.name, &data, profile.switches).await;
+        Ok(Self { broker, folder })
+    }
 }
 
 /// One run of a standard's measurements.
@@ -48,6 +59,7 @@ pub(super) struct Bench<'a> {
     /// None when somebody else started it.
     own: Option<Own>,
     next: u64,
+    last_cost: Option<f64>,
     pub(super) figures: Figures,
 }
 
@@ -64,17 +76,14 @@ impl<'a> Bench<'a> {
         let mut last = None;
         for _ in 0..STARTS {
             drop(last.take());
-            let folder = tempfile::tempdir()?;
-            let data = folder.path().join("data");
             let start = Instant::now();
-            let broker = Broker::start(program, profile.name, &data, profile.switches).await;
+            last = Some(Own::start(profile, program).await?);
             took.push(start.elapsed());
-            last = Some((broker, folder));
         }
-        let (broker, folder) = last.ok_or_else(|| io::Error::other("no broker was started"))?;
+        let own = last.ok_or_else(|| io::Error::other("no broker was started"))?;
         figures.put_durations("start of an empty broker -> ready", &mut took, profile.ready_aim);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let resident = resident_mib(broker.pid());
+        let resident = resident_mib(own.broker.pid());
         figures.put_beside(
             "resident memory, empty",
             resident,
@@ -82,8 +91,38 @@ impl<'a> Bench<'a> {
             profile.resident_aim.map(str::to_owned),
             profile.resident_peer_mib,
         );
-        let (address, own) = (broker.address("http"), Some(Own { broker, folder }));
-        Ok(Self { profile, program, lasting, address, own, next: 0, figures })
+        let (address, own) = (own.broker.address("http"), Some(own));
+        Ok(Self { profile, program, lasting, address, own, next: 0, last_cost: None, figures })
+    }
+
+    /// Ends the own broker and goes on with a new and empty one.
+    pub(super) async fn start_afresh(&mut self) -> io::Result<()> {
+        drop(self.own.take());
+        let own = Own::start(self.profile, self.program).await?;
+        self.address = own.broker.address("http");
+        self.own = Some(own);
+        Ok(())
+    }
+
+    /// Whether the broker is one that the bench started, so that more can be known of it than it answers.
+    pub(super) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// The program under measurement.
+    pub(super) fn program(&self) -> &'a Path {
+        self.program
+    }
+
+    /// MiB that the own broker holds, a moment after its last request; not a number for another's.
+    pub(super) async fn resident(&self) -> f64 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.pid().map_or(f64::NAN, resident_mib)
+    }
+
+    /// Microseconds of processor time that a request of the last load cost the own broker.
+    pub(super) fn last_cost(&self) -> Option<f64> {
+        self.last_cost
     }
 
     /// Measures a broker that runs already, such as a peer's.
@@ -95,7 +134,16 @@ impl<'a> Bench<'a> {
     ) -> Self {
         let mut figures = Figures::of_this_machine();
         figures.beside(profile.peer);
-        Self { profile, program, lasting, address: address.to_owned(), own: None, next: 0, figures }
+        Self {
+            profile,
+            program,
+            lasting,
+            address: address.to_owned(),
+            own: None,
+            next: 0,
+            last_cost: None,
+            figures,
+        }
     }
 
     /// The address of another of its doors; none of a peer's is known.
@@ -158,10 +206,12 @@ impl<'a> Bench<'a> {
             clients => format!("{}, {clients} clients", case.name),
         };
         self.figures.put_beside(&name, rate, case.unit, case.aim.map(|aim| format!(">= {aim}")), case.peer);
-        self.figures.put_durations(&name, &mut outcome.took, None);
+        self.figures.put_durations(&name, &mut outcome.took, case.middle_aim);
+        self.last_cost = None;
         let used = times.lock().ok().and_then(|times| times.get(1)?.checked_sub(*times.first()?));
         if let Some(used) = used {
             let each = used.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64;
+            self.last_cost = Some(each);
             self.figures.put(format!("{name}, processor of the broker"), each, "us a request", None);
         }
         Ok(())
@@ -176,16 +226,30 @@ impl<'a> Bench<'a> {
         subscription: impl Fn(&str) -> (String, String, String),
         change: impl Fn(u64, &str, &mut Vec<u8>),
     ) -> io::Result<()> {
-        eprintln!("  notifications");
-        let mut listener = Listener::start().await?;
+        let listener = Listener::start().await?;
+        self.notifications_to(listener, "request -> notification at 200/s", aim, count, subscription, change)
+            .await
+    }
+
+    /// The same for a listener that is there, with a name of its own for the figure.
+    pub(super) async fn notifications_to(
+        &mut self,
+        mut listener: Listener,
+        name: &str,
+        aim: &'static str,
+        count: u64,
+        subscription: impl Fn(&str) -> (String, String, String),
+        change: impl Fn(u64, &str, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        eprintln!("  {name}");
         let (path, headers, body) = subscription(&listener.uri);
         notify::subscribe(&self.address, &path, &headers, &body).await?;
         // The connection to the listener is made by the first ones.
         listener.measure(&self.address, 20, &change).await?;
         let mut took = listener.measure(&self.address, count, &change).await?;
         let lost = count - took.len() as u64;
-        self.figures.put_durations("request -> notification at 200/s", &mut took, Some(aim));
-        self.figures.put("notifications lost", lost as f64, "", Some("0"));
+        self.figures.put_durations(name, &mut took, Some(aim));
+        self.figures.put(format!("{name}, lost"), lost as f64, "", Some("0"));
         Ok(())
     }
 
@@ -200,7 +264,11 @@ impl<'a> Bench<'a> {
         let data = folder.path().join("data");
         let again = Broker::start(self.program, self.profile.name, &data, self.profile.switches).await;
         let mut took = [start.elapsed()];
-        self.figures.put_durations(&format!("start after a kill, {what} -> ready"), &mut took, None);
+        self.figures.put_durations(
+            &format!("start after a kill, {what} -> ready"),
+            &mut took,
+            self.profile.again_aim,
+        );
         again.kill().await;
         Ok(self.figures)
     }

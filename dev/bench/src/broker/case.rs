@@ -18,13 +18,24 @@ pub(crate) struct Case {
     pub(crate) aim: Option<f64>,
     /// What the peer did, in units a second.
     pub(crate) peer: Option<f64>,
+    /// What the middle answer may take, in milliseconds.
+    pub(crate) middle_aim: Option<&'static str>,
     pub(crate) make: Make,
 }
 
 impl Case {
     /// Requests of 16 clients.
     pub(crate) fn new(name: &'static str, make: impl Fn(u64, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
-        Self { name, clients: 16, weight: 1, unit: "requests/s", aim: None, peer: None, make: Arc::new(make) }
+        Self {
+            name,
+            clients: 16,
+            weight: 1,
+            unit: "requests/s",
+            aim: None,
+            peer: None,
+            middle_aim: None,
+            make: Arc::new(make),
+        }
     }
 
     pub(crate) fn clients(mut self, clients: usize) -> Self {
@@ -47,6 +58,12 @@ impl Case {
     /// What the peer was seen to do where it was measured, in units a second.
     pub(crate) fn peer(mut self, peer: f64) -> Self {
         self.peer = Some(peer);
+        self
+    }
+
+    /// What the project set itself for the middle answer, such as `<= 30`, in milliseconds.
+    pub(crate) fn middle_aim(mut self, aim: &'static str) -> Self {
+        self.middle_aim = Some(aim);
         self
     }
 }

@@ -92,7 +92,8 @@ async fn one(
         (case.make)(numbers.fetch_add(1, Ordering::Relaxed), &mut request);
         let status = connection.exchange(&request).await?;
         let arrived = Instant::now();
-        if !(200..300).contains(&status) {
+        // 207 says that some part of it was refused (RFC 4918, 13).
+        if !(200..300).contains(&status) || status == 207 {
             outcome.refused += 1;
             outcome.refusal.get_or_insert_with(|| {
                 format!("{status} {}", String::from_utf8_lossy(connection.body()).trim())

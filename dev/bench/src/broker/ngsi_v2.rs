@@ -13,6 +13,7 @@ pub(super) const PROFILE: Profile = Profile {
     ready_aim: Some("<= 30"),
     resident_aim: Some("<= 10"),
     resident_peer_mib: Some(75.0),
+    again_aim: None,
 };
 
 const ENTITIES: u64 = 10_000;

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use morgana_fabric::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,14 +34,30 @@ fn marks(text: &[u8]) -> Vec<u64> {
     found
 }
 
-/// An HTTP server that takes notifications and does little else.
+/// Takes notifications and does little else.
 pub(super) struct Listener {
-    /// `http://host:port/notify`
+    /// Where it takes them, such as `http://host:port/notify`.
     pub(super) uri: String,
     arrived: mpsc::UnboundedReceiver<(u64, Instant)>,
 }
 
 impl Listener {
+    /// One that takes what comes to an MQTT client that is subscribed already.
+    pub(super) fn of_messages(uri: String, mut events: mpsc::Receiver<Event>) -> Self {
+        let (sender, arrived) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let now = Instant::now();
+                let Event::Message { payload, .. } = event else { continue };
+                for number in marks(&payload) {
+                    let _ = sender.send((number, now));
+                }
+            }
+        });
+        Self { uri, arrived }
+    }
+
+    /// An HTTP server.
     pub(super) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let uri = format!("http://{}/notify", listener.local_addr()?);

@@ -23,6 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     ready_aim: None,
     resident_aim: Some("<= 10"),
     resident_peer_mib: None,
+    again_aim: None,
 };
 
 const CONTAINERS: u64 = 500;
