@@ -3,25 +3,35 @@
 //! `mqtt5` speaks the protocol; this module starts and stops it, asks a [`Policy`] at every
 //! connection, publication and subscription, and takes rights back while clients are connected.
 
+mod engine;
 mod gate;
 mod metrics;
 mod options;
 mod policy;
 mod published;
+mod retained;
 mod sessions;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
+use bytes::Bytes;
+use mqtt5::broker::BrokerEventHandler;
+use mqtt5::broker::tls_acceptor::TlsAcceptorConfig;
+use mqtt5::packet::publish::PublishPacket;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use metrics::ServerStats;
 pub use options::{ServerOptions, TlsDoor};
 pub use policy::{Attempt, Identity, Login, Open, Policy, Refused, SingleUser};
 
+use crate::Qos;
+use engine::{Door, Engine};
 use gate::{Contents, Gate};
+use retained::{BY_OWNER, Keeper};
 use sessions::Sessions;
 
 /// A running MQTT server. Dropping it stops it at once; [`Server::stop`] lets it finish.
@@ -31,7 +41,7 @@ pub struct Server {
     sessions: Sessions,
     published: Arc<published::Published>,
     stats: metrics::Source,
-    shutdown: BrokerShutdownHandle,
+    engine: Engine,
     running: JoinHandle<mqtt5::Result<()>>,
 }
 
@@ -45,42 +55,55 @@ impl Server {
     /// [`ServerError::Bind`] names an address that cannot be listened on, [`ServerError::Open`] a data
     /// folder that cannot be used, [`ServerError::Start`] anything else.
     pub async fn start(options: ServerOptions, policy: Arc<dyn Policy>) -> Result<Self, ServerError> {
-        let listen = options.listen;
+        let mut doors = vec![Door::Plain(bind(options.listen).await?)];
+        let local_addr = match &doors[..] {
+            [Door::Plain(listener), ..] => listener.local_addr().unwrap_or(options.listen),
+            _ => options.listen,
+        };
+        if let Some(door) = &options.tls {
+            let chain = TlsAcceptorConfig::load_cert_chain_from_file(&door.certificate).await;
+            let key = TlsAcceptorConfig::load_private_key_from_file(&door.key).await;
+            let (chain, key) = (chain.map_err(ServerError::Start)?, key.map_err(ServerError::Start)?);
+            doors.push(Door::Tls(bind(door.listen).await?, TlsAcceptorConfig::new(chain, key)));
+        }
         let mut config = options.to_broker_config();
         if policy.reads_payloads() {
             config = config.with_event_handler(Arc::new(Contents(Arc::clone(&policy))));
         }
-        let broker = match MqttBroker::with_config(config).await {
-            Ok(broker) => broker,
-            Err(cause) => return Err(explain(&options, cause).await),
+        let storage = engine::storage(&options).await.map_err(|source| match &options.data_dir {
+            Some(path) => ServerError::Open { path: path.clone(), source },
+            None => ServerError::Start(source),
+        })?;
+        let keeper: Option<Arc<dyn BrokerEventHandler>> = match &options.retained_dir {
+            Some(dir) => {
+                let keeper = Keeper::open(dir, Arc::clone(&storage)).await;
+                Some(Arc::new(keeper.map_err(|source| ServerError::Retained { path: dir.clone(), source })?))
+            }
+            None => None,
         };
-        let local_addr = broker.local_addr().unwrap_or(listen);
-        let storage = broker.storage().ok_or(ServerError::NoSessions)?;
-        let sessions = Sessions::new(broker.router(), Arc::clone(&storage), Arc::clone(&policy));
         let published = Arc::default();
-        let gate = Gate::new(policy, storage, options.shared_subscriptions, Arc::clone(&published));
-        let mut broker = broker.with_auth_provider(Arc::new(gate));
-        let stats = metrics::Source::new(broker.stats());
-        let shutdown = broker.shutdown_handle();
-        let mut ready = broker.ready_receiver();
-        let mut running = tokio::spawn(async move { broker.run().await });
-
-        tokio::select! {
-            _ = ready.wait_for(|ready| *ready) => {}
-            ended = &mut running => return Err(ServerError::Start(ended_early(ended))),
-        }
-        let server = Self {
+        let gate = Gate::new(
+            Arc::clone(&policy),
+            Arc::clone(&storage),
+            options.shared_subscriptions,
+            Arc::clone(&published),
+        );
+        let engine = Engine::new(config, &options, Arc::clone(&storage), Arc::new(gate), keeper);
+        engine.recover().await.map_err(ServerError::Start)?;
+        let sessions = Sessions::new(Arc::clone(&engine.router), storage, policy);
+        let stats = metrics::Source::new(Arc::clone(&engine.stats));
+        let dropped = sessions.recheck(None).await;
+        let running = tokio::spawn(engine.clone().run(doors, engine.ending()));
+        tracing::info!(address = %local_addr, dropped, "mqtt server listens");
+        Ok(Self {
             local_addr,
             stop_timeout: Duration::from_secs(options.stop_timeout_seconds),
             sessions,
             published,
             stats,
-            shutdown,
+            engine,
             running,
-        };
-        let dropped = server.recheck().await;
-        tracing::info!(address = %local_addr, dropped, "mqtt server listens");
-        Ok(server)
+        })
     }
 
     /// The address it listens on, with the port that was chosen where port 0 was asked for.
@@ -117,6 +140,22 @@ impl Server {
         self.sessions.disconnect(name, true).await
     }
 
+    /// Publishes a message as the server's owner, with no connection between: nobody is asked whether it may, and a
+    /// retained one is not written to [`ServerOptions::retained_dir`], because the owner knows it. Where the owner is
+    /// connected as a client too, `owner` is its client id; its own subscriptions without local messages are spared.
+    /// An empty retained message deletes the one before.
+    pub async fn publish(
+        &self,
+        owner: &str,
+        topic: impl Into<String>,
+        payload: impl Into<Bytes>,
+        qos: Qos,
+        retain: bool,
+    ) {
+        let packet = PublishPacket::new(topic, payload, qos).with_retain(retain);
+        BY_OWNER.scope((), self.engine.router.route_message(&packet, Some(owner))).await;
+    }
+
     /// How many messages the clients of a user have published since the server started.
     pub fn published_by(&self, name: &str) -> u64 {
         self.published.of(name)
@@ -136,7 +175,7 @@ impl Server {
     /// Stops accepting, tells MQTT 5 clients "server shutting down", writes what is due to disk and
     /// returns; after [`ServerOptions::stop_timeout_seconds`] it returns anyway.
     pub async fn stop(mut self) {
-        self.shutdown.shutdown();
+        self.engine.shut_down();
         match tokio::time::timeout(self.stop_timeout, &mut self.running).await {
             Ok(Ok(Ok(()))) => tracing::info!(address = %self.local_addr, "mqtt server stopped"),
             Ok(ended) => tracing::warn!(cause = %ended_early(ended), "mqtt server stopped badly"),
@@ -147,6 +186,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.engine.shut_down();
         self.running.abort();
     }
 }
@@ -171,24 +211,21 @@ pub enum ServerError {
         /// The cause.
         source: mqtt5::MqttError,
     },
+    /// The folder of retained messages cannot be used.
+    #[error("cannot open the folder of retained MQTT messages {}", path.display())]
+    Retained {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// The cause.
+        source: morgana_journal::OpenError,
+    },
     /// Anything else that keeps it from running.
     #[error("cannot start the MQTT server")]
     Start(#[source] mqtt5::MqttError),
-    /// The broker library came up without its session store; rights could not be taken back.
-    #[error("the MQTT server has no session store")]
-    NoSessions,
 }
 
-/// `mqtt5` tells a busy port and a bad folder by text alone; trying the address once more gives the
-/// operating system's own word.
-async fn explain(options: &ServerOptions, cause: mqtt5::MqttError) -> ServerError {
-    match tokio::net::TcpListener::bind(options.listen).await {
-        Err(source) => ServerError::Bind { address: options.listen, source },
-        Ok(_) => match &options.data_dir {
-            Some(path) => ServerError::Open { path: path.clone(), source: cause },
-            None => ServerError::Start(cause),
-        },
-    }
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|source| ServerError::Bind { address, source })
 }
 
 fn ended_early(ended: Result<mqtt5::Result<()>, tokio::task::JoinError>) -> mqtt5::MqttError {

@@ -22,7 +22,9 @@ use super::{ClientOptions, ConnectionError, Event};
 
 const PROTOCOL_VERSION: u8 = 5;
 /// Room made before each read.
-const READ_BYTES: usize = 4 * 1024;
+const READ_BYTES: usize = 16 * 1024;
+/// Commands that are taken together, so that what they send is written together.
+const COMMANDS_AT_ONCE: usize = 64;
 /// No further command is taken while more than this waits to be written.
 const WRITE_HIGH_WATER_BYTES: usize = 64 * 1024;
 
@@ -200,10 +202,23 @@ impl Link {
                     }
                 }
                 command = commands.recv(), if may_take => match command {
-                    Some(command) => session.command(command, &mut actions),
+                    Some(command) => {
+                        session.command(command, &mut actions);
+                        for _ in 1..COMMANDS_AT_ONCE {
+                            self.perform(&mut actions, outbox)?;
+                            if !session.has_window() || self.output.len() >= WRITE_HIGH_WATER_BYTES {
+                                break;
+                            }
+                            let Ok(command) = commands.try_recv() else { break };
+                            session.command(command, &mut actions);
+                        }
+                    }
                     None => no_more_commands = true,
                 },
-                acknowledgement = outbox.deliver() => actions.extend(acknowledgement.map(Action::Send)),
+                acknowledgement = outbox.deliver() => {
+                    actions.extend(acknowledgement.map(Action::Send));
+                    outbox.deliver_more(|acknowledgement| actions.push(Action::Send(acknowledgement)));
+                }
                 beat = self.keep_alive.beat() => match beat {
                     ControlFlow::Continue(()) => actions.push(Action::Send(Packet::PingReq)),
                     ControlFlow::Break(()) => return Err(ConnectionError::Timeout),

@@ -62,6 +62,17 @@ impl Outbox {
         delivery.acknowledgement
     }
 
+    /// Delivers what there is room for now.
+    pub(super) fn deliver_more(&mut self, mut acknowledge: impl FnMut(Packet)) {
+        while !self.waiting.is_empty() {
+            let Ok(room) = self.events.try_reserve() else { return };
+            let Some(delivery) = self.waiting.pop_front() else { return };
+            self.bytes -= size(&delivery.event);
+            room.send(delivery.event);
+            delivery.acknowledgement.into_iter().for_each(&mut acknowledge);
+        }
+    }
+
     /// Forgets acknowledgements of a connection that is gone; the server sends those messages again.
     pub(super) fn forget_acknowledgements(&mut self) {
         for delivery in &mut self.waiting {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig, TlsConfig};
+use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
 use serde::{Deserialize, Serialize};
 
 /// How often sessions and messages whose time is over are swept away.
@@ -24,6 +24,9 @@ pub struct ServerOptions {
     /// and QoS 1 and 2 messages under way are written within 250 ms, so a crash may lose the last
     /// of those.
     pub data_dir: Option<PathBuf>,
+    /// Folder for retained messages alone, where the rest is in memory: they survive a kill, and those that come
+    /// together are written together. What [`Server::publish`](super::Server::publish) retains is not there.
+    pub retained_dir: Option<PathBuf>,
     /// Connections accepted at once; further ones are closed before a word is said.
     pub max_connections: usize,
     /// The largest packet taken from a client, in bytes; a larger one ends its connection.
@@ -73,6 +76,7 @@ impl Default for ServerOptions {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: None,
+            retained_dir: None,
             max_connections: 10_000,
             max_packet_bytes: 1024 * 1024,
             max_subscriptions_per_client: 10_000,
@@ -106,7 +110,6 @@ impl ServerOptions {
             max_queued_bytes_per_client: self.session_queue_bytes,
         };
         let mut config = BrokerConfig::new()
-            .with_bind_address(self.listen)
             .with_max_clients(self.max_connections)
             .with_max_packet_size(self.max_packet_bytes)
             .with_session_expiry(Duration::from_secs(u64::from(self.max_session_expiry_seconds)))
@@ -119,9 +122,6 @@ impl ServerOptions {
             .with_sys_topics_enabled(false)
             .with_storage(storage);
         config.shared_subscription_available = self.shared_subscriptions;
-        config.tls_config = self.tls.as_ref().map(|door| {
-            TlsConfig::new(door.certificate.clone(), door.key.clone()).with_bind_address(door.listen)
-        });
         config.server_receive_maximum = Some(self.max_incoming_in_flight);
         config
     }
