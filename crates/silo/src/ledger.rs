@@ -4,7 +4,7 @@
 //! it: whatever it needs to show the entity again, or to erase it. What the journal has not yet
 //! written when a machine loses power comes back with the next context that the silo asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,11 @@ use morgana_model::{Entity, VThingId};
 
 /// Bytes of log after which a snapshot replaces it: small, because a silo reads it all at a start.
 const SNAPSHOT_AFTER_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How many entities are kept as they were read, besides as text.
+const PARSED_MOST: usize = 32;
+/// The longest text of one of those, in bytes.
+const PARSED_BYTES: usize = 16 * 1024;
 
 /// One change, absolute, as the journal asks.
 #[derive(Debug, Encode, Decode)]
@@ -47,6 +52,8 @@ pub(crate) struct Ledger {
     /// Entities of one kind often have the same text; then they share it.
     last_text: Arc<str>,
     journal: Journal,
+    /// Entities that changed lately, as they are in their texts, so that those need not be read again.
+    parsed: HashMap<(VThingId, String), Entity>,
     /// The disk refused: the silo goes on in memory, and says so once.
     read_only: bool,
 }
@@ -69,7 +76,7 @@ impl Ledger {
             let record = minicbor::decode(bytes)?;
             replay(&mut v_things, &mut last_text, &record)
         })?;
-        Ok(Self { v_things, last_text, journal, read_only: false })
+        Ok(Self { v_things, last_text, journal, parsed: HashMap::new(), read_only: false })
     }
 
     /// The vThings that are connected.
@@ -97,6 +104,7 @@ impl Ledger {
 
     /// Forgets a vThing and its entities.
     pub(crate) fn disconnect(&mut self, v_thing: &VThingId) {
+        self.parsed.retain(|(of, _), _| of != v_thing);
         if self.v_things.remove(v_thing).is_some() {
             self.append(&Record::Disconnect(v_thing.as_str()));
         }
@@ -114,6 +122,34 @@ impl Ledger {
         }
         self.snapshot_when_due();
         ticket
+    }
+
+    /// Merges what came into the entity that is the text, and remembers it. Gives the whole text, and whether it is
+    /// another one than before. All texts of such a ledger are entities.
+    pub(crate) fn merge(&mut self, v_thing: &VThingId, newer: Entity) -> (String, bool) {
+        let key = (v_thing.clone(), newer.id().to_owned());
+        let known = self.parsed.remove(&key);
+        let read = || self.get(v_thing, &key.1).and_then(|text| serde_json::from_str::<Entity>(text).ok());
+        let whole = match known.or_else(read) {
+            Some(mut whole) => {
+                whole.merge(newer);
+                whole
+            }
+            None => newer,
+        };
+        // Writing a JSON value into memory does not fail.
+        let text = serde_json::to_string(&whole).unwrap_or_default();
+        let changed = self.get(v_thing, &key.1) != Some(text.as_str());
+        if changed {
+            drop(self.set(v_thing, &key.1, &text));
+        }
+        if self.parsed.len() >= PARSED_MOST {
+            self.parsed.clear();
+        }
+        if text.len() <= PARSED_BYTES {
+            self.parsed.insert(key, whole);
+        }
+        (text, changed)
     }
 
     fn append(&mut self, record: &Record<'_>) -> Option<Ticket> {
@@ -187,19 +223,6 @@ fn encode(record: &Record<'_>) -> Vec<u8> {
             unreachable!("writing to memory does not fail: {never}")
         }
     }
-}
-
-/// The whole entity: what was known, with what came.
-pub(crate) fn merged(old: Option<&str>, newer: Entity) -> String {
-    let whole = match old.map(serde_json::from_str::<Entity>) {
-        Some(Ok(mut whole)) => {
-            whole.merge(newer);
-            whole
-        }
-        _ => newer,
-    };
-    // Writing a JSON value into memory does not fail.
-    serde_json::to_string(&whole).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -186,12 +186,8 @@ impl<R: Remote> SiloBroker for External<R> {
     async fn merge(&mut self, updates: Vec<Update>) {
         for Update { v_thing, entities, .. } in &updates {
             for entity in entities {
-                let old = self.ledger.get(v_thing, entity.id());
-                let whole = crate::ledger::merged(old, entity.clone());
-                if old != Some(whole.as_str()) {
-                    // Nobody waits for the disk here: what a power cut takes comes back with the context.
-                    drop(self.ledger.set(v_thing, entity.id(), &whole));
-                }
+                // Nobody waits for the disk here: what a power cut takes comes back with the context.
+                self.ledger.merge(v_thing, entity.clone());
             }
         }
         if self.away.is_none() {

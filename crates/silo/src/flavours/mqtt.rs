@@ -10,11 +10,14 @@
 //!
 //! The broker is the tenant's: its applications may publish what they like, on these topics too.
 //! What they write there is theirs alone, reaches no vThing, and lasts until the vThing's next
-//! message.
+//! message, or the silo's next start. What they retain elsewhere survives a kill (see
+//! [`ServerOptions::retained_dir`]).
 //!
 //! Commands come in one level below, on `<entity topic>/<command>`. Status and result are properties
 //! of the entity, in its message, as VirIoT has them; and the bare feedback is a message on
 //! `<entity topic>/<command>-status` and `-result`.
+
+mod outlet;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -37,10 +40,11 @@ use crate::broker::{Doors, Happened, SiloBroker};
 use crate::catalogue::MQTT_DOOR;
 use crate::controller::{Extent, Update};
 use crate::error::RunError;
-use crate::ledger::{Ledger, merged};
+use crate::ledger::Ledger;
 use crate::metrics;
 use crate::notices::Notices;
 use crate::settings::Settings;
+use outlet::Outlet;
 
 /// The largest message, retained or not, in bytes: what the fabric brings fits.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -68,10 +72,9 @@ pub(super) struct Mqtt {
     /// Of each entity's topic, the vThing and the id.
     topics: HashMap<String, (VThingId, String)>,
     notices: Notices,
-    /// None where the broker is somebody else's.
-    server: Option<Server>,
-    /// The silo's own connection to its broker: the server takes messages by its door only.
-    publisher: Client,
+    outlet: Outlet,
+    /// The silo's connection to the broker, on which commands come.
+    client: Client,
     events: mpsc::Receiver<Event>,
 }
 
@@ -84,6 +87,7 @@ impl Mqtt {
             listen: address,
             max_packet_bytes: MAX_MESSAGE_BYTES,
             max_retained_message_bytes: MAX_MESSAGE_BYTES,
+            retained_dir: Some(settings.data.join("retained")),
             ..ServerOptions::default()
         };
         let tenant = settings.tenant.as_str();
@@ -92,17 +96,19 @@ impl Mqtt {
             None => Arc::new(Open),
         };
         let server = Server::start(options, policy).await.map_err(port_taken(address))?;
-        let (publisher, mut events) = Client::connect(own_client(&server, tenant, settings.token.clone()));
+        let options = own_client(&server, tenant, settings.token.clone());
+        let client_id = options.client_id.clone();
+        let (client, mut events) = Client::connect(options);
         match events.recv().await {
             Some(Event::Connected { .. }) => {}
             Some(Event::Disconnected { cause }) => return Err(RunError::failed(CONNECT)(cause)),
             _ => return Err(RunError::failed(CONNECT)(ClientError::Closed)),
         }
         for filter in command_filters(tenant) {
-            let subscribed = publisher.subscribe_live(filter, Qos::AtLeastOnce).await;
+            let subscribed = client.subscribe_live(filter, Qos::AtLeastOnce).await;
             subscribed.map_err(RunError::failed("subscribe to commands on the silo's own MQTT broker"))?;
         }
-        Ok(Self::over(settings, ledger, Some(server), publisher, events))
+        Ok(Self::over(settings, ledger, Outlet::Own { server, client_id }, client, events))
     }
 
     /// Drives somebody else's broker. It may be away: once it answers, all is shown.
@@ -120,23 +126,23 @@ impl Mqtt {
         if !user.is_empty() {
             options = options.with_credentials(user, Secret::new(settings.parameter("brokerToken")));
         }
-        let (publisher, events) = Client::connect(options);
-        let (client, filters) = (publisher.clone(), command_filters(settings.tenant.as_str()));
+        let (client, events) = Client::connect(options);
+        let (subscriber, filters) = (client.clone(), command_filters(settings.tenant.as_str()));
         tokio::spawn(async move {
             for filter in filters {
-                if let Err(error) = client.subscribe_live(filter, Qos::AtLeastOnce).await {
+                if let Err(error) = subscriber.subscribe_live(filter, Qos::AtLeastOnce).await {
                     tracing::error!(%error, "the broker lets no commands through to the silo");
                 }
             }
         });
-        Ok(Self::over(settings, ledger, None, publisher, events))
+        Ok(Self::over(settings, ledger, Outlet::Other(client.clone()), client, events))
     }
 
     fn over(
         settings: &Settings,
         ledger: Ledger,
-        server: Option<Server>,
-        publisher: Client,
+        outlet: Outlet,
+        client: Client,
         events: mpsc::Receiver<Event>,
     ) -> Self {
         let publish = match settings.parameter("publish") {
@@ -145,7 +151,7 @@ impl Mqtt {
         };
         let (tenant, topics) = (settings.tenant.clone(), HashMap::new());
         let notices = Notices::new(settings.silo.clone());
-        Self { tenant, publish, ledger, topics, notices, server, publisher, events }
+        Self { tenant, publish, ledger, topics, notices, outlet, client, events }
     }
 
     async fn show(&mut self, v_thing: &VThingId, entity: Entity, extent: Extent) {
@@ -155,13 +161,8 @@ impl Mqtt {
             return self.send(v_thing, entity.id(), payload, false).await;
         }
         let id = entity.id().to_owned();
-        let old = self.ledger.get(v_thing, &id);
-        let whole = merged(old, entity);
-        let changed = old != Some(whole.as_str());
-        if changed {
-            // Nobody waits for the disk here: what a power cut takes comes back with the context.
-            drop(self.ledger.set(v_thing, &id, &whole));
-        }
+        // Nobody waits for the disk here: what a power cut takes comes back with the context.
+        let (whole, changed) = self.ledger.merge(v_thing, entity);
         // A reading that came is told, even if it says the same as the last one; a context that
         // was only asked for again is not.
         if changed || extent == Extent::Changes {
@@ -179,8 +180,7 @@ impl Mqtt {
                 && is_feedback
             {
                 let payload = serde_json::to_vec(value).unwrap_or_default();
-                let sent =
-                    self.publisher.publish(raw::command_topic(&topic, name), payload, Qos::AtMostOnce).await;
+                let sent = self.outlet.publish(raw::command_topic(&topic, name), payload, false).await;
                 if let Err(error) = sent {
                     tracing::warn!(%v_thing, %error, "feedback was left out");
                 }
@@ -229,7 +229,7 @@ impl Mqtt {
         }
         let topic = raw::command_topic(entity_topic, &result_pipe(command));
         let payload = serde_json::to_vec(&value).unwrap_or_default();
-        if let Err(error) = self.publisher.publish(topic, payload, Qos::AtMostOnce).await {
+        if let Err(error) = self.outlet.publish(topic, payload, false).await {
             tracing::warn!(%error, "a refusal was left out");
         }
     }
@@ -238,8 +238,7 @@ impl Mqtt {
     async fn tell(&mut self, entity: &str, reason: &str) {
         let Some(notice) = self.notices.add(entity, reason) else { return };
         let topic = format!("{}/vSilo", self.tenant);
-        let sent =
-            self.publisher.publish_retained(topic, raw::entity_payload(&notice), Qos::AtMostOnce).await;
+        let sent = self.outlet.publish(topic, raw::entity_payload(&notice), true).await;
         if let Err(error) = sent {
             tracing::warn!(%error, "a notice for the tenant was left out");
         }
@@ -254,12 +253,7 @@ impl Mqtt {
                 return self.tell(entity, &error.to_string()).await;
             }
         };
-        let sent = if retain {
-            self.publisher.publish_retained(topic, payload, Qos::AtMostOnce).await
-        } else {
-            self.publisher.publish(topic, payload, Qos::AtMostOnce).await
-        };
-        match sent {
+        match self.outlet.publish(topic, payload, retain).await {
             // After a reconnection everything is published again.
             Ok(()) | Err(ClientError::Disconnected) => {}
             Err(error) => {
@@ -273,7 +267,7 @@ impl Mqtt {
 #[async_trait]
 impl SiloBroker for Mqtt {
     fn doors(&self) -> Doors {
-        self.server.iter().map(|server| (MQTT_DOOR, server.local_addr())).collect()
+        self.outlet.server().map(|server| (MQTT_DOOR, server.local_addr())).into_iter().collect()
     }
 
     fn v_things(&self) -> Vec<VThingId> {
@@ -347,10 +341,8 @@ impl SiloBroker for Mqtt {
     }
 
     async fn close(self: Box<Self>) {
-        self.publisher.close().await;
-        if let Some(server) = self.server {
-            server.stop().await;
-        }
+        self.client.close().await;
+        self.outlet.close().await;
     }
 }
 

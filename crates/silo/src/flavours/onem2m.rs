@@ -72,7 +72,11 @@ impl OneM2m {
             Some(token) => Arc::new(SingleUser::new(tenant, token.clone())),
             None => Arc::new(Open),
         };
-        let server = ServerOptions { listen: listen_mqtt, ..ServerOptions::default() };
+        let server = ServerOptions {
+            listen: listen_mqtt,
+            retained_dir: Some(settings.data.join("retained")),
+            ..ServerOptions::default()
+        };
         let mqtt = Server::start(server, policy).await.map_err(port_taken(listen_mqtt))?;
         let name = settings.parameter("cseName").to_owned();
         // It cannot be guessed: whoever has the token may call himself what he likes.
