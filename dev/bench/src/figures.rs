@@ -97,6 +97,14 @@ impl Figures {
         self.put(format!("{what}, p99"), milliseconds(0.99), "ms", None);
     }
 
+    /// As [`Self::put_durations`], where the aim is that of nearly all.
+    pub(crate) fn put_durations_within(&mut self, what: &str, durations: &mut [Duration], aim: &'static str) {
+        self.put_durations(what, durations, Some(aim));
+        if let Some(last) = self.figures.last_mut() {
+            last.aim = Some(aim.to_owned());
+        }
+    }
+
     pub(crate) fn print(&self) {
         let mut table = Table::new();
         let mut header = vec!["measured", "value", "unit", "aim"];

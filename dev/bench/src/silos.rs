@@ -1,9 +1,12 @@
 //! Silos of four standards: what virtualisation adds to a broker, and how long a command takes.
 
 mod actuation;
+mod connecting;
+mod counter;
 mod direct;
 mod heard;
 mod load;
+mod messages;
 mod standard;
 mod translation;
 
@@ -29,6 +32,9 @@ pub(crate) struct Arguments {
     /// How many messages or commands each latency is taken from, at 100 a second.
     #[arg(long, default_value_t = 1000)]
     messages: u64,
+    /// How many times the lamp is connected to each silo.
+    #[arg(long, default_value_t = 50)]
+    connections: u64,
     /// How long each rate of the search for loss is held, in seconds.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
@@ -39,7 +45,7 @@ pub(crate) struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { messages: 1000, seconds: 3, json: "target/bench/silos.json".into() }
+        Self { messages: 1000, connections: 50, seconds: 3, json: "target/bench/silos.json".into() }
     }
 }
 
@@ -81,9 +87,14 @@ pub(crate) async fn run(program: &Path, arguments: &Arguments) -> io::Result<()>
         eprintln!("{name}: command -> result");
         let mut commands = actuation::measure(*standard, silo, arguments.messages).await;
         figures.put_durations(&format!("{name}: command -> result"), &mut commands, Some("<= 3"));
+        eprintln!("{name}: connect -> full context");
+        let mut connected = connecting::measure(&road, *standard, silo, arguments.connections).await;
+        figures.put_durations_within(&format!("{name}: connect -> full context"), &mut connected, "<= 100");
     }
     eprintln!("messages/s until loss, one silo and ten");
-    load::measure(&road, arguments.seconds, &mut figures).await;
+    let others: Vec<&VSilo> =
+        silos.iter().map(|(_, silo)| silo).filter(|silo| silo.id != road.mqtt.id).collect();
+    load::measure(&road, &others, arguments.seconds, &mut figures).await;
     figures.print();
     figures.write(&arguments.json)?;
     println!("written to {}\n", arguments.json.display());

@@ -70,6 +70,13 @@ impl Platform {
         let plugged = self.client(owner).connect(&silo.id, &v_thing).await;
         plugged.unwrap_or_else(|error| panic!("{v_thing} cannot be plugged into {}: {error}", silo.id));
     }
+
+    /// Takes a vThing out of a silo.
+    pub async fn unplug(&self, owner: &User, silo: &VSilo, v_thing: &str) {
+        let v_thing = v_thing.parse().expect("the test names a valid vThing");
+        let unplugged = self.client(owner).disconnect(&silo.id, &v_thing).await;
+        unplugged.unwrap_or_else(|error| panic!("{v_thing} cannot be taken out of {}: {error}", silo.id));
+    }
 }
 
 /// Asks for a ThingVisor.

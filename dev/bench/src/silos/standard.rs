@@ -10,6 +10,9 @@ use crate::source::{ENTITY, ENTITY_TYPE, SENT_AT};
 /// The entity that is commanded.
 const LAMP_ENTITY: &str = "urn:ngsi-ld:lamp:Lamp01";
 
+/// What the lamp's whole context is made of.
+pub(super) const LAMP_ATTRIBUTES: [&str; 4] = ["status", "color", "luminosity", "commands"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standard {
     Mqtt,
@@ -172,6 +175,32 @@ impl Place {
                 self.must(Method::PATCH, &path, None, &json!({ "value": time })).await;
             }
         }
+    }
+
+    /// Whether the lamp is there: all of it, or anything of it.
+    pub(super) async fn shows_lamp(&self, whole: bool) -> bool {
+        let get = async |path: &str| self.send(Method::GET, path, None, &json!("")).await;
+        if self.standard == Standard::OneM2m {
+            let lamp = "/Mobius/lamp:Lamp01/lamp:Lamp01";
+            if !whole {
+                return get("/Mobius/lamp:Lamp01").await.0 == 200;
+            }
+            for name in LAMP_ATTRIBUTES.iter().filter(|name| **name != "commands") {
+                if get(&format!("{lamp}/{name}/la")).await.0 != 200 {
+                    return false;
+                }
+            }
+            // Commands are containers of their own there.
+            return get(&format!("{lamp}/set-color")).await.0 == 200;
+        }
+        let path = if self.standard == Standard::NgsiV2 { "/v2/entities" } else { "/ngsi-ld/v1/entities" };
+        let (status, text) = get(&format!("{path}/{LAMP_ENTITY}")).await;
+        let entity: Value = serde_json::from_str(&text).unwrap_or_default();
+        // NGSIv2 shows the pipes of commands instead of their list.
+        let all =
+            LAMP_ATTRIBUTES.iter().filter(|name| self.standard == Standard::NgsiLd || **name != "commands");
+        let has_pipe = entity.get("set-color").is_some();
+        status == 200 && (!whole || has_pipe && all.into_iter().all(|name| entity.get(name).is_some()))
     }
 
     /// Commands the lamp; says whether there was a pipe.
