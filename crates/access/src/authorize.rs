@@ -121,6 +121,8 @@ actions! {
     AddThingVisor: Administrator,
     /// Change a ThingVisor's parameters.
     UpdateThingVisor: Administrator,
+    /// Start a ThingVisor anew.
+    RestartThingVisor: Administrator,
     /// Stop and remove a ThingVisor.
     DeleteThingVisor: Administrator,
     /// List the ThingVisors.
@@ -137,6 +139,8 @@ actions! {
     DeleteVThingEndpoint: Administrator,
     /// Create a vSilo for a tenant.
     CreateVSilo: Owner,
+    /// Start a vSilo anew.
+    RestartVSilo: Owner,
     /// Stop and remove a vSilo.
     DestroyVSilo: Owner,
     /// List the vSilos that the caller controls.
@@ -253,6 +257,7 @@ mod tests {
                 &InspectFlavour,
                 &ListVThings,
                 &CreateVSilo,
+                &RestartVSilo,
                 &DestroyVSilo,
                 &ListVSilos,
                 &InspectVSilo,

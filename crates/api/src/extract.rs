@@ -110,6 +110,21 @@ impl<T: DeserializeOwned> FromRequest<Controller> for Creation<T> {
     }
 }
 
+/// Who asks for something that has no body; with an idempotency key, once.
+pub(crate) struct Repeatable(pub(crate) Caller);
+
+impl FromRequestParts<Controller> for Repeatable {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, controller: &Controller) -> Result<Self, Refusal> {
+        let Authenticated(mut caller) = Authenticated::from_request_parts(parts, controller).await?;
+        let place = format!("{} {}", parts.method, parts.uri.path());
+        caller.origin.idempotency = idempotency_key(&parts.headers)?
+            .map(|key| Idempotency { key, print: controller.print_of(&[place.as_bytes()]) });
+        Ok(Self(caller))
+    }
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();

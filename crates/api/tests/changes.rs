@@ -114,6 +114,29 @@ async fn a_creation_with_an_idempotency_key_happens_once_and_is_answered_the_sam
 }
 
 #[tokio::test]
+async fn a_restart_with_an_idempotency_key_happens_once_and_is_in_the_audit_log() {
+    let platform = TestPlatform::start().await;
+    platform.tenant("tenant1").await;
+    let (api, owner) = (api(&platform), platform.authorization("tenant1").await);
+    let silo = r#"{"spec": {"tenant": "tenant1", "name": "home", "flavour": "mqtt"}}"#;
+    assert_eq!(ask(&api, "POST", "/v1/vsilos", Some(&owner), silo).await.0, StatusCode::ACCEPTED);
+    let again = "/v1/vsilos/tenant1_home/restart";
+    let mut answers = Vec::new();
+    for key in ["one", "one", "two"] {
+        let with = [("idempotency-key", key)];
+        let (status, _, answer) = ask_with(&api, "POST", again, &owner, &with, "").await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        answers.push((answer["metadata"]["generation"].as_u64(), answer["token"].is_string()));
+    }
+    assert_eq!(answers, [(Some(2), true), (Some(2), true), (Some(3), true)]);
+    let admin = platform.authorization("admin").await;
+    let (_, _, log) = ask(&api, "GET", "/v1/audit?action=siloRestart", Some(&admin), "").await;
+    let lines = log["items"].as_array().unwrap();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines.iter().all(|line| line["who"] == "tenant1" && line["target"] == "tenant1_home"), "{log}");
+}
+
+#[tokio::test]
 async fn of_many_creations_at_once_with_one_key_all_are_answered_the_same() {
     let platform = TestPlatform::start().await;
     let api = api(&platform);

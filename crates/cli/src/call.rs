@@ -2,13 +2,14 @@
 //! answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use morgana_client::{Client, Options};
 use morgana_model::{ErrorCode, TenantId};
 
 use crate::answer::{Answer, Format};
 use crate::error::Error;
+use crate::session::SessionOfFile;
 use crate::terminal::Terminal;
 use crate::tokens::{Login, TokenFile};
 
@@ -56,17 +57,13 @@ pub(crate) struct Context<'a> {
     pub(crate) controller: String,
     /// Who is logged in, as far as the token file knows.
     pub(crate) login: Option<Login>,
-    options: Options,
     pub(crate) format: Format,
     pub(crate) terminal: &'a mut Terminal,
 }
 
 /// Carries a command out and prints its answer.
 pub(crate) async fn perform<O: Operation>(call: Call<O>, terminal: &mut Terminal) -> Result<(), Error> {
-    let mut context = Context::new(call.common, terminal)?;
-    if O::NEEDS_LOGIN {
-        context.go_on_with_session().await?;
-    }
+    let mut context = Context::new(call.common, terminal, O::NEEDS_LOGIN)?;
     let answer = match call.operation.run(&mut context).await {
         Err(Error::Client(error)) if O::NEEDS_LOGIN && error.code() == Some(ErrorCode::Unauthenticated) => {
             Err(Error::NotLoggedIn { said: error.to_string(), controller: context.controller.clone() })
@@ -77,7 +74,7 @@ pub(crate) async fn perform<O: Operation>(call: Call<O>, terminal: &mut Terminal
 }
 
 impl<'a> Context<'a> {
-    fn new(common: Common, terminal: &'a mut Terminal) -> Result<Self, Error> {
+    fn new(common: Common, terminal: &'a mut Terminal, needs_login: bool) -> Result<Self, Error> {
         let controller = common.controller.trim_end_matches('/').to_owned();
         // With a token given there is no need for the file, nor for a folder to keep it in.
         let login = match (&terminal.token, &terminal.token_file) {
@@ -91,35 +88,12 @@ impl<'a> Context<'a> {
             options.trusted_certificates =
                 Some(read.map_err(|source| Error::Certificates { file: file.clone(), source })?);
         }
-        let client = Client::with_options(&controller, token, options.clone())?;
-        Ok(Self { client, controller, login, options, format: common.output, terminal })
-    }
-
-    /// Exchanges an access token that is at its end, while the session goes on.
-    pub(crate) async fn go_on_with_session(&mut self) -> Result<(), Error> {
-        let now = Timestamp::now();
-        if !self.login.as_ref().is_some_and(|login| login.is_to_be_refreshed(now)) {
-            return Ok(());
+        let mut client = Client::with_options(&controller, token, options.clone())?;
+        if let Some(path) = terminal.token_file.as_deref().filter(|_| login.is_some() && needs_login) {
+            let (tokens, controller) = (TokenFile::new(Some(path))?, controller.clone());
+            client = client.with_renewal(Arc::new(SessionOfFile { tokens, controller, options }));
         }
-        let tokens = self.tokens()?;
-        let lock = tokens.lock()?;
-        // Another command may have been first.
-        let Some(mut login) = tokens.get(&self.controller)? else { return Ok(()) };
-        if login.is_to_be_refreshed(now) {
-            let anyone = Client::with_options(&self.controller, None, self.options.clone())?;
-            let session = match anyone.refresh(&login.refresh_token).await {
-                Ok(session) => session,
-                // The session is over: the command itself finds that out, and says what to do.
-                Err(error) if error.code() == Some(ErrorCode::Unauthenticated) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            login = Login::new(login.user_id, session);
-            tokens.put_locked(&lock, &self.controller, login.clone())?;
-        }
-        self.client =
-            Client::with_options(&self.controller, Some(login.access_token.clone()), self.options.clone())?;
-        self.login = Some(login);
-        Ok(())
+        Ok(Self { client, controller, login, format: common.output, terminal })
     }
 
     /// The file that keeps the tokens.

@@ -9,7 +9,7 @@ use crate::commands::{
     AddFlavour, AddThingVisor, AddVThing, CreateVSilo, DelFlavour, DelThingVisor, DelVThing,
     DelVThingEndpoint, DestroyVSilo, Events, InspectFlavour, InspectTenant, InspectThingVisor, InspectVSilo,
     ListFlavours, ListThingVisors, ListUsers, ListVSilos, ListVThings, Login, Logout, Logs, Register,
-    SetVThingEndpoint, Status, Top, Unregister, UpdateThingVisor,
+    Restart, SetVThingEndpoint, Status, Top, Unregister, UpdateThingVisor,
 };
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -105,6 +105,9 @@ pub enum Command {
     /// Unplug a vThing from a vSilo.
     #[command(name = "del-vthing", after_help = "Example: morgana del-vthing -s home -v host/load")]
     DelVThing(Call<DelVThing>),
+    /// Start a ThingVisor or a vSilo anew, whether it runs or has failed.
+    #[command(after_help = "Example: morgana restart vsilo/tenant1_home --wait")]
+    Restart(Call<Restart>),
     /// Show the log of a ThingVisor or a vSilo.
     #[command(after_help = "Example: morgana logs vsilo/tenant1_home -f")]
     Logs(Call<Logs>),
@@ -166,6 +169,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::DelVThing(call) => perform(call, terminal).await,
         Command::Status(call) => perform(call, terminal).await,
         Command::Top(call) => perform(call, terminal).await,
+        Command::Restart(call) => perform(call, terminal).await,
         Command::Logs(call) => perform(call, terminal).await,
         Command::Events(call) => perform(call, terminal).await,
     }

@@ -3,6 +3,7 @@
 mod events;
 mod flavours;
 mod logs;
+mod restart;
 mod session;
 mod status;
 mod tenants;
@@ -15,6 +16,7 @@ mod vthings;
 pub(crate) use events::Events;
 pub(crate) use flavours::{AddFlavour, DelFlavour, InspectFlavour, ListFlavours};
 pub(crate) use logs::Logs;
+pub(crate) use restart::Restart;
 pub(crate) use session::{Login, Logout};
 pub(crate) use status::Status;
 pub(crate) use tenants::InspectTenant;

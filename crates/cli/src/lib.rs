@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod params;
 mod progress;
+mod session;
 mod table;
 mod terminal;
 mod tokens;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use morgana_model::{Role, Secret, Session, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +23,6 @@ pub(crate) struct Login {
     pub(crate) session_expires_at: Timestamp,
 }
 
-/// How long before its end an access token is exchanged.
-const EARLY: SignedDuration = SignedDuration::from_secs(30);
-
 impl Login {
     pub(crate) fn new(user_id: TenantId, session: Session) -> Self {
         Self {
@@ -36,11 +33,6 @@ impl Login {
             refresh_token: session.refresh_token,
             session_expires_at: session.session_expires_at,
         }
-    }
-
-    /// Whether its access token is at its end and its session is not.
-    pub(crate) fn is_to_be_refreshed(&self, now: Timestamp) -> bool {
-        now + EARLY >= self.expires_at && now < self.session_expires_at
     }
 }
 

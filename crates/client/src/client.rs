@@ -1,14 +1,15 @@
 //! The client: where the controller is, who asks, and how long to wait for it.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use morgana_model::Secret;
+use morgana_model::{ErrorCode, Secret};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, answer};
+use crate::{Error, Renewal, answer};
 
 /// How a [`Client`] behaves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +44,15 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     options: Options,
+    /// Shared by all clones: what one has exchanged, all use.
+    token: Arc<RwLock<Option<Token>>>,
+    renewal: Option<Arc<dyn Renewal>>,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    secret: Secret,
+    header: HeaderValue,
 }
 
 impl Client {
@@ -63,7 +73,7 @@ impl Client {
         let base = parse_base(base_url)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("morgana/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers(token.as_ref())?)
+            .default_headers(headers())
             .connect_timeout(Duration::from_secs(options.connect_timeout_seconds))
             // A redirect would carry requests, and with them secrets, to where nobody asked.
             .redirect(reqwest::redirect::Policy::none())
@@ -81,7 +91,13 @@ impl Client {
             builder = builder.tls_certs_only(trusted);
         }
         let http = builder.build().map_err(Error::Setup)?;
-        Ok(Self { http, base, options })
+        let token = Arc::new(RwLock::new(token.map(Token::new).transpose()?));
+        Ok(Self { http, base, options, token, renewal: None })
+    }
+
+    /// The same client, which exchanges its token when the controller does not take it any more.
+    pub fn with_renewal(self, renewal: Arc<dyn Renewal>) -> Self {
+        Self { renewal: Some(renewal), ..self }
     }
 
     /// The URL of the controller, without a slash at its end.
@@ -104,7 +120,15 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        self.http.request(method, url)
+        let request = self.http.request(method, url);
+        match self.token() {
+            Some(token) => request.header(AUTHORIZATION, token.header),
+            None => request,
+        }
+    }
+
+    fn token(&self) -> Option<Token> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn get<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> RequestBuilder {
@@ -147,7 +171,29 @@ impl Client {
         self.execute(client, request.map_err(Error::Setup)?).await
     }
 
+    /// Sends a request, and once more with the next token where the controller does not take this one.
     async fn execute(&self, http: reqwest::Client, request: reqwest::Request) -> Result<Response, Error> {
+        let used = self.token();
+        let again = request.try_clone();
+        let refused = match self.execute_once(&http, request).await {
+            Err(error) if error.code() == Some(ErrorCode::Unauthenticated) => error,
+            outcome => return outcome,
+        };
+        let (Some(renewal), Some(used), Some(mut again)) = (&self.renewal, used, again) else {
+            return Err(refused);
+        };
+        let Some(next) = renewal.renew(&used.secret).await else { return Err(refused) };
+        let next = Token::new(next)?;
+        again.headers_mut().insert(AUTHORIZATION, next.header.clone());
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        self.execute_once(&http, again).await
+    }
+
+    async fn execute_once(
+        &self,
+        http: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Response, Error> {
         let url = request.url().clone();
         let response = http.execute(request).await.map_err(|source| {
             Error::from_transport(url.as_str(), &source, self.options.request_timeout_seconds)
@@ -182,16 +228,19 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn headers(token: Option<&Secret>) -> Result<HeaderMap, Error> {
+fn headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"));
-    if let Some(token) = token {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_| Error::Token { length: token.expose().len() })?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+    headers
+}
+
+impl Token {
+    fn new(secret: Secret) -> Result<Self, Error> {
+        let mut header = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+            .map_err(|_| Error::Token { length: secret.expose().len() })?;
+        header.set_sensitive(true);
+        Ok(Self { secret, header })
     }
-    Ok(headers)
 }
 
 #[cfg(test)]

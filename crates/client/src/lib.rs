@@ -12,6 +12,7 @@ mod events;
 mod logs;
 mod operations;
 mod paging;
+mod renewal;
 mod wait;
 
 pub use client::{Client, Options};
@@ -19,4 +20,5 @@ pub use error::Error;
 pub use events::EventStream;
 pub use logs::LogStream;
 pub use paging::Pages;
+pub use renewal::Renewal;
 pub use wait::Goal;

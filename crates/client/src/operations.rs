@@ -135,6 +135,11 @@ impl Client {
         self.fetch(request.query(&[("force", force)])).await
     }
 
+    /// `POST /v1/thingvisors/{id}/restart`: the ThingVisor in phase `pending`; administrators only.
+    pub async fn restart_thing_visor(&self, id: &ThingVisorId) -> Result<ThingVisor, Error> {
+        self.fetch(self.post(["v1", "thingvisors", id.as_str(), "restart"])).await
+    }
+
     /// `GET /v1/vthings`.
     pub fn vthings(&self) -> Pages<'_, VThing> {
         Pages::new(self, ["v1", "vthings"])
@@ -179,6 +184,11 @@ impl Client {
     pub async fn delete_vsilo(&self, id: &VSiloId, force: bool) -> Result<VSilo, Error> {
         let request = self.delete(["v1", "vsilos", id.as_str()]);
         self.fetch(request.query(&[("force", force)])).await
+    }
+
+    /// `POST /v1/vsilos/{id}/restart`: the silo in phase `pending`; it keeps all it holds.
+    pub async fn restart_vsilo(&self, id: &VSiloId) -> Result<VSilo, Error> {
+        self.fetch(self.post(["v1", "vsilos", id.as_str(), "restart"])).await
     }
 
     /// `GET /v1/vsilos/{id}/connections`: which vThings are plugged into the silo.

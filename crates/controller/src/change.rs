@@ -20,7 +20,8 @@ pub type Precondition = Option<Vec<Revision>>;
 const ATTEMPTS: usize = 16;
 
 impl Controller {
-    /// Changes a resource and writes the line of the audit log, in one commit. `change` may run several
+    /// Changes a resource and writes the line of the audit log, in one commit; within [`Controller::once`] with
+    /// what a repetition is answered. `change` may run several
     /// times; where it changes nothing, nothing is written.
     pub(crate) async fn change<T: Document>(
         &self,
@@ -46,7 +47,7 @@ impl Controller {
             }
             let mut transaction = Transaction::new();
             transaction.replace(&found)?;
-            audit::write(&mut transaction, caller, action, key)?;
+            written(&mut transaction, caller, action, key, &found.value)?;
             match transaction.commit(self.store()).await {
                 Ok(commit) => return Ok(Versioned { revision: commit.revision, ..found }),
                 Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
@@ -55,16 +56,16 @@ impl Controller {
         }
     }
 
-    /// Creates something, once for each idempotency key: a repetition is answered as the first was.
+    /// Does something, once for each idempotency key: a repetition is answered as the first was.
     pub(crate) async fn once<T: DeserializeOwned>(
         &self,
         caller: &Caller,
-        create: impl Future<Output = Result<T, Error>>,
+        act: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         if let Some(answer) = self.answered_before(caller).await? {
             return Ok(answer);
         }
-        match create.await {
+        match act.await {
             // The first may have been on its way while this one looked.
             Err(error) if is_conflict(&error) => match self.answered_before(caller).await? {
                 Some(answer) => Ok(answer),
@@ -90,8 +91,9 @@ impl Controller {
     }
 }
 
-/// Adds the audit line of a creation to its commit, and what is answered when it is repeated.
-pub(crate) fn created(
+/// Adds the audit line of a change to its commit, and what is answered when a request with an idempotency
+/// key is repeated.
+pub(crate) fn written(
     transaction: &mut Transaction,
     caller: &Caller,
     action: &str,

@@ -7,6 +7,7 @@ mod connections;
 mod events;
 mod flavours;
 mod insight;
+mod restart;
 mod sessions;
 mod tenants;
 mod thing_visors;

@@ -180,6 +180,48 @@ async fn a_failed_workload_shows_why() {
 }
 
 #[tokio::test]
+async fn a_failed_workload_is_started_anew_when_somebody_asks() {
+    let platform = TestPlatform::start_with(|options| options.revive_first_seconds = 3600).await;
+    let (admin, visor) = (platform.administrator(), add_visor(&platform, "tv").await);
+    let name = WorkloadName::ThingVisor(visor.id.clone());
+    let in_phase = async |wanted: &Phase| {
+        eventually(&format!("{name} {wanted}"), async || {
+            let visor = platform.controller.inspect_thing_visor(&admin, &visor.id).await.ok()?;
+            (visor.status.phase == *wanted).then_some(visor)
+        })
+        .await
+    };
+    in_phase(&Phase::Running).await;
+    platform.node.fail(&name, "it fell over");
+    in_phase(&Phase::Failed { reason: "it fell over".to_owned() }).await;
+    let restarted = platform.controller.restart_thing_visor(&admin, &visor.id).await.unwrap();
+    assert_eq!(restarted.status.phase, Phase::Pending);
+    in_phase(&Phase::Running).await;
+
+    platform.node.ready_at_once(false);
+    platform.controller.delete_thing_visor(&admin, &visor.id, false).await.unwrap();
+    let refused = platform.controller.restart_thing_visor(&admin, &visor.id).await.unwrap_err();
+    assert!(matches!(refused.code, ErrorCode::Conflict | ErrorCode::NotFound), "{refused}");
+}
+
+#[tokio::test]
+async fn a_running_silo_is_started_anew_when_its_tenant_asks_and_keeps_what_is_its_own() {
+    let platform = TestPlatform::start().await;
+    let tenant = platform.tenant("tenant1").await;
+    let silo = create_silo(&platform, &tenant, "home").await;
+    let before = silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    let name = WorkloadName::VSilo(silo.id.clone());
+    let first = platform.node.report(&name).unwrap().incarnation;
+    let restarted = platform.controller.restart_v_silo(&tenant, &silo.id).await.unwrap();
+    assert_eq!((restarted.status.phase, &restarted.token), (Phase::Pending, &before.token));
+    let after = silo_in(&platform, &tenant, &silo.id, &Phase::Running).await;
+    assert!(platform.node.report(&name).unwrap().incarnation > first);
+    assert_eq!((after.status.endpoints, after.token), (before.status.endpoints, before.token));
+    let by_administrator = platform.controller.restart_v_silo(&platform.administrator(), &silo.id).await;
+    assert_eq!(by_administrator.unwrap().token, None, "a token is its owner's alone");
+}
+
+#[tokio::test]
 async fn everything_is_there_again_after_a_restart() {
     let platform = TestPlatform::start().await;
     let tenant = platform.tenant("tenant1").await;

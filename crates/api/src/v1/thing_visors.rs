@@ -7,7 +7,9 @@ use axum::response::Response;
 use morgana_controller::Controller;
 use morgana_model::{NewThingVisor, Page, ThingVisor, ThingVisorPatch};
 
-use crate::extract::{Asked, Authenticated, Body, Creation, DeleteQuery, IfMatch, id, list_query};
+use crate::extract::{
+    Asked, Authenticated, Body, Creation, DeleteQuery, IfMatch, Repeatable, id, list_query,
+};
 use crate::problem::Answer;
 use crate::tagged::Tagged;
 
@@ -63,6 +65,16 @@ pub(super) async fn update(
     Body(patch): Body<ThingVisorPatch>,
 ) -> Answer<Tagged<ThingVisor>> {
     Ok(Tagged(controller.update_thing_visor(&caller, &id(&visor)?, patch, &revisions).await?))
+}
+
+/// Start a ThingVisor anew, whether it runs or has failed. It is pending until it answers.
+#[utoipa::path(post, path = "/v1/thingvisors/{thingvisor}/restart", tag = "thingvisors", params(("thingvisor" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request restarts once, and is answered the same")), responses((status = 202, body = ThingVisor)))]
+pub(super) async fn restart(
+    State(controller): State<Controller>,
+    Path(visor): Path<String>,
+    Repeatable(caller): Repeatable,
+) -> Answer<(StatusCode, Json<ThingVisor>)> {
+    Ok((StatusCode::ACCEPTED, Json(controller.restart_thing_visor(&caller, &id(&visor)?).await?)))
 }
 
 /// Delete a ThingVisor with its vThings. It is stopping until it is gone.

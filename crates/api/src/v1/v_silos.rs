@@ -7,7 +7,7 @@ use axum::response::Response;
 use morgana_controller::Controller;
 use morgana_model::{NewVSilo, Page, VSilo};
 
-use crate::extract::{Asked, Authenticated, Creation, DeleteQuery, id, list_query};
+use crate::extract::{Asked, Authenticated, Creation, DeleteQuery, Repeatable, id, list_query};
 use crate::problem::Answer;
 use crate::tagged::Tagged;
 
@@ -53,6 +53,16 @@ pub(super) async fn inspect(
     headers: HeaderMap,
 ) -> Answer<Response> {
     Ok(Tagged(controller.find_v_silo(&caller, &id(&silo)?).await?).unless_known(&headers))
+}
+
+/// Start a vSilo anew, whether it runs or has failed; it keeps all it holds. It is pending until it answers.
+#[utoipa::path(post, path = "/v1/vsilos/{vsilo}/restart", tag = "vsilos", params(("vsilo" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request restarts once, and is answered the same")), responses((status = 202, body = VSilo)))]
+pub(super) async fn restart(
+    State(controller): State<Controller>,
+    Path(silo): Path<String>,
+    Repeatable(caller): Repeatable,
+) -> Answer<(StatusCode, Json<VSilo>)> {
+    Ok((StatusCode::ACCEPTED, Json(controller.restart_v_silo(&caller, &id(&silo)?).await?)))
 }
 
 /// Destroy a vSilo with all it holds. It is stopping until it is gone.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use morgana_model::{ErrorCode, WorkloadKind};
+use morgana_model::{ErrorCode, Phase, WorkloadKind};
 use serde_json::{Value, json};
 
 use super::top::memory;
@@ -38,6 +38,12 @@ impl Operation for Status {
             ("vsilos", in_words(&silos)),
             ("memory of workloads", memory(used)),
         ];
+        let failed = workloads.iter().filter_map(|workload| match &workload.phase {
+            Phase::Failed { reason } => Some((workload.name.to_string(), reason)),
+            _ => None,
+        });
+        let failed: BTreeMap<String, &String> = failed.collect();
+        fields.extend(failed.iter().map(|(name, reason)| ("failed", format!("{name}: {reason}"))));
         for node in nodes.iter().flatten() {
             let text = |name: &str| node[name].as_str().unwrap_or_default().to_owned();
             fields.push((
@@ -61,6 +67,7 @@ impl Operation for Status {
             "ready": true,
             "thingVisors": visors,
             "vSilos": silos,
+            "failed": failed,
             "memoryBytes": used,
             "nodes": nodes,
             "reconcilers": reconcilers,

@@ -125,6 +125,7 @@ async fn an_administrator_reads_what_a_thing_visor_is() {
     node        node1
     doors       8089/tcp:41000
     restarts    0
+    updates     0
     created     2026-03-01T12:00:00Z
     "#);
     insta::assert_snapshot!(admin.succeed("list-users").await, @r"

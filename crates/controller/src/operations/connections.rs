@@ -9,7 +9,7 @@ use morgana_model::{
 use morgana_store::{Expect, Transaction, Versioned, connection_key, connection_prefix};
 
 use super::{ListOptions, existing, page};
-use crate::change::created;
+use crate::change::written;
 use crate::{Controller, Error, audit};
 
 impl Controller {
@@ -46,7 +46,7 @@ impl Controller {
         transaction.check::<VThing>(connection.spec.v_thing.as_str(), Expect::Present);
         transaction.check::<ThingVisor>(visor.value.id.as_str(), Expect::Present);
         let target = connection_key(&connection.spec);
-        created(&mut transaction, caller, "addVThing", target, &connection)?;
+        written(&mut transaction, caller, "addVThing", target, &connection)?;
         match transaction.commit(self.store()).await {
             Ok(_) => Ok(connection),
             Err(morgana_store::Error::Conflict { kind: morgana_store::Kind::Connection, .. }) => {

@@ -10,7 +10,7 @@ use morgana_store::{Expect, Transaction, Versioned};
 use serde_json::Value;
 
 use super::{ListOptions, existing, page};
-use crate::change::created;
+use crate::change::written;
 use crate::{Controller, Error, Precondition, audit};
 
 impl Controller {
@@ -31,7 +31,7 @@ impl Controller {
                 };
                 let mut transaction = Transaction::new();
                 transaction.insert(&flavour)?;
-                created(&mut transaction, caller, "addFlavour", &flavour.id, &flavour)?;
+                written(&mut transaction, caller, "addFlavour", &flavour.id, &flavour)?;
                 match transaction.commit(self.store()).await {
                     Ok(_) => Ok(flavour),
                     Err(error) if error.is_conflict() => Err(already_exists(&flavour.id).into()),

@@ -10,7 +10,7 @@ use morgana_store::{Transaction, Versioned};
 use serde_json::Value;
 
 use super::{ListOptions, existing, page, phase_field};
-use crate::change::created;
+use crate::change::written;
 use crate::error::chain;
 use crate::inbox::tell;
 use crate::{Controller, Error, Precondition};
@@ -44,7 +44,7 @@ impl Controller {
             self.once(caller, async {
                 let mut transaction = Transaction::new();
                 transaction.insert(&visor)?;
-                created(&mut transaction, caller, "addThingVisor", &visor.id, &visor)?;
+                written(&mut transaction, caller, "addThingVisor", &visor.id, &visor)?;
                 match transaction.commit(self.store()).await {
                     Ok(_) => Ok(visor),
                     Err(error) if error.is_conflict() => Err(Failure::new(

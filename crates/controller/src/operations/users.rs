@@ -9,7 +9,7 @@ use morgana_model::{
 use morgana_store::{Expect, ListQuery, Transaction, Versioned};
 
 use super::{ListOptions, existing, page};
-use crate::change::created;
+use crate::change::written;
 use crate::records::UserRecord;
 use crate::{Controller, Error, Precondition, audit};
 
@@ -39,7 +39,7 @@ impl Controller {
         let record = UserRecord { user, password_hash };
         let mut transaction = Transaction::new();
         transaction.insert(&record)?;
-        created(&mut transaction, caller, "register", &record.user.id, &record.user)?;
+        written(&mut transaction, caller, "register", &record.user.id, &record.user)?;
         match transaction.commit(self.store()).await {
             Ok(_) => Ok(record.user),
             Err(error) if error.is_conflict() => Err(already_exists(&record.user.id).into()),

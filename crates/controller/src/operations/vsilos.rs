@@ -9,7 +9,7 @@ use morgana_model::{
 use morgana_store::{Expect, Transaction, Versioned};
 
 use super::{ListOptions, existing, page, phase_field};
-use crate::change::created;
+use crate::change::written;
 use crate::records::UserRecord;
 use crate::{Controller, Error};
 
@@ -57,7 +57,7 @@ impl Controller {
         transaction.check::<Flavour>(silo.spec.flavour.as_str(), Expect::Present);
         transaction.check::<UserRecord>(silo.spec.tenant.as_str(), Expect::Present);
         let shown = silo_shown_to(caller, silo.clone());
-        created(&mut transaction, caller, "siloCreate", &silo.id, &shown)?;
+        written(&mut transaction, caller, "siloCreate", &silo.id, &shown)?;
         match transaction.commit(self.store()).await {
             Ok(_) => Ok(shown),
             Err(morgana_store::Error::Conflict { kind: morgana_store::Kind::User, key, .. }) => {

@@ -11,7 +11,7 @@ pub struct Metadata {
     /// When it was accepted.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
-    /// Counts the changes of the spec, from 1.
+    /// Counts, from 1, the changes for which what runs is started anew.
     pub generation: u64,
     /// When its end was asked for; the platform is taking it down since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
