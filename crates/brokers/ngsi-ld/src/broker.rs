@@ -2,6 +2,7 @@
 
 mod batch;
 mod contexts;
+mod copies;
 mod csource_subscriptions;
 mod discovery;
 mod entities;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     batch::BatchOperation,
+    copies::Notified,
     discovery::{AttributeUse, TypeUse},
     entity_maps::Entries,
 };
@@ -44,8 +46,13 @@ pub use self::{
     watch::{Change, ChangeKind, Lagged, Watch, WatchFilter},
 };
 use self::{
-    csource_subscriptions::CsourceSubscriptions, notes::Notes, snapshots::Snapshots, tenants::Tenants,
-    transport::AnyTransport, watch::Watchers,
+    copies::Copies,
+    csource_subscriptions::CsourceSubscriptions,
+    notes::Notes,
+    snapshots::Snapshots,
+    tenants::{Tenants, Who},
+    transport::AnyTransport,
+    watch::Watchers,
 };
 pub(crate) use self::{past::Instances, purge::Purge};
 use crate::{
@@ -84,6 +91,9 @@ pub struct Options {
     pub public_endpoints_only: bool,
     /// How context sources are asked (NGSI-LD 4.3.6).
     pub sources: SourceOptions,
+    /// This broker as its context sources reach it, such as `https://broker.example`, for what they notify (NGSI-LD
+    /// 5.8.1.4); as its subscribers reach it when this is not given.
+    pub public_url: Option<String>,
     /// How many tenants there may be beside the default one (NGSI-LD 4.14); 0 for a broker of one tenant.
     pub tenants_max: usize,
 }
@@ -101,6 +111,7 @@ impl Default for Options {
             notifications: NotifierOptions::default(),
             public_endpoints_only: false,
             sources: SourceOptions::default(),
+            public_url: None,
             tenants_max: 1000,
         }
     }
@@ -145,6 +156,8 @@ struct Inner {
     sources: Sources,
     notes: RwLock<Notes>,
     csource_subscriptions: RwLock<CsourceSubscriptions>,
+    /// The copies of subscriptions at context sources.
+    copies: Arc<Copies>,
     notifier: Notifier,
     /// Wakes the task that notifies at intervals.
     periodic: Arc<Notify>,
@@ -188,11 +201,7 @@ impl Broker {
     }
 
     /// Opens one tenant; without an alias it is the default one, and keeps its alias in its folder.
-    fn open_as(
-        options: Options,
-        transport: Arc<dyn Transport>,
-        alias: Option<String>,
-    ) -> Result<Self, OpenError> {
+    fn open_as(options: Options, transport: Arc<dyn Transport>, who: Option<Who>) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Handle::try_current()?;
         let mut store = Store::default();
         let mut subscriptions = Subscriptions::default();
@@ -230,9 +239,13 @@ impl Broker {
             }
             Ok::<_, minicbor::decode::Error>(())
         })?;
+        let copies = Copies::restored(&notes);
         // Written after the journal has locked the folder.
-        let alias = alias.map_or_else(|| tenants::alias(&all.dir), |alias| Ok(alias.into()))?;
-        let tenants = Tenants::new(all, Arc::clone(&transport), &alias);
+        let (alias, tenant) = match who {
+            None => (tenants::alias(&all.dir)?, None),
+            Some(Who { alias, tenant }) => (alias.into(), tenant),
+        };
+        let tenants = Tenants::new(all, Arc::clone(&transport), &alias, tenant);
         let inner = Inner {
             store: RwLock::new(store),
             writing: Mutex::new(()),
@@ -244,6 +257,7 @@ impl Broker {
             sources: Sources::new(options.sources),
             notes: RwLock::new(notes),
             csource_subscriptions: RwLock::default(),
+            copies: Arc::new(copies),
             notifier: Notifier::new(options.notifications, transport, runtime.clone()),
             periodic: Arc::default(),
             watchers: Watchers::default(),
@@ -267,6 +281,7 @@ impl Broker {
         }
         runtime
             .spawn(periodic::notify_at_intervals(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
+        runtime.spawn(copies::keep_true(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
         runtime.spawn(expiry::take_out_expired(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
         Ok(broker)
     }

@@ -14,6 +14,7 @@ mod known;
 mod params;
 mod preconditions;
 mod registrations;
+mod remote_notify;
 mod reply;
 mod request;
 mod snapshots;
@@ -26,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
@@ -35,7 +36,7 @@ use morgana_engine::{Access, Problem, ServerError, require_token};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Broker, Error, ErrorKind};
+use crate::{Broker, Error, ErrorKind, sources::CALLBACK};
 
 /// How a broker answers over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub fn router(broker: Broker, options: HttpOptions) -> Router {
         .layer(middleware::from_fn(preconditions::as_asked))
         .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
         .layer(middleware::from_fn_with_state(options, preconditions::ask_for_length))
-        .layer(middleware::from_fn_with_state(access, require_token))
+        .layer(middleware::from_fn_with_state(access, ask_for_token))
 }
 
 /// The interface of one tenant, for who has been let in.
@@ -115,13 +116,23 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         }
         router = router.route(&path, handler);
     }
+    let (path, handler) = remote_notify::route();
     router
+        .route(path, handler)
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(door.clone(), distributed::distribute))
         .layer(middleware::from_fn_with_state(door.clone(), entity_maps::mapped))
         .layer(middleware::from_fn_with_state(door.clone(), snapshots::in_snapshot))
         .with_state(door)
+}
+
+/// Asks for the token, but not of a context source: it shows the id of a copy, which is one (see `remote_notify`).
+async fn ask_for_token(access: State<Access>, request: Request, next: Next) -> Response {
+    if request.uri().path() == CALLBACK {
+        return next.run(request).await;
+    }
+    require_token(access, request, next).await
 }
 
 /// Serves the broker on `listener` until `stop`, then lets requests under way finish.

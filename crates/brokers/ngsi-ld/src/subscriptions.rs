@@ -17,7 +17,7 @@ use std::{
 
 use morgana_engine::{DeliveryCounts, InterestIndex};
 
-pub(crate) use definition::{Contexts, Subscription};
+pub(crate) use definition::{Contexts, Origin, Selected, Subscription};
 pub(crate) use delivery::{Accept, MQTT_QOS, MQTT_VERSION};
 pub(crate) use event::Event;
 pub(crate) use notification::{Told, carried, link_header, message};

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use morgana_engine::DeliveryCounts;
 
-use super::{Broker, Inner, Write, subscribe};
+use super::{Broker, Inner, Write, copies::shadow_id, subscribe};
 use crate::{
     Context, Error, ErrorKind,
     model::{Json, NoteKind, Timestamp},
     registrations::{CsourceSubscription, Reason, Registration, csource_message, told},
-    subscriptions::{Shown, counts_of, with_counts},
+    subscriptions::{Shown, Subscription, counts_of, with_counts},
 };
 
 /// All of them, by id.
@@ -86,7 +86,14 @@ impl Broker {
         sys_attrs: bool,
         with_context: bool,
     ) -> Result<Json, Error> {
-        let one = self.inner.csource_subscription(id)?;
+        let shadow = || {
+            let copied = self.copied_subscriptions();
+            self.shadow_of(copied.iter().find(|one| shadow_id(&one.id) == id)?)
+        };
+        let one = match self.inner.csource_subscription(id) {
+            Ok(one) => one,
+            Err(missing) => shadow().ok_or(missing)?,
+        };
         Ok(self.show_csource(&one, context, sys_attrs, with_context))
     }
 
@@ -98,10 +105,20 @@ impl Broker {
         sys_attrs: bool,
         with_context: bool,
     ) -> (Vec<Json>, usize) {
-        let all: Vec<_> = self.inner.csource_subscriptions.read().values().cloned().collect();
+        let mut all: Vec<_> = self.inner.csource_subscriptions.read().values().cloned().collect();
+        let copied = self.copied_subscriptions();
+        all.extend(copied.iter().filter_map(|subscription| self.shadow_of(subscription)));
         let page = all.iter().skip(offset).take(limit);
         let shown = page.map(|one| self.show_csource(one, context, sys_attrs, with_context));
         (shown.collect(), all.len())
+    }
+
+    /// The subscription to sources that stands for a subscription with copies at them (NGSI-LD 5.8.1.4).
+    fn shadow_of(&self, subscription: &Subscription) -> Option<Arc<CsourceSubscription>> {
+        let (document, context) = (self.shadow(subscription), Arc::clone(&subscription.context));
+        let (created, modified) = (subscription.created_at, subscription.modified_at);
+        let timeout = self.inner.notifier.default_timeout();
+        CsourceSubscription::new(document, context, created, modified, timeout).ok().map(Arc::new)
     }
 
     fn show_csource(

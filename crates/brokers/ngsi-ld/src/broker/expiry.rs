@@ -39,10 +39,11 @@ impl Broker {
             return Ok(());
         }
         self.write(|write| {
-            // One that was made again meanwhile under the same id has not expired.
-            let over = |id: &Box<str>| write.inner.registrations.read().get(id, write.now).is_none();
-            for id in sources.into_iter().filter(over).collect::<Vec<_>>() {
-                write.remove_registration(&id)?;
+            for id in sources {
+                // One that was made again meanwhile under the same id has not expired.
+                if write.inner.registrations.read().get(&id, write.now).is_none() {
+                    write.remove_registration(&id)?;
+                }
             }
             for id in due {
                 let Some(stored) = write.inner.store.read().get(&id).cloned() else { continue };

@@ -21,6 +21,11 @@ impl Notes {
         self.0.remove(&(kind, id.into()))
     }
 
+    /// All of a kind.
+    pub(super) fn of(&self, kind: NoteKind) -> impl Iterator<Item = (&Box<str>, &Json)> {
+        self.0.iter().filter(move |((known, _), _)| *known == kind).map(|((_, id), note)| (id, note))
+    }
+
     /// Everything, as the journal keeps it.
     pub(super) fn records(&self) -> Vec<Vec<u8>> {
         self.0.iter().map(|((kind, id), document)| encode_note(*kind, id, Some(document))).collect()

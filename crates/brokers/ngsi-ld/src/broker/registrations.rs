@@ -9,7 +9,7 @@ use crate::{
     Context, Error, ErrorKind,
     model::{Entity, Json, Name, Timestamp, encode_registration},
     registrations::{Mode, Registration, RegistrationQuery, compacted, expanded},
-    sources::{Cover, Sources},
+    sources::{Cover, Failure, Sources},
 };
 
 impl Broker {
@@ -97,6 +97,23 @@ impl Broker {
         self.inner.registrations.read().iter(now).cloned().collect()
     }
 
+    /// The context that a source is spoken to in, when names are written in `terms`.
+    pub(crate) async fn wire(
+        &self,
+        registration: &Registration,
+        terms: &Arc<Context>,
+    ) -> Result<Arc<Context>, Failure> {
+        match &registration.access.context {
+            Some(url) => {
+                let resolved = self.context(Some(&Json::from(&**url))).await;
+                resolved.map_err(|error| Failure::Invalid(error.to_string()))
+            }
+            None if terms.link().is_some() => Ok(Arc::clone(terms)),
+            // A context without a URL cannot be named in a header: full names need none.
+            None => Ok(Context::core()),
+        }
+    }
+
     pub(crate) fn sources(&self) -> &Sources {
         &self.inner.sources
     }
@@ -172,7 +189,7 @@ impl super::Write<'_> {
         let old = self.inner.registrations.write().remove(id);
         self.tell_of_source(old.as_deref(), None);
         self.inner.sources.forget(id);
-        Ok(())
+        old.map_or(Ok(()), |old| self.orphan_copies(&old))
     }
 
     fn keep_registration(&mut self, registration: Registration) -> Result<(), Error> {
@@ -183,7 +200,7 @@ impl super::Write<'_> {
         let new = Arc::new(registration);
         let old = self.inner.registrations.write().insert(Arc::clone(&new));
         self.tell_of_source(old.as_deref(), Some(&new));
-        Ok(())
+        self.plan_copies_at(&new)
     }
 }
 

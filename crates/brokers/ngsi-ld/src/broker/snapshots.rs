@@ -6,7 +6,7 @@ use std::{collections::HashMap, fs, path::PathBuf};
 use parking_lot::RwLock;
 use uuid::Uuid;
 
-use super::{Broker, OpenError, Options, entity_maps::with};
+use super::{Broker, OpenError, Options, Who, entity_maps::with};
 use crate::{
     Context, EntityQuery, Error, ErrorKind,
     model::{Attribute, Changes, Entity, Json, Kind, Name, NoteKind, Timestamp, check_uri, date_time},
@@ -97,7 +97,8 @@ impl Broker {
             ..options.clone()
         };
         let alias = format!("{}.{folder}", self.inner.alias);
-        Self::open_as(options, self.inner.tenants.transport(), Some(alias))
+        let who = Who { alias, tenant: None };
+        Self::open_as(options, self.inner.tenants.transport(), Some(who))
     }
 
     /// Opens the snapshots that the journal knows. One that was still being filled never will be.

@@ -11,7 +11,7 @@ use crate::{
     model::{
         Changes, Entity, Json, Timestamp, check_uri, encode_context, encode_no_hosted, encode_subscription,
     },
-    subscriptions::{Contexts, Event, Shown, Subscription, Told, context_key, message, stored},
+    subscriptions::{Contexts, Event, Origin, Shown, Subscription, Told, context_key, message, stored},
 };
 
 impl Broker {
@@ -20,12 +20,24 @@ impl Broker {
     /// # Errors
     /// When the document is not a subscription, or there is one with its id.
     pub async fn subscribe(&self, document: Json, context: Arc<Context>) -> Result<Box<str>, Error> {
+        self.subscribe_from(document, context, Origin::default()).await
+    }
+
+    /// As [`subscribe`](Self::subscribe), with where the subscription came from: sources get copies of it, and tell
+    /// this broker as the subscriber reached it (NGSI-LD 5.8.1.4).
+    pub(crate) async fn subscribe_from(
+        &self,
+        document: Json,
+        context: Arc<Context>,
+        origin: Origin,
+    ) -> Result<Box<str>, Error> {
         let document = with_id(document)?;
         let contexts = self.contexts_of(&document, context).await?;
         let id = self
             .write(|write| {
                 let now = write.now;
                 let subscription = Subscription::new(document, contexts, now, now, write.inner.timeout())?;
+                let subscription = subscription.from(origin);
                 let id = subscription.id.clone();
                 if write.inner.subscriptions.read().get(&id).is_some() {
                     return Err(Error::new(
@@ -76,6 +88,7 @@ impl Broker {
             let document = patched(&old, patch)?;
             let subscription =
                 Subscription::new(document, contexts, old.created_at, write.now, write.inner.timeout())?;
+            let subscription = subscription.from(old.origin.clone());
             if subscription.expires_at.is_some_and(|end| end <= write.now) {
                 return Err(Error::bad("expiresAt is in the past"));
             }
@@ -100,6 +113,7 @@ impl Broker {
             let gone = write.inner.subscriptions.write().remove(id);
             write.forget_implicit_context(gone.as_deref())?;
             write.inner.notifier.close(id);
+            write.inner.copies.touch(id);
             Ok(())
         })
         .await
@@ -189,8 +203,9 @@ impl Write<'_> {
         }
         self.append(&encode_subscription(&subscription.id, Some(&stored(&subscription, counts))))?;
         self.inner.notifier.open(&subscription.id, subscription.delivery.endpoint.clone(), counts.clone());
-        self.inner.subscriptions.write().insert(Arc::new(subscription));
-        Ok(())
+        let subscription = Arc::new(subscription);
+        self.inner.subscriptions.write().insert(Arc::clone(&subscription));
+        self.plan_copies(&subscription)
     }
 }
 
@@ -245,7 +260,7 @@ impl Inner {
         }
     }
 
-    fn cools_down(&self, subscription: &Subscription, now: Timestamp) -> bool {
+    pub(super) fn cools_down(&self, subscription: &Subscription, now: Timestamp) -> bool {
         if subscription.delivery.cooldown.is_none() {
             return false;
         }
@@ -284,7 +299,7 @@ fn is_system(name: &str) -> bool {
 }
 
 /// The members that a subscriber gives.
-const MEMBERS: [&str; 23] = [
+const MEMBERS: [&str; 24] = [
     "id",
     "type",
     "subscriptionName",
@@ -306,6 +321,7 @@ const MEMBERS: [&str; 23] = [
     "datasetId",
     "jsonldContext",
     "localOnly",
+    "splitEntities",
     "expandValues",
     "jsonKeys",
 ];

@@ -28,16 +28,32 @@ pub(super) struct Tenants {
     options: Options,
     transport: Arc<dyn Transport>,
     alias: Box<str>,
+    /// The name of the tenant whose broker this is; `None` for the default one.
+    name: Option<Box<str>>,
+}
+
+/// What a broker that is not the default one is called.
+pub(super) struct Who {
+    /// In `Via` headers.
+    pub(super) alias: String,
+    /// The tenant it is; `None` for a snapshot.
+    pub(super) tenant: Option<Box<str>>,
 }
 
 impl Tenants {
-    pub(super) fn new(options: Options, transport: Arc<dyn Transport>, alias: &str) -> Self {
+    pub(super) fn new(
+        options: Options,
+        transport: Arc<dyn Transport>,
+        alias: &str,
+        name: Option<Box<str>>,
+    ) -> Self {
         Self {
             open: RwLock::default(),
             opening: tokio::sync::Mutex::default(),
             options,
             transport,
             alias: alias.into(),
+            name,
         }
     }
 
@@ -74,7 +90,7 @@ impl Tenants {
         // A tenant has no tenants; where contexts, sources and notifications may go is the same for all.
         let options = Options { dir, tenants_max: 0, ..self.options.clone() };
         let alias = format!("{}.{}", self.alias, folder_of(name));
-        Broker::open_as(options, Arc::clone(&self.transport), Some(alias))
+        Broker::open_as(options, Arc::clone(&self.transport), Some(Who { alias, tenant: Some(name.into()) }))
     }
 
     pub(super) fn all(&self) -> Vec<Broker> {
@@ -142,6 +158,11 @@ impl Broker {
     /// What this broker, and this tenant of it, is called in `Via` headers (NGSI-LD 5.2.40, contextSourceAlias).
     pub fn alias(&self) -> &str {
         &self.inner.alias
+    }
+
+    /// The name of this tenant; `None` for the default one.
+    pub(super) fn tenant_name(&self) -> Option<&str> {
+        self.inner.tenants.name.as_deref()
     }
 
     /// The alias that a tenant has, or would have.

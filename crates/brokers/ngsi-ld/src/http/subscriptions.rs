@@ -14,8 +14,10 @@ use super::{
     request::{Asked, Sent},
 };
 use crate::{
-    Error,
+    Error, ErrorKind,
     model::{Json, check_uri},
+    sources::passed,
+    subscriptions::Origin,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -27,9 +29,9 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn create(State(door): Shared, headers: HeaderMap, mut sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     // A context that no single URL names gets one, so that notifications can name it (NGSI-LD 5.8.1).
     if context.link().is_none() && sent.body.get("jsonldContext").is_none() {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let url = door.broker.implicit_context(&context, &format!("http://{host}{ROOT}")).await?;
         if let Json::Object(members) = &mut sent.body {
             let mut all = Vec::from(std::mem::take(members));
@@ -37,8 +39,23 @@ async fn create(State(door): Shared, headers: HeaderMap, mut sent: Sent) -> Resu
             *members = all.into();
         }
     }
-    let id = door.broker.subscribe(sent.body, context).await?;
+    let origin = Origin {
+        base: Some(format!("http://{host}").into()),
+        via: via(&headers).map(Into::into),
+        is_local: sent.params.flag("local")?,
+    };
+    if passed(&headers, door.broker.alias()) {
+        let detail = "the subscription came back to this broker, which made it";
+        return Err(Error::new(ErrorKind::LoopDetected, detail));
+    }
+    let id = door.broker.subscribe_from(sent.body, context, origin).await?;
     Ok(reply::created(&format!("{ROOT}/subscriptions"), &id))
+}
+
+/// The brokers that a request came through, as one header.
+fn via(headers: &HeaderMap) -> Option<String> {
+    let all: Vec<&str> = headers.get_all(header::VIA).iter().filter_map(|via| via.to_str().ok()).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::operation::{Operation, Operations};
 use crate::{
-    Error,
+    Context, Error,
     history::duration,
     model::{Json, check_uri},
 };
@@ -135,6 +135,11 @@ impl SourceAccess {
             headers.insert("ngsild-tenant", tenant.clone());
         }
         headers
+    }
+
+    /// Whether the source is spoken to in these very terms, so that a query can go as it was written.
+    pub(crate) fn speaks(&self, terms: &Context) -> bool {
+        self.context.is_none() && terms.link().is_some()
     }
 
     /// Whether the source can be asked for this.

@@ -126,6 +126,12 @@ pub(crate) fn via(request: &HeaderMap, alias: &str) -> HeaderValue {
     HeaderValue::try_from(all.join(", ")).unwrap_or(HeaderValue::from_static("1.1 morgana"))
 }
 
+/// Whether a request came through the broker with this alias.
+pub(crate) fn passed(headers: &HeaderMap, alias: &str) -> bool {
+    let hops = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
+    hops.flat_map(|value| value.split(',')).any(|hop| hop.split_whitespace().nth(1) == Some(alias))
+}
+
 /// An endpoint may have the root of the API at its end already.
 fn root(endpoint: &str) -> &str {
     endpoint.strip_suffix("/ngsi-ld/v1").unwrap_or(endpoint)
@@ -166,6 +172,18 @@ pub(crate) fn encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// An entity selector (NGSI-LD 5.2.33).
+pub(crate) fn selector(ids: &[Box<str>], pattern: Option<&str>, types: &str) -> Json {
+    let mut members: Vec<(Box<str>, Json)> = Vec::new();
+    match ids {
+        [] => members.extend(pattern.map(|pattern| ("idPattern".into(), pattern.into()))),
+        [one] => members.push(("id".into(), Json::String(one.clone()))),
+        many => members.push(("id".into(), Json::Array(many.iter().cloned().map(Json::String).collect()))),
+    }
+    members.push(("type".into(), if types.is_empty() { "*" } else { types }.into()));
+    Json::Object(members.into())
 }
 
 #[cfg(test)]

@@ -64,6 +64,22 @@ pub(crate) struct Subscription {
     pub(crate) time_interval: Option<Duration>,
     pub(crate) params: Params,
     pub(crate) delivery: Delivery,
+    /// Whether an entity may be in parts, of which none says whether the whole matches (NGSI-LD 5.8.6).
+    pub(crate) is_split: bool,
+    /// Whether it says that it is for this broker alone (localOnly).
+    pub(crate) is_local: bool,
+    pub(crate) origin: Origin,
+}
+
+/// How a subscription came to this broker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// This broker as the subscriber reached it, such as `http://broker:9090`.
+    pub(crate) base: Option<Box<str>>,
+    /// The brokers that it came through (`Via`, NGSI-LD 6.3.18).
+    pub(crate) via: Option<Box<str>>,
+    /// Whether the request was for this broker alone (NGSI-LD 5.5.13).
+    pub(crate) is_local: bool,
 }
 
 /// The contexts of a subscription.
@@ -128,13 +144,13 @@ impl Subscription {
             None => None,
             Some(value) => Some(date_time(value, "expiresAt")?),
         };
-        let active = match document.get("isActive") {
-            None => true,
-            Some(Json::Bool(active)) => *active,
-            Some(other) => {
-                return Err(Error::bad(format!("isActive must be a boolean, not {}", other.kind())));
-            }
+        let flag = |member: &str, default| match document.get(member) {
+            None => Ok(default),
+            Some(Json::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(Error::bad(format!("{member} must be a boolean, not {}", other.kind()))),
         };
+        let (active, is_split) = (flag("isActive", true)?, flag("splitEntities", false)?);
+        let is_local = flag("localOnly", false)?;
         let expanded = names(&document, "expandValues", &context)?.unwrap_or_default();
         let q = match text(&document, "q")? {
             None => None,
@@ -167,8 +183,16 @@ impl Subscription {
             time_interval,
             params,
             delivery,
+            is_split,
+            is_local,
+            origin: Origin::default(),
             document,
         })
+    }
+
+    /// The same, from where it came.
+    pub(crate) fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// What each selector asks for: ids, a pattern of ids, types.

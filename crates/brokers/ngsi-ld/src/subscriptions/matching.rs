@@ -30,13 +30,18 @@ impl Subscription {
 
     /// Whether the entity is one of those subscribed to.
     pub(crate) fn is_about(&self, entity: &Entity, find: &Find<'_>) -> bool {
-        (self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity)))
+        self.selects(entity)
             && (self.time_interval.is_none()
                 || self.watched.is_empty()
                 || self.watched.iter().any(|name| entity.has(name)))
             && self.scopes.as_ref().is_none_or(|scopes| scopes.matches(entity))
             && self.q.as_ref().is_none_or(|q| q.matches_with(entity, find))
             && self.geo.as_ref().is_none_or(|geo| geo.matches(entity))
+    }
+
+    /// Whether the entity is one of those subscribed to, as far as ids and types tell.
+    pub(crate) fn selects(&self, entity: &Entity) -> bool {
+        self.selectors.is_empty() || self.selectors.iter().any(|selector| selector.matches(entity))
     }
 
     /// When the next periodic notification is due; the first one at once.

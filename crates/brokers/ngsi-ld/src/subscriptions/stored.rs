@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use morgana_engine::DeliveryCounts;
 use thiserror::Error;
 
-use super::definition::{Contexts, Subscription};
+use super::definition::{Contexts, Origin, Subscription};
 use crate::{
     Context,
     model::{Json, Timestamp},
@@ -41,6 +41,10 @@ pub(crate) fn stored(subscription: &Subscription, counts: &DeliveryCounts) -> Js
         ("timeoutMs".into(), number(subscription.delivery.endpoint.timeout.as_millis() as u64)),
     ];
     with_counts(&mut members, counts);
+    let Origin { base, via, is_local } = &subscription.origin;
+    members.extend(base.clone().map(|base| ("base".into(), Json::String(base))));
+    members.extend(via.clone().map(|via| ("via".into(), Json::String(via))));
+    members.extend(is_local.then(|| ("isLocal".into(), Json::Bool(true))));
     if let Some(key) = context_key(&subscription.context) {
         members.push(("context".into(), Json::String(key)));
     }
@@ -113,5 +117,8 @@ pub(super) fn revive(
     let timeout = Duration::from_millis(integer("timeoutMs").map_or(1, |ms| ms.max(1) as u64));
     let subscription =
         Subscription::new(document, contexts, time("createdAt")?, time("modifiedAt")?, timeout)?;
-    Ok((subscription, counts_of(stored)))
+    let text = |name: &str| stored.get(name).and_then(Json::as_str).map(Into::into);
+    let is_local = stored.get("isLocal") == Some(&Json::Bool(true));
+    let origin = Origin { base: text("base"), via: text("via"), is_local };
+    Ok((subscription.from(origin), counts_of(stored)))
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 
 use super::super::Door;
 use crate::{
     Broker, Context, Error, ErrorKind,
-    model::{Json, Timestamp},
+    model::Timestamp,
     registrations::Registration,
-    sources::{Answer, Call, Failure, via},
+    sources::{Answer, Call, Failure, passed, via},
 };
 
 /// What a request brings to the requests that it causes.
@@ -56,22 +56,9 @@ impl<'a> Fan<'a> {
         }
     }
 
-    /// The context that a source is spoken to in, when names are written in `terms`.
-    async fn wire(&self, registration: &Registration, terms: &Arc<Context>) -> Result<Arc<Context>, Failure> {
-        match &registration.access.context {
-            Some(url) => {
-                let resolved = self.broker().context(Some(&Json::from(&**url))).await;
-                resolved.map_err(|error| Failure::Invalid(error.to_string()))
-            }
-            None if terms.link().is_some() => Ok(Arc::clone(terms)),
-            // A context without a URL cannot be named in a header: full names need none.
-            None => Ok(Context::core()),
-        }
-    }
-
     /// Whether the source is spoken to in the very terms of the request, so that `q` can go as it is.
     pub(super) fn speaks(&self, registration: &Registration, terms: &Arc<Context>) -> bool {
-        registration.access.context.is_none() && terms.link().is_some()
+        registration.access.speaks(terms)
     }
 
     /// Asks one source.
@@ -80,7 +67,7 @@ impl<'a> Fan<'a> {
         registration: &Registration,
         call: &Call,
     ) -> Result<(Answer, Arc<Context>), Failure> {
-        let wire = self.wire(registration, &call.context).await?;
+        let wire = self.broker().wire(registration, &call.context).await?;
         let request = call.request(&registration.access, &wire, &self.via, self.headers);
         let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
         let answer = self.broker().sources().ask(registration, request).await?;
@@ -98,10 +85,4 @@ pub(super) fn looped(registration: &str) -> Error {
     let detail =
         format!("the request came back to this broker, and {registration} has what it is about elsewhere");
     Error::new(ErrorKind::LoopDetected, detail)
-}
-
-/// Whether a request came through the broker with this alias.
-fn passed(headers: &HeaderMap, alias: &str) -> bool {
-    let hops = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
-    hops.flat_map(|value| value.split(',')).any(|hop| hop.split_whitespace().nth(1) == Some(alias))
 }

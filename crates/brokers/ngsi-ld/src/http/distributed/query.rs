@@ -19,13 +19,13 @@ use super::{
     },
     fan::Fan,
     remote::Remote,
-    retrieve::{body, selector},
+    retrieve::body,
 };
 use crate::{
     Context, EntityQuery, Error, Name,
     model::{Entity, Json},
     registrations::{Operation, Registration},
-    sources::{Call, Failure, Reach, read_entity},
+    sources::{Call, Failure, Reach, read_entity, selector},
 };
 
 /// The most entities that a source is asked for at once, and how often it is asked for more.

@@ -17,7 +17,7 @@ use crate::{
     model::{Entity, Json},
     query::TypeSelection,
     registrations::{Operation, Registration},
-    sources::{Answer, Call, Failure, Reach, Wanted, encode, read_entity},
+    sources::{Answer, Call, Failure, Reach, Wanted, encode, read_entity, selector},
 };
 
 /// Asks the sources that may have something of the entity `id`. A request that its handler will refuse asks no one.
@@ -101,18 +101,6 @@ fn call(registration: &Registration, id: &str, reach: &Reach, context: &Arc<Cont
     } else {
         return None;
     })
-}
-
-/// An entity selector (NGSI-LD 5.2.33).
-pub(super) fn selector(ids: &[Box<str>], pattern: Option<&str>, types: &str) -> Json {
-    let mut members: Vec<(Box<str>, Json)> = Vec::new();
-    match ids {
-        [] => members.extend(pattern.map(|pattern| ("idPattern".into(), pattern.into()))),
-        [one] => members.push(("id".into(), Json::String(one.clone()))),
-        many => members.push(("id".into(), Json::Array(many.iter().cloned().map(Json::String).collect()))),
-    }
-    members.push(("type".into(), if types.is_empty() { "*" } else { types }.into()));
-    Json::Object(members.into())
 }
 
 /// What an answer has of the entity: it may be an entity or a list.
