@@ -104,6 +104,15 @@ pub(super) fn term(iri: &str) -> Option<&'static str> {
     IRIS.get(iri).copied()
 }
 
+/// The IRI with a prefix of the core @context, when one of them is its beginning.
+pub(super) fn prefixed(iri: &str) -> Option<String> {
+    let (prefix, rest) = iri.strip_prefix(NGSI_LD).map(|rest| ("ngsi-ld", rest)).or_else(|| {
+        let (_, start) = OTHER.first()?;
+        iri.strip_prefix(start).map(|rest| ("geojson", rest))
+    })?;
+    (!rest.is_empty() && !rest.starts_with("//")).then(|| format!("{prefix}:{rest}"))
+}
+
 /// Whether `url` is a core @context of any version, which is built in and never fetched.
 pub(crate) fn is_core_url(url: &str) -> bool {
     let path = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -126,6 +135,12 @@ mod tests {
         assert_eq!(iri("description"), Some("http://purl.org/dc/terms/description"));
         assert_eq!(term("https://uri.etsi.org/ngsi-ld/hasValue"), Some("value"));
         assert_eq!(iri("speed"), None);
+        assert_eq!(
+            prefixed("https://uri.etsi.org/ngsi-ld/default-context/x").as_deref(),
+            Some("ngsi-ld:default-context/x")
+        );
+        assert_eq!(prefixed("https://purl.org/geojson/vocab#x").as_deref(), Some("geojson:x"));
+        assert_eq!(prefixed("https://example.org/x"), None);
     }
 
     #[test]

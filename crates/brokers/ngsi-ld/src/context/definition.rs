@@ -173,7 +173,7 @@ impl Context {
                 return format!("{prefix}:{rest}").into();
             }
         }
-        iri.into()
+        core::prefixed(iri).map_or(iri.into(), Into::into)
     }
 }
 
@@ -239,6 +239,14 @@ mod tests {
             assert_eq!(context.compact(iri), name);
         }
         assert_eq!(context.expand("velocity"), "https://example.org/speed");
+    }
+
+    #[test]
+    fn a_default_name_that_a_term_is_in_the_way_of_has_the_core_prefix() {
+        let context = context(&[("speed", "https://example.org/speed")]);
+        let iri = "https://uri.etsi.org/ngsi-ld/default-context/speed";
+        assert_eq!(context.compact(iri), "ngsi-ld:default-context/speed");
+        assert_eq!(context.expand("ngsi-ld:default-context/speed"), iri);
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn expression(expression_: &Expression, entity: &Entity, find: &Find<'_>) -> boo
     match expression_ {
         Expression::All(parts) => parts.iter().all(|part| expression(part, entity, find)),
         Expression::Any(parts) => parts.iter().any(|part| expression(part, entity, find)),
-        Expression::Term(term) => any_linked(&term.path, &term.test, entity, find),
+        Expression::Term(term) => any_linked(&term.path, &term.test, entity, find) != term.negated,
     }
 }
 
@@ -275,6 +275,9 @@ mod tests {
             "owner{name}==\"Anna\"",
             "owner{Person:name}==\"Anna\"",
             "modifiedAt<\"2027-01-01T00:00:00Z\"",
+            "!none",
+            "!none;speed>50",
+            "!speed.none|none",
         ] {
             assert!(matches(q), "{q}");
         }
@@ -297,6 +300,8 @@ mod tests {
             "owner{name}==\"Berta\"",
             "owner{Car:name}==\"Anna\"",
             "speed{name}",
+            "!speed",
+            "!none;!brand",
         ] {
             assert!(!matches(q), "{q}");
         }
@@ -317,6 +322,9 @@ mod tests {
             "a==\"x",
             "a>1,2",
             "a~=[",
+            "a~=x**",
+            "!a==1",
+            "!",
             "a~=(a{1000}){1000}",
             "a[b==1",
             nested.as_str(),

@@ -163,7 +163,8 @@ impl Relation {
             Self::Contains => target.relate(reference).is_contains(),
             Self::Overlaps => target.relate(reference).is_overlaps(),
             Self::Intersects => target.relate(reference).is_intersects(),
-            Self::Equals => target.relate(reference).is_equal_topo(),
+            // The same coordinates are equal even where the shape crosses itself, which has no topology.
+            Self::Equals => target == reference || target.relate(reference).is_equal_topo(),
             Self::Disjoint => target.relate(reference).is_disjoint(),
         }
     }
@@ -228,6 +229,9 @@ mod tests {
         assert!(holds("contains", ROOM, "Point", "[13.0, 42.0]"));
         assert!(holds("equals", POINT, "Point", "[12.0, 41.0]"));
         assert!(holds("disjoint", POINT, "Point", "[12.0, 42.0]"));
+        let bow = "[[[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]";
+        let target = format!(r#"{{"type": "Polygon", "coordinates": {bow}}}"#);
+        assert!(holds("equals", &target, "Polygon", bow));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Expression {
 pub(super) struct Term {
     pub(super) path: Path,
     pub(super) test: Option<Test>,
+    /// Whether what is tested must not hold (`!attribute`).
+    pub(super) negated: bool,
 }
 
 /// Where to look: an attribute, an attribute of it and so on, and then inside the value (`a.b[c.d]`).
@@ -136,7 +138,7 @@ impl Expression {
             }
             Self::Term(term) => match term.path.names.first() {
                 // Even what is unequal has to be there (NGSI-LD 4.9).
-                Some((_, name)) if !is_system(&term.path.first) => vec![vec![name.clone()]],
+                Some((_, name)) if !term.negated && !is_system(&term.path.first) => vec![vec![name.clone()]],
                 _ => Vec::new(),
             },
         }
@@ -252,10 +254,14 @@ impl Parser<'_> {
             Some(Token::Word(word)) => word.clone(),
             other => return Err(unexpected(other, "an attribute name")),
         };
-        let path = self.path(&path)?;
+        let (negated, path) = path.strip_prefix('!').map_or((false, &*path), |path| (true, path));
+        let path = self.path(path)?;
         let Some(Token::Operator(operator)) = self.tokens.first().cloned() else {
-            return Ok(Expression::Term(Box::new(Term { path, test: None })));
+            return Ok(Expression::Term(Box::new(Term { path, test: None, negated })));
         };
+        if negated {
+            return Err(Error::bad("q: ! asks whether an attribute is not there; != and !~= compare"));
+        }
         self.next();
         let test = match operator {
             Operator::Matches | Operator::MatchesNot => {
@@ -263,7 +269,7 @@ impl Parser<'_> {
             }
             _ => Test::Compare(operator, self.choices(operator)?),
         };
-        Ok(Expression::Term(Box::new(Term { path, test: Some(test) })))
+        Ok(Expression::Term(Box::new(Term { path, test: Some(test), negated })))
     }
 
     fn path(&self, text: &str) -> Result<Path, Error> {
@@ -368,8 +374,33 @@ pub(super) fn compiled<T>(
     what: &str,
     compile: impl FnOnce(&str, usize) -> Result<T, regex::Error>,
 ) -> Result<T, Error> {
+    if repeats_a_repetition(text) {
+        return Err(Error::bad(format!(
+            "{what}: not a regular expression: a repetition repeats another one"
+        )));
+    }
     compile(text, MAX_PATTERN_BYTES)
         .map_err(|error| Error::bad(format!("{what}: not a regular expression: {error}")))
+}
+
+/// Whether a `*` or `+` follows another one: elsewhere an error or something else, so it is refused rather than guessed.
+fn repeats_a_repetition(text: &str) -> bool {
+    let (mut escaped, mut class, mut repeated) = (false, false, false);
+    for c in text.chars() {
+        let repeats = !escaped && !class && matches!(c, '*' | '+');
+        if repeats && repeated {
+            return true;
+        }
+        repeated = repeats;
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => class = true,
+            ']' => class = false,
+            _ => {}
+        }
+    }
+    false
 }
 
 fn unexpected(token: Option<&Token>, expected: &str) -> Error {
