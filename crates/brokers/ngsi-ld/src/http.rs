@@ -29,7 +29,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::MethodRouter,
+    routing::{MethodRouter, patch},
 };
 use http::StatusCode;
 use morgana_engine::{Access, Problem, ServerError, require_token};
@@ -49,6 +49,8 @@ pub struct HttpOptions {
     pub page_default: usize,
     /// The most that a request may ask for on one page.
     pub page_max: usize,
+    /// The most instances of attributes that an answer about the past has; more come in parts (NGSI-LD 6.3.10).
+    pub temporal_max: usize,
     /// Whether a query without any criterion is answered with all entities, as FIWARE clients expect. NGSI-LD 5.7.2.4
     /// refuses it.
     pub lenient_queries: bool,
@@ -63,6 +65,7 @@ impl Default for HttpOptions {
             body_max_bytes: 16 * 1024 * 1024,
             page_default: 20,
             page_max: 1000,
+            temporal_max: 10_000,
             lenient_queries: true,
             patience_ms: 5_000,
         }
@@ -110,7 +113,11 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .chain(snapshots::routes());
     for (path, handler) in routes {
         let path = format!("{ROOT}{path}");
-        if !path.contains("{*") {
+        if path.ends_with("/entities") && !path.contains("/temporal/") {
+            // With a slash it is also the path of one entity, whose id was forgotten.
+            let handler = handler.clone().merge(patch(no_id).put(no_id));
+            router = router.route(&format!("{path}/"), handler);
+        } else if !path.contains("{*") {
             // Existing clients write some of these paths with a slash at the end.
             router = router.route(&format!("{path}/"), handler.clone());
         }
@@ -155,6 +162,10 @@ type Route = (&'static str, MethodRouter<Door>);
 async fn unknown_path(request: Request) -> Response {
     let detail = format!("there is no resource {}", request.uri().path());
     Error::new(ErrorKind::ResourceNotFound, detail).into_response()
+}
+
+async fn no_id() -> Error {
+    Error::bad("the id of the entity is missing at the end of the path")
 }
 
 async fn wrong_method(request: Request) -> Response {

@@ -93,8 +93,30 @@ async fn the_three_representations_are_those_of_clause_4_5() {
 #[tokio::test]
 async fn what_breaks_the_information_model_is_refused_by_name() {
     let it = start().await;
+    let list = it.post("/entities", &json!([]));
+    expect_error(list, 400, "InvalidRequest", "must be a JSON object").await;
+    let list = it.post("/entities", &json!([])).header("content-type", "application/ld+json");
+    expect_error(list, 400, "InvalidRequest", "must be a JSON object").await;
     for (entity, words) in [
-        (json!([]), "must be a JSON object"),
+        (json!({"id": "urn:ngsi-ld:null", "type": "T"}), "names nothing"),
+        (json!({"id": "urn:e:1", "type": "type"}), "reserved name"),
+        (
+            json!({"id": "urn:e:1", "type": "T", "a": {"value": 1, "datasetId": "urn:ngsi-ld:null"}}),
+            "datasetId",
+        ),
+        (
+            json!({"id": "urn:e:1", "type": "T", "a": {"languageMap": {"en": "x"}, "valueType": "x"}}),
+            "langString",
+        ),
+        (
+            json!({"id": "urn:e:1", "type": "T", "a": {"value": 1, "entityIdSealed": "urn:e:1"}}),
+            "ngsildproof only",
+        ),
+        (json!({"id": "urn:e:1", "type": "T", "ngsildproof": {"type": "Property", "value": "x"}}), "a proof"),
+        (
+            json!({"id": "urn:e:1", "type": "T", "ngsildproof": {"value": {}, "entityTypeSealed": 1}}),
+            "entityTypeSealed",
+        ),
         (json!({"type": "T"}), "no id"),
         (json!({"id": "urn:e:1"}), "no type"),
         (json!({"id": "no uri", "type": "T"}), "id must be a URI"),
@@ -165,15 +187,16 @@ async fn attributes_are_appended_updated_and_deleted() {
         expect(it.post(&format!("{path}/attrs?options=noOverwrite"), &json!({"speed": 30, "doors": 5})), 207)
             .await;
     let result: Value = response.json().await.unwrap();
-    assert_eq!(result["updated"], json!(["doors"]));
-    assert_eq!(result["notUpdated"][0]["attributeName"], "speed");
+    let name = |term: &str| format!("https://uri.etsi.org/ngsi-ld/default-context/{term}");
+    assert_eq!(result["updated"], json!([name("doors")]));
+    assert_eq!(result["notUpdated"][0]["attributeName"], name("speed"));
     // 5.6.2, 5.5.8, update: what is not there is added; what is deleted has to be there.
     let update = json!({"speed": 40, "wings": 2, "horns": "urn:ngsi-ld:null"});
     let response = expect(it.patch(&format!("{path}/attrs"), &update), 207).await;
     let result: Value = response.json().await.unwrap();
     assert_eq!(
         (&result["updated"], &result["notUpdated"][0]["attributeName"]),
-        (&json!(["wings", "speed"]), &json!("horns"))
+        (&json!([name("wings"), name("speed")]), &json!(name("horns")))
     );
     assert_eq!(
         it.read(&format!("{path}?format=simplified")).await,

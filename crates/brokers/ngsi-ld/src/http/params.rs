@@ -22,10 +22,11 @@ const MAX_JOIN_LEVEL: usize = 8;
 pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
-    pub(super) fn parse(query: Option<&str>, options: &HttpOptions) -> Result<Self, Error> {
+    pub(super) fn parse(path: &str, query: Option<&str>, options: &HttpOptions) -> Result<Self, Error> {
         let pairs: Vec<(String, String)> = form_pairs(query.unwrap_or_default());
         if !options.lenient_queries {
             known::check(&pairs)?;
+            known::check_path(path, &pairs)?;
         }
         if let Some((_, what)) = NOT_YET.iter().find(|(name, _)| pairs.iter().any(|(key, _)| key == name)) {
             return Err(Error::unsupported(what));

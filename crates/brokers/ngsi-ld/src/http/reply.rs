@@ -146,7 +146,7 @@ pub(super) fn page(
 /// What became of the attributes that a request named (NGSI-LD 5.2.18).
 #[derive(Serialize)]
 struct UpdateResult<'a> {
-    updated: Vec<std::borrow::Cow<'a, str>>,
+    updated: Vec<&'a str>,
     #[serde(rename = "notUpdated")]
     not_updated: Vec<NotUpdated<'a>>,
 }
@@ -154,25 +154,22 @@ struct UpdateResult<'a> {
 #[derive(Serialize)]
 struct NotUpdated<'a> {
     #[serde(rename = "attributeName")]
-    attribute_name: std::borrow::Cow<'a, str>,
+    attribute_name: &'a str,
     reason: &'a str,
 }
 
-/// 204 when everything was done, 207 with the rest when not.
+/// 204 when everything was done, 207 with the rest when not. Names are whole IRIs: the answer is in no context.
 pub(super) fn changes(changes: &Changes, context: &Context) -> Response {
     if changes.not_updated.is_empty() {
         return StatusCode::NO_CONTENT.into_response();
     }
     let done = [&changes.created, &changes.updated, &changes.deleted].into_iter().flatten();
     let result = UpdateResult {
-        updated: done.map(|name| context.compact(name)).collect(),
+        updated: done.map(|name| &**name).collect(),
         not_updated: changes
             .not_updated
             .iter()
-            .map(|refused| NotUpdated {
-                attribute_name: context.compact(&refused.name),
-                reason: refused.reason,
-            })
+            .map(|refused| NotUpdated { attribute_name: &refused.name, reason: refused.reason })
             .collect(),
     };
     body(StatusCode::MULTI_STATUS, &result, context, Accepted::Json)

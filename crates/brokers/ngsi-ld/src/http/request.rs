@@ -63,7 +63,8 @@ impl FromRequestParts<Door> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
         let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
-        let params = Params::parse(parts.uri.query(), &door.options).map_err(IntoResponse::into_response)?;
+        let params = Params::parse(parts.uri.path(), parts.uri.query(), &door.options)
+            .map_err(IntoResponse::into_response)?;
         let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
         let context =
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
@@ -95,7 +96,8 @@ impl FromRequest<Door> for Sent {
     async fn from_request(request: Request, door: &Door) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
-        let params = Params::parse(parts.uri.query(), &door.options).map_err(IntoResponse::into_response)?;
+        let params = Params::parse(parts.uri.path(), parts.uri.query(), &door.options)
+            .map_err(IntoResponse::into_response)?;
         // Without a type, the data may say what they are (RFC 9110 8.3): here a body is always JSON.
         let content_type = parts.headers.get(header::CONTENT_TYPE);
         let content_type =
@@ -141,6 +143,10 @@ impl Sent {
     /// The context of one document of the body.
     pub(super) async fn context_of(&self, document: &Json, broker: &Broker) -> Result<Arc<Context>, Error> {
         match (self.is_ld, document.get("@context")) {
+            (true, None) if document.as_object().is_none_or(<[_]>::is_empty) => {
+                let detail = format!("the body must be a JSON object with members, not {}", document.kind());
+                Err(Error::new(ErrorKind::InvalidRequest, detail))
+            }
             (true, None) => Err(Error::bad("an application/ld+json body needs an @context")),
             (true, own) => broker.context(own).await,
             (false, Some(_)) => Err(Error::bad(

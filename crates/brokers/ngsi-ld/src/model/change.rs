@@ -153,6 +153,11 @@ pub(crate) fn partial_update(
         (Form::Full, Json::Object(members)) if !is_geometry_alone(&members) => Json::Object(members),
         (_, value) => as_attribute(reader, &key, value)?,
     };
+    if patch.get("datasetId").is_some_and(is_null) {
+        return Err(Error::bad(format!(
+            "datasetId of attribute \"{key}\" cannot be deleted (NGSI-LD 5.5.8)"
+        )));
+    }
     let dataset_id = patch.get("datasetId").and_then(Json::as_str).map(Box::<str>::from);
     let old = require(entity, name, dataset_id.as_deref())?;
     if let Some(kind) = patch.get("type").and_then(Json::as_str)

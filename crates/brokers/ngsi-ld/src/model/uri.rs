@@ -33,10 +33,15 @@ fn is_invisible(c: char) -> bool {
 /// or a URL cannot be in a name. Hyphens and full IRIs are fine.
 pub(crate) fn check_name(text: &str, what: &str) -> Result<(), Error> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>\"'=;()[]{}|,?*&\\^`!".contains(c);
-    if text.is_empty() || text.starts_with('@') || text.contains(bad) {
+    if text.is_empty() || text.starts_with('@') || text.contains(bad) || is_dots(text) {
         return Err(Error::bad(format!("{what} \"{}\" is not a name (NGSI-LD 4.6.2)", shorten(text))));
     }
     Ok(())
+}
+
+/// Whether a path would take the text for this folder or the one above, also when it is decoded once more.
+fn is_dots(text: &str) -> bool {
+    matches!(&*text.replace("%2e", ".").replace("%2E", "."), "." | "..")
 }
 
 /// At most 100 characters of `text`, so that an error about a huge value is not huge.
@@ -50,6 +55,16 @@ pub(crate) fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_of_a_path_are_no_names() {
+        for text in [".", "..", "%2e%2E", "%2e", "", "@id", "a b", "a(b"] {
+            assert!(check_name(text, "name").is_err(), "{text:?}");
+        }
+        for text in ["speed", "my-counter", "https://example.org/a.b", "...", "a.b"] {
+            assert!(check_name(text, "name").is_ok(), "{text:?}");
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_is_in_no_uri() {
