@@ -165,7 +165,9 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     };
     let paging = sent.params.paging(&door.options)?;
     let page = match (&sent.remote, order) {
-        (Some(remote), _) => distributed::page(Some(remote), None, &door.broker, &queries, paging),
+        (Some(remote), order) => {
+            distributed::page((Some(remote), None), &door.broker, &queries, order.as_ref(), paging)
+        }
         (None, Some(order)) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         (None, None) => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };

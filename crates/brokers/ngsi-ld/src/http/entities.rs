@@ -61,9 +61,13 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     check_links(&queries, &view.projection, levels)?;
     let paging = params.paging(&door.options)?;
     let page = match params.order(&context)? {
-        _ if remote.is_some() || mapped.is_some() => {
-            distributed::page(remote.as_deref(), mapped.as_deref(), &door.broker, &queries, paging)
-        }
+        order if remote.is_some() || mapped.is_some() => distributed::page(
+            (remote.as_deref(), mapped.as_deref()),
+            &door.broker,
+            &queries,
+            order.as_ref(),
+            paging,
+        ),
         Some(order) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };
@@ -149,6 +153,9 @@ pub(super) fn entity_query(
     }
     // What is picked must be there; id, type and scope always are.
     let attributes = params.list("attrs")?;
+    if let Some(name) = attributes.iter().find(|name| matches!(**name, "id" | "type")) {
+        return Err(Error::bad(format!("attrs: \"{name}\" is a member of every entity and no attribute")));
+    }
     // What the broker itself writes is everywhere.
     criteria |= attributes.iter().any(|name| !is_system(name));
     query = query.with_attributes(attributes, context)?;
@@ -186,6 +193,9 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
         Some(remote) => remote.one(door.broker.get(&id).as_deref()),
     };
     let entity = entity.ok_or_else(|| Error::entity_not_found(&id))?;
+    if let Some(mapped) = &asked.mapped {
+        mapped.note(&id, distributed::sources(asked.remote.as_deref(), &door.broker, &id));
+    }
     let has = |names: &Vec<Name>| names.iter().any(|name| entity.has(name));
     let attributes = view.projection.attributes.as_ref();
     if !attributes.is_none_or(has) || !view.projection.shows(&entity) {

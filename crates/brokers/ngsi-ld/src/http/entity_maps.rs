@@ -23,7 +23,7 @@ use crate::{
     EntityQuery, Error, Page,
     broker::Entries,
     history::duration,
-    model::{Entity, Json, check_uri},
+    model::{Entity, Json, Projection, check_uri},
 };
 
 const MAP: HeaderName = HeaderName::from_static("ngsild-entitymap");
@@ -61,6 +61,11 @@ impl Mapped {
         all
     }
 
+    /// Notes that one entity was retrieved, and who has it.
+    pub(super) fn note(&self, id: &str, sources: Vec<Box<str>>) {
+        *self.found.lock() = vec![(id.into(), sources)];
+    }
+
     /// Only the entities of the map, when the request names one.
     pub(super) fn narrow(&self, query: EntityQuery) -> EntityQuery {
         match &self.ids {
@@ -86,36 +91,39 @@ fn lifetime(params: &Params) -> Result<Option<Duration>, Error> {
 /// Makes a map of what a query finds, or answers a query from a map.
 pub(super) async fn mapped(State(door): State<Door>, request: Request, next: Next) -> Response {
     let path = request.uri().path().trim_end_matches('/');
-    let is_query =
-        path.strip_prefix(ROOT).is_some_and(|path| matches!(path, "/entities" | "/temporal/entities"));
+    let path = path.strip_prefix(ROOT).unwrap_or_default();
+    let is_query = matches!(path, "/entities" | "/temporal/entities");
+    let entity = path.strip_prefix("/temporal").unwrap_or(path).strip_prefix("/entities/");
+    let is_one = entity.is_some_and(|id| !id.contains('/'));
     let named = request.headers().get(MAP).cloned();
     let wished = request.uri().query().unwrap_or_default().split('&').any(|pair| pair == "entityMap=true");
-    if !is_query || request.method() != Method::GET || (named.is_none() && !wished) {
+    if !(is_query || is_one) || request.method() != Method::GET || (named.is_none() && !wished) {
         return next.run(request).await;
     }
-    answer(&door, request, named, next).await.unwrap_or_else(IntoResponse::into_response)
+    answer(&door, request, named, is_query, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn answer(
     door: &Door,
     mut request: Request,
     named: Option<HeaderValue>,
+    is_query: bool,
     next: Next,
 ) -> Result<Response, Error> {
-    let params = Params::parse(request.uri().query(), &door.options)?;
+    let params = Params::parse(request.uri().path(), request.uri().query(), &door.options)?;
     let lifetime = lifetime(&params)?;
     let mut mapped = Mapped::default();
-    let id = match &named {
-        None => None,
-        Some(value) => {
-            let text = value.to_str().unwrap_or_default();
-            let id = text.rsplit('/').next().unwrap_or_default().to_owned();
-            let map = door.broker.entity_map(&id)?;
-            let entries = map.get("entityMap").and_then(Json::as_object).unwrap_or_default();
-            mapped.ids = Some(entries.iter().map(|(id, _)| id.clone()).collect());
-            Some(id)
-        }
+    let name_of = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        text.rsplit('/').next().unwrap_or_default().to_owned()
     };
+    // A map that is gone is made again (NGSI-LD 5.7.1.4, 5.7.2.4, 5.7.4.4).
+    let known = named.as_ref().map(name_of).and_then(|id| Some((door.broker.entity_map(&id).ok()?, id)));
+    let id = known.map(|(map, id)| {
+        let entries = map.get("entityMap").and_then(Json::as_object).unwrap_or_default();
+        mapped.ids = Some(entries.iter().map(|(id, _)| id.clone()).collect());
+        id
+    });
     let mapped = Arc::new(mapped);
     request.extensions_mut().insert(Arc::clone(&mapped));
     let mut response = next.run(request).await;
@@ -126,12 +134,16 @@ async fn answer(
     match (id, named) {
         (Some(id), Some(value)) => {
             let left: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
-            door.broker.prune_entity_map(&id, &left).await?;
+            if is_query {
+                door.broker.prune_entity_map(&id, &left).await?;
+            }
             response.headers_mut().insert(MAP, value);
         }
         _ => {
             let map = door.broker.create_entity_map(found, lifetime).await?;
-            *response.status_mut() = StatusCode::CREATED;
+            if is_query {
+                *response.status_mut() = StatusCode::CREATED;
+            }
             name(&mut response, &map);
         }
     }
@@ -173,7 +185,8 @@ async fn create_of_past(State(door): Shared, asked: Asked) -> Result<Response, E
         ));
     }
     let lifetime = lifetime(&asked.params)?;
-    let Page { entities, .. } = door.broker.query_past(&[query], &window, (0, usize::MAX, false), false)?;
+    let Page { entities, .. } =
+        door.broker.query_past(&[query], &window, (0, usize::MAX, false), false, &Projection::default())?;
     let entries = entities.iter().map(|entity| (entity.id.clone(), vec!["@none".into()])).collect();
     let map = door.broker.create_entity_map(entries, lifetime).await?;
     Ok(created(&map, &asked))

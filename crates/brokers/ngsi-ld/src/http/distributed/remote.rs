@@ -6,6 +6,7 @@ use super::super::{entity_maps::Mapped, params::Paging};
 use crate::{
     Broker, EntityQuery, Page,
     model::Entity,
+    query::Order,
     registrations::Registration,
     sources::{Answer, Failure, RemoteEntity, merge},
 };
@@ -112,17 +113,20 @@ pub(crate) fn sources(remote: Option<&Remote>, broker: &Broker, id: &str) -> Vec
     sources
 }
 
-/// A page of what a query finds here, at sources, and in its entity map.
+/// A page of what a query finds here, at sources, and in its entity map. An order is that of all of it (NGSI-LD 4.23).
 pub(crate) fn page(
-    remote: Option<&Remote>,
-    mapped: Option<&Mapped>,
+    (remote, mapped): (Option<&Remote>, Option<&Mapped>),
     broker: &Broker,
     queries: &[EntityQuery],
+    order: Option<&Order>,
     paging: Paging,
 ) -> Page {
     let mut all = found(remote, broker, queries);
     if let Some(mapped) = mapped {
         all = mapped.keep(all, |id| sources(remote, broker, id));
+    }
+    if let Some(order) = order {
+        all.sort_by(|a, b| order.compare(a, b));
     }
     let total = all.len();
     let entities: Vec<_> = all.into_iter().skip(paging.offset).take(paging.limit).collect();
