@@ -363,7 +363,10 @@ impl Write<'_> {
     /// Puts an entity in and tells who wants to know.
     fn put(&mut self, entity: Entity, changes: &Changes) -> Result<(), Error> {
         self.append(&encode_entity(&entity))?;
-        self.note_past(&entity, changes)?;
+        if self.inner.history.is_some() {
+            let old = self.inner.store.read().get(&entity.id).cloned();
+            self.note_past(&entity, old.as_deref(), changes)?;
+        }
         let entity = Arc::new(entity);
         let old = self.inner.store.write().put(Arc::clone(&entity));
         let kind = if old.is_none() { ChangeKind::Created } else { ChangeKind::Updated };
@@ -382,6 +385,11 @@ impl Write<'_> {
     /// Takes an entity out, be it expired or not.
     fn remove(&mut self, id: &str) -> Result<(), Error> {
         self.append(&encode_delete(id))?;
+        if self.inner.history.is_some()
+            && let Some(old) = self.inner.store.read().get(id).cloned()
+        {
+            self.note_end(&old)?;
+        }
         if let Some(old) = self.inner.store.write().remove(id) {
             let mut changes = Changes::all_created(&old);
             changes.deleted = std::mem::take(&mut changes.created);

@@ -4,6 +4,8 @@
 
 mod aggregate;
 mod codec;
+mod part;
+mod scopes;
 mod show;
 mod window;
 
@@ -16,8 +18,10 @@ use uuid::Uuid;
 
 pub(crate) use aggregate::{Aggregation, duration};
 pub(crate) use codec::{Past, decode, encode};
+pub(crate) use part::Part;
+pub(crate) use scopes::{Timeline, is_scope, scope_instance, when};
 pub(crate) use show::{Evolution, Style};
-pub(crate) use window::{TimeProperty, Window};
+pub(crate) use window::{Span, TimeProperty, Window};
 
 use crate::{
     Error, OpenError,
@@ -119,7 +123,16 @@ fn apply(entities: &mut BTreeMap<Box<str>, Arc<Entity>>, past: Past, max: usize)
     match past {
         Past::Entity(entity) => drop(entities.insert(entity.id.clone(), Arc::new(entity))),
         Past::Gone(id) => drop(entities.remove(&id)),
-        Past::More { id, types, scopes, at, attributes } => {
+        Past::Before(time) => {
+            entities.retain(|_, entity| {
+                let old = |one: &Attribute| one.modified_at < time;
+                if entity.attributes.iter().any(old) {
+                    Arc::make_mut(entity).attributes.retain(|one| !old(one));
+                }
+                !entity.attributes.is_empty() || entity.modified_at >= time
+            });
+        }
+        Past::More { id, types, scopes, at, attributes, replaces } => {
             let entity = entities.entry(id.clone()).or_insert_with(|| {
                 Arc::new(Entity {
                     id,
@@ -142,10 +155,20 @@ fn apply(entities: &mut BTreeMap<Box<str>, Arc<Entity>>, past: Past, max: usize)
             }
             entity.modified_at = at;
             for attribute in attributes {
+                if replaces == Some(true) {
+                    entity.attributes.retain(|known| !is_told_again(known, &attribute));
+                }
                 add(&mut entity.attributes, attribute, max);
             }
         }
     }
+}
+
+/// Whether two instances say what was at the same time.
+fn is_told_again(known: &Attribute, told: &Attribute) -> bool {
+    told.observed_at.is_some()
+        && known.observed_at == told.observed_at
+        && known.is(&told.name, told.dataset_id())
 }
 
 /// Puts an instance in its place in time, and lets the oldest go when there are too many. The same instance again, as
@@ -154,7 +177,11 @@ fn add(instances: &mut Vec<Attribute>, attribute: Attribute, max: usize) {
     if instances.iter().any(|known| known.instance_id() == attribute.instance_id()) {
         return;
     }
-    let same = |known: &Attribute| known.is(&attribute.name, attribute.dataset_id());
+    // Deletions do not push out what was before them.
+    let same = |known: &Attribute| {
+        known.is(&attribute.name, attribute.dataset_id())
+            && known.deleted_at().is_some() == attribute.deleted_at().is_some()
+    };
     if instances.iter().filter(|known| same(known)).count() >= max
         && let Some(oldest) = instances.iter().position(same)
     {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Broker, EntityQuery};
+use super::{Broker, EntityQuery, Instances};
 use crate::{
     Context, Error, ErrorKind,
     model::{self, Changes, Entity, Form, Json, MergeOptions, Name, Reader, Timestamp, live},
@@ -169,6 +169,9 @@ impl Broker {
 
     /// Takes all scopes away (NGSI-LD 5.6.5).
     pub(crate) async fn delete_scope(&self, id: &str) -> Result<(), Error> {
+        if self.get(id).is_none() && self.end_scopes_in_past(id).await? {
+            return Ok(());
+        }
         let core = Context::core();
         let change = self.change(id, &core, Form::Full, |entity, reader| {
             if entity.scopes.is_empty() {
@@ -200,6 +203,10 @@ impl Broker {
         dataset_id: Option<&str>,
         all: bool,
     ) -> Result<Changes, Error> {
+        let which = if all { Instances::All } else { Instances::Dataset(dataset_id) };
+        if self.get(id).is_none() && self.end_in_past(id, attribute, which).await? {
+            return Ok(Changes { deleted: vec![attribute.clone()], ..Changes::default() });
+        }
         self.change(id, &Context::core(), Form::Full, |entity, reader| {
             model::delete_attribute(entity, attribute, dataset_id, all, reader.now)
         })

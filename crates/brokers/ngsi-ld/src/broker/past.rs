@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Broker, EntityQuery, Page, Write};
 use crate::{
     Context, Error, ErrorKind,
-    history::{History, Past, Window, stamp},
-    model::{Changes, Entity, Form, Fragment, Json, Name, Reader},
+    history::{History, Past, Timeline, Window, is_scope, scope_instance, stamp, when},
+    model::{Attribute, Changes, Entity, Form, Fragment, Json, Name, Projection, Reader, Timestamp},
 };
 
 /// How many entities are looked at while the past is locked for reading.
@@ -33,7 +33,8 @@ impl Broker {
             if new && fragment.types.is_empty() {
                 return Err(Error::bad(format!("entity {id} has no type")));
             }
-            write.more(&id, fragment)?;
+            // Told again, an evolution is the same and not twice as long.
+            write.more(&id, fragment, true)?;
             Ok((id, new))
         })
         .await
@@ -45,7 +46,59 @@ impl Broker {
         self.write(|write| {
             write.past(id).ok_or_else(|| Error::entity_not_found(id))?;
             let reader = Reader { context, form: Form::Temporal, now: write.now };
-            write.more(id, reader.fragment(json)?)
+            write.more(id, reader.fragment(json)?, false)
+        })
+        .await
+    }
+
+    /// Notes in the past of an entity that an attribute ended, for entities that are known by their past alone
+    /// (NGSI-LD 4.8). Returns what ended; nothing when the entity or the attribute is not known or has ended already.
+    pub(super) async fn end_in_past(
+        &self,
+        id: &str,
+        name: &Name,
+        which: Instances<'_>,
+    ) -> Result<bool, Error> {
+        if self.inner.history.is_none() {
+            return Ok(false);
+        }
+        self.write(|write| {
+            let Some(past) = write.past(id) else { return Ok(false) };
+            let mut newest: Vec<&Attribute> = Vec::new();
+            for instance in past.instances(name) {
+                newest.retain(|known| known.dataset_id() != instance.dataset_id());
+                newest.push(instance);
+            }
+            let ended: Vec<_> = newest
+                .into_iter()
+                .filter(|one| one.deleted_at().is_none() && which.has(one))
+                .map(|one| one.tombstone(write.now))
+                .collect();
+            let any = !ended.is_empty();
+            if any {
+                write.more(id, Fragment { attributes: ended, ..Fragment::default() }, false)?;
+            }
+            Ok(any)
+        })
+        .await
+    }
+
+    /// The same for the scopes of an entity.
+    pub(super) async fn end_scopes_in_past(&self, id: &str) -> Result<bool, Error> {
+        if self.inner.history.is_none() {
+            return Ok(false);
+        }
+        self.write(|write| {
+            let Some(past) = write.past(id) else { return Ok(false) };
+            let has_scopes = match past.attributes.iter().rfind(|one| is_scope(one)) {
+                Some(last) => last.deleted_at().is_none(),
+                None => !past.scopes.is_empty(),
+            };
+            if has_scopes {
+                let ended = vec![scope_instance(&[], write.now)];
+                write.more(id, Fragment { attributes: ended, ..Fragment::default() }, false)?;
+            }
+            Ok(has_scopes)
         })
         .await
     }
@@ -71,14 +124,7 @@ impl Broker {
         self.write(|write| {
             let mut entity = write.past_entity(id)?;
             let before = entity.attributes.len();
-            entity.attributes.retain(|attribute| {
-                attribute.name != *name
-                    || match which {
-                        Instances::All => false,
-                        Instances::Dataset(dataset_id) => attribute.dataset_id() != dataset_id,
-                        Instances::One(instance) => attribute.instance_id() != Some(instance),
-                    }
-            });
+            entity.attributes.retain(|attribute| attribute.name != *name || !which.has(attribute));
             if entity.attributes.len() == before {
                 return Err(no_instance(id, name));
             }
@@ -138,6 +184,7 @@ impl Broker {
         window: &Window,
         (offset, limit, count): (usize, usize, bool),
         backwards: bool,
+        projection: &Projection,
     ) -> Result<Page, Error> {
         let history = self.history()?;
         let mut page = Page::default();
@@ -148,14 +195,20 @@ impl Broker {
             let Some(last) = found.last() else { break };
             after = Some(Arc::clone(last));
             for entity in found {
-                // The window decides what there is; its last instances are only how much of it is shown.
-                let inside = Window { last: None, ..window.clone() }.of(&entity);
-                if inside.attributes.is_empty() || !queries.iter().any(|query| query.matches(&inside)) {
+                let inside = window.inside(&entity);
+                // Scopes from before the window make no one part of it.
+                let now = Timestamp::now();
+                if !inside.attributes.iter().any(|one| window.has(one, now)) {
+                    continue;
+                }
+                let selected = queries.iter().find_map(|query| select(query, window, &entity, &inside));
+                let Some(selected) = selected else { continue };
+                if !projection.shows_attributes_of(&selected) {
                     continue;
                 }
                 seen += 1;
                 if seen > offset && page.entities.len() < limit {
-                    page.entities.push(Arc::new(window.of(&entity)));
+                    page.entities.push(Arc::new(window.newest(selected)));
                 } else if seen > offset {
                     page.more = true;
                     if !count {
@@ -175,6 +228,35 @@ pub(crate) enum Instances<'a> {
     All,
     Dataset(Option<&'a str>),
     One(&'a str),
+}
+
+impl Instances<'_> {
+    fn has(self, attribute: &Attribute) -> bool {
+        match self {
+            Self::All => true,
+            Self::Dataset(dataset_id) => attribute.dataset_id() == dataset_id,
+            Self::One(instance) => attribute.instance_id() == Some(instance),
+        }
+    }
+}
+
+/// What a query selects of an entity's past in a window (NGSI-LD 5.7.4.4); `None` when nothing.
+fn select(query: &EntityQuery, window: &Window, entity: &Entity, inside: &Entity) -> Option<Entity> {
+    let mut selected = inside.clone();
+    if let Some(scopes) = &query.scopes {
+        let timeline = Timeline::of(entity, window.property);
+        if !timeline.holds_within(scopes, window.span) {
+            return None;
+        }
+        // Only what happened while one of the scopes held (NGSI-LD C.5.16).
+        selected
+            .attributes
+            .retain(|one| is_scope(one) || timeline.holds_at(scopes, when(one, window.property)));
+    }
+    // What was deleted has no value to compare.
+    let mut values = selected.clone();
+    values.attributes.retain(|one| one.deleted_at().is_none());
+    query.matches(&values).then_some(selected)
 }
 
 fn no_instance(id: &str, name: &Name) -> Error {
@@ -198,33 +280,61 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn more(&mut self, id: &str, fragment: Fragment) -> Result<(), Error> {
+    fn more(&mut self, id: &str, fragment: Fragment, replaces: bool) -> Result<(), Error> {
         let mut attributes = fragment.attributes;
         stamp(&mut attributes, self.now);
         let (types, scopes, at) = (fragment.types, fragment.scopes, self.now);
-        self.remember(Past::More { id: id.into(), types, scopes, at, attributes })
+        let replaces = replaces.then_some(true);
+        self.remember(Past::More { id: id.into(), types, scopes, at, attributes, replaces })
     }
 
-    /// Adds what a change of the present wrote to the past.
-    pub(super) fn note_past(&mut self, entity: &Entity, changes: &Changes) -> Result<(), Error> {
+    /// Adds what a change of the present wrote and deleted to the past.
+    pub(super) fn note_past(
+        &mut self,
+        entity: &Entity,
+        old: Option<&Entity>,
+        changes: &Changes,
+    ) -> Result<(), Error> {
         if self.inner.history.is_none() {
             return Ok(());
         }
         let written = |name: &Name| changes.created.contains(name) || changes.updated.contains(name);
         let is_new = |time| time == self.now;
-        let attributes: Vec<_> = entity
-            .attributes
-            .iter()
-            .filter(|attribute| written(&attribute.name) && is_new(attribute.modified_at))
-            .cloned()
-            .collect();
+        let written = |one: &&Attribute| written(&one.name) && is_new(one.modified_at);
+        let mut attributes: Vec<_> = entity.attributes.iter().filter(written).cloned().collect();
+        let gone = |before: &&Attribute| {
+            !entity.attributes.iter().any(|known| known.is(&before.name, before.dataset_id()))
+        };
+        let before = old.map_or(&[][..], |old| &old.attributes);
+        // What is transient goes with its past, be it at its time or before (NGSI-LD 4.22).
+        let (transient, deleted): (Vec<_>, Vec<_>) =
+            before.iter().filter(gone).partition(|one| one.expires_at().is_some());
+        self.forget_transient(&entity.id, &transient)?;
+        attributes.extend(deleted.into_iter().map(|one| one.tombstone(self.now)));
+        if old.map_or(&[][..], |old| &old.scopes) != &*entity.scopes {
+            attributes.push(scope_instance(&entity.scopes, self.now));
+        }
         if attributes.is_empty() {
             return Ok(());
         }
-        let scopes = (!entity.scopes.is_empty()).then(|| entity.scopes.clone());
-        self.more(
-            &entity.id,
-            Fragment { types: entity.types.clone(), scopes, attributes, ..Fragment::default() },
-        )
+        let types = entity.types.clone();
+        self.more(&entity.id, Fragment { types, attributes, ..Fragment::default() }, false)
+    }
+
+    /// Takes instances out of the past that were there for some time only, of attributes that are there no more.
+    fn forget_transient(&mut self, id: &str, gone: &[&Attribute]) -> Result<(), Error> {
+        let Some(past) = self.past(id).filter(|_| !gone.is_empty()) else { return Ok(()) };
+        let is_gone = |one: &Attribute| {
+            one.expires_at().is_some() && gone.iter().any(|gone| one.is(&gone.name, gone.dataset_id()))
+        };
+        let mut left = Arc::unwrap_or_clone(past);
+        left.attributes.retain(|one| !is_gone(one));
+        self.remember(if left.attributes.is_empty() { Past::Gone(id.into()) } else { Past::Entity(left) })
+    }
+
+    /// Adds to the past that an entity was deleted with all it had.
+    pub(super) fn note_end(&mut self, old: &Entity) -> Result<(), Error> {
+        let bare = Entity { attributes: Vec::new(), scopes: Vec::new(), ..old.clone() };
+        self.note_past(&bare, Some(old), &Changes::default())
     }
 }

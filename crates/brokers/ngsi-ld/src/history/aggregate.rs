@@ -78,8 +78,11 @@ impl Aggregation {
 
     /// For each method, its value in each period that has one, with the period's start and end.
     pub(super) fn apply(&self, instances: &[&Attribute]) -> Vec<(&'static str, Periods)> {
-        let mut timed: Vec<(Timestamp, &Json)> =
-            instances.iter().filter_map(|one| Some((self.property.of(one)?, &one.value))).collect();
+        let mut timed: Vec<(Timestamp, &Json)> = instances
+            .iter()
+            .filter(|one| one.deleted_at().is_none())
+            .filter_map(|one| Some((self.property.of(one)?, &one.value)))
+            .collect();
         timed.sort_by_key(|(at, _)| *at);
         let Some((first, last)) = timed.first().zip(timed.last()) else { return Vec::new() };
         let start = self.start.unwrap_or(first.0).as_micros();

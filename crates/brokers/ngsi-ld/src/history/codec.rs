@@ -26,7 +26,13 @@ pub(crate) enum Past {
         at: Timestamp,
         #[n(4)]
         attributes: Vec<Attribute>,
+        /// Whether those that were observed at the same time go.
+        #[n(5)]
+        replaces: Option<bool>,
     },
+    /// What was written before this is gone.
+    #[n(3)]
+    Before(#[n(0)] Timestamp),
 }
 
 pub(crate) fn encode(past: &Past) -> Vec<u8> {

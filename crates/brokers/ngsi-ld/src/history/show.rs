@@ -5,7 +5,7 @@ use serde::{
     ser::{SerializeMap, SerializeSeq},
 };
 
-use super::{Aggregation, TimeProperty};
+use super::{Aggregation, Part, TimeProperty};
 use crate::{
     Context,
     model::{Attribute, Compacted, Entity, Instance, Kind, Representation, View},
@@ -29,12 +29,14 @@ pub(crate) struct Evolution<'a> {
     pub(crate) context: &'a Context,
     pub(crate) view: &'a View,
     pub(crate) style: &'a Style,
+    /// The part of the time that is shown, when not all of it is. Attributes without an instance in it are empty.
+    pub(crate) part: Option<&'a Part>,
     pub(crate) with_context: bool,
 }
 
 impl Serialize for Evolution<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { entity, context, view, style, with_context } = *self;
+        let Self { entity, context, view, style, part, with_context } = *self;
         let show = &view.projection;
         let mut map = serializer.serialize_map(None)?;
         if show.member("id") {
@@ -53,10 +55,11 @@ impl Serialize for Evolution<'_> {
             map.serialize_entry("modifiedAt", &entity.modified_at)?;
         }
         for instances in entity.attributes.chunk_by(|a, b| a.name == b.name) {
-            let shown: Vec<&Attribute> =
+            let mut shown: Vec<&Attribute> =
                 instances.iter().filter(|attribute| show.attribute(attribute)).collect();
-            if let Some(first) = shown.first() {
-                let past = Past { instances: &shown, context, view, style };
+            if let Some(first) = shown.first().copied() {
+                shown.retain(|attribute| part.is_none_or(|part| part.has(attribute)));
+                let past = Past { first, instances: &shown, context, view, style };
                 map.serialize_entry(&*context.compact(&first.name), &past)?;
             }
         }
@@ -67,8 +70,10 @@ impl Serialize for Evolution<'_> {
     }
 }
 
-/// The past of one attribute, never empty.
+/// The past of one attribute.
 struct Past<'a> {
+    /// An instance of it, also when none is shown.
+    first: &'a Attribute,
     instances: &'a [&'a Attribute],
     context: &'a Context,
     view: &'a View,
@@ -77,7 +82,7 @@ struct Past<'a> {
 
 impl Serialize for Past<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { instances, context, view, style } = *self;
+        let Self { first, instances, context, view, style } = *self;
         if *style == Style::Instances {
             return serializer.collect_seq(instances.iter().map(|attribute| Instance {
                 attribute,
@@ -85,31 +90,34 @@ impl Serialize for Past<'_> {
                 view,
             }));
         }
-        let mut datasets: Vec<Vec<&Attribute>> = Vec::new();
+        let mut datasets: Vec<Series<'_>> = Vec::new();
         for instance in instances {
-            match datasets.iter_mut().find(|known| known[0].dataset_id() == instance.dataset_id()) {
-                Some(known) => known.push(instance),
-                None => datasets.push(vec![instance]),
+            match datasets.iter_mut().find(|known| known.first.dataset_id() == instance.dataset_id()) {
+                Some(known) => known.instances.push(instance),
+                None => {
+                    datasets.push(Series { first: instance, instances: vec![instance], context, style });
+                }
             }
         }
-        let series = |instances| Series { instances, context, style };
         match &datasets[..] {
-            [one] => series(one).serialize(serializer),
-            many => serializer.collect_seq(many.iter().map(|one| series(one))),
+            [] => Series { first, instances: Vec::new(), context, style }.serialize(serializer),
+            [one] => one.serialize(serializer),
+            many => serializer.collect_seq(many),
         }
     }
 }
 
 /// The past of one instance of an attribute, as values.
 struct Series<'a> {
-    instances: &'a [&'a Attribute],
+    first: &'a Attribute,
+    instances: Vec<&'a Attribute>,
     context: &'a Context,
     style: &'a Style,
 }
 
 impl Serialize for Series<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let first = self.instances[0];
+        let first = self.first;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", first.kind.name())?;
         if let Some(id) = first.dataset_id() {
@@ -117,14 +125,14 @@ impl Serialize for Series<'_> {
         }
         match self.style {
             Style::Aggregated(aggregation) => {
-                for (method, values) in aggregation.apply(self.instances) {
+                for (method, values) in aggregation.apply(&self.instances) {
                     map.serialize_entry(method, &values)?;
                 }
             }
             Style::Values(property) => {
                 map.serialize_entry(
                     values_member(first.kind),
-                    &Pairs(self.instances, self.context, *property),
+                    &Pairs(&self.instances, self.context, *property),
                 )?;
             }
             Style::Instances => {}
@@ -138,8 +146,10 @@ struct Pairs<'a>(&'a [&'a Attribute], &'a Context, TimeProperty);
 impl Serialize for Pairs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let view = View { representation: Representation::Simplified, ..View::default() };
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for attribute in self.0 {
+        let mut list = serializer.serialize_seq(None)?;
+        // What was deleted has no value, but a time when it went.
+        let is_value = |one: &&&Attribute| self.2 == TimeProperty::Deleted || one.deleted_at().is_none();
+        for attribute in self.0.iter().filter(is_value) {
             let value = Instance { attribute, context: self.1, view: &view };
             list.serialize_element(&(value, self.2.of(attribute)))?;
         }

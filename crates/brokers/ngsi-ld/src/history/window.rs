@@ -1,12 +1,13 @@
 //! Temporal queries (NGSI-LD 4.11): which part of the past is looked at.
 
+use super::{
+    is_scope,
+    scopes::{texts, when},
+};
 use crate::{
     Error,
     model::{Attribute, Entity, Json, Timestamp, shorten},
 };
-
-/// The name that scopes with times have.
-const SCOPE: &str = "https://uri.etsi.org/ngsi-ld/scope";
 
 /// A part of the past.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(crate) enum TimeProperty {
     Created,
     /// When it was last written.
     Modified,
-    /// When it was deleted; what is here was not.
+    /// When it was deleted.
     Deleted,
 }
 
@@ -58,7 +59,7 @@ impl TimeProperty {
             Self::Observed => attribute.observed_at,
             Self::Created => Some(attribute.created_at),
             Self::Modified => Some(attribute.modified_at),
-            Self::Deleted => None,
+            Self::Deleted => attribute.deleted_at(),
         }
     }
 }
@@ -130,31 +131,41 @@ impl Window {
 
     /// What the window shows of an entity.
     pub(crate) fn of(&self, entity: &Entity) -> Entity {
-        let inside = |attribute: &&Attribute| match (self.span, self.property.of(attribute)) {
-            (None, _) => true,
+        self.newest(self.inside(entity))
+    }
+
+    /// Whether an instance is in the window. What has expired by `now` is gone with its past (NGSI-LD 4.22).
+    pub(crate) fn has(&self, attribute: &Attribute, now: Timestamp) -> bool {
+        if attribute.expires_at().is_some_and(|end| end <= now) {
+            return false;
+        }
+        match (self.span, self.property.of(attribute)) {
+            (None, at) => at.is_some() || self.property != TimeProperty::Deleted,
             (Some(_), None) => false,
             (Some(span), Some(at)) => {
                 span.from.is_none_or(|from| from <= at) && span.to.is_none_or(|to| at < to)
             }
-        };
-        let mut attributes: Vec<Attribute> = entity.attributes.iter().filter(inside).cloned().collect();
-        let timed: Vec<&Attribute> = attributes.iter().filter(|one| &*one.name == SCOPE).collect();
-        let scopes = if timed.is_empty() {
+        }
+    }
+
+    /// The entity with the instances in the window, and with the scopes that held when it began (NGSI-LD C.5.16).
+    pub(crate) fn inside(&self, entity: &Entity) -> Entity {
+        let now = Timestamp::now();
+        let from = self.span.and_then(|span| span.from);
+        let before = |one: &&Attribute| from.is_some_and(|from| when(one, self.property) < from);
+        let scopes = || entity.attributes.iter().filter(|one| is_scope(one));
+        let carried = scopes().filter(before).max_by_key(|one| when(one, self.property));
+        let carried = carried.filter(|one| one.deleted_at().is_none());
+        let is_carried =
+            |one: &Attribute| carried.is_some_and(|known| known.instance_id() == one.instance_id());
+        let inside = |one: &&Attribute| self.has(one, now) || (is_scope(one) && is_carried(one));
+        let attributes: Vec<Attribute> = entity.attributes.iter().filter(inside).cloned().collect();
+        let timed = attributes.iter().filter(|one| is_scope(one));
+        let scopes = if timed.clone().next().is_none() {
             entity.scopes.clone()
         } else {
-            let texts = |one: &&Attribute| match &one.value {
-                Json::Array(items) => items.iter().filter_map(Json::as_str).map(Into::into).collect(),
-                one => one.as_str().map(Into::into).into_iter().collect::<Vec<Box<str>>>(),
-            };
-            timed.iter().flat_map(texts).collect()
+            timed.flat_map(texts).collect()
         };
-        if let Some(last) = self.last {
-            attributes = attributes
-                .chunk_by(|a, b| a.name == b.name)
-                .flat_map(|instances| &instances[instances.len().saturating_sub(last)..])
-                .cloned()
-                .collect();
-        }
         Entity {
             id: entity.id.clone(),
             types: entity.types.clone(),
@@ -164,5 +175,15 @@ impl Window {
             attributes,
             expires_at: entity.expires_at,
         }
+    }
+
+    /// Only the newest instances of each attribute, when only they are asked for.
+    pub(crate) fn newest(&self, mut entity: Entity) -> Entity {
+        if let Some(last) = self.last {
+            let newest = entity.attributes.chunk_by(|a, b| a.name == b.name);
+            let newest = newest.flat_map(|instances| &instances[instances.len().saturating_sub(last)..]);
+            entity.attributes = newest.cloned().collect();
+        }
+        entity
     }
 }

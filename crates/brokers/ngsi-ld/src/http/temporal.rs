@@ -1,14 +1,17 @@
 //! `/temporal/entities` and what is below (NGSI-LD 6.18 to 6.24).
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
+use morgana_engine::Problem;
 
 use super::{
-    ROOT, Route, Shared,
+    HttpOptions, ROOT, Route, Shared,
     batch::{Asking, asking},
     entities::{check_links, entity_query, has_content},
     params::Params,
@@ -16,9 +19,9 @@ use super::{
     request::{Accepted, Asked, Sent},
 };
 use crate::{
-    Context, Error, ErrorKind,
+    Context, Entity, Error, ErrorKind, View,
     broker::Instances,
-    history::{Aggregation, Evolution, Style, Window, duration},
+    history::{Aggregation, Evolution, Part, Style, Window, duration},
     model::{Json, Projection, check_uri},
     query::Order,
 };
@@ -77,6 +80,12 @@ async fn change(
     sent: Sent,
 ) -> Result<Response, Error> {
     check_uri(&id, "id")?;
+    if attribute.is_empty() {
+        // Without a name in it, this is no path of an instance.
+        let detail =
+            "the name of the attribute is missing in the path, and nothing else can be changed there";
+        return Ok(Problem::of(StatusCode::METHOD_NOT_ALLOWED, detail.to_owned()).into_response());
+    }
     let context = sent.context(&door.broker).await?;
     let name = context.name(&attribute, "attribute name")?;
     check_uri(&instance, "instanceId")?;
@@ -119,6 +128,13 @@ fn style(params: &Params, window: &Window, body: Option<&Json>) -> Result<Style,
     let values = of("temporalValues")? || of("simplified")? || of("keyValues")?;
     let in_body = body.and_then(|body| body.get("aggrMethods"));
     let aggregated = of("aggregatedValues")? || in_body.is_some();
+    // A format says more than options (NGSI-LD 6.3.12).
+    let (values, aggregated) = match params.get("format")? {
+        Some("aggregatedValues") => (false, true),
+        Some("normalized") => (false, false),
+        Some(_) => (true, false),
+        None => (values, aggregated),
+    };
     if values && aggregated {
         return Err(Error::bad("temporalValues and aggregatedValues exclude each other"));
     }
@@ -149,6 +165,9 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
     let style = style(&asked.params, &window, None)?;
     let view = asked.params.temporal_view(&asked.context)?;
     let entity = door.broker.past(&id, &window)?;
+    if let Some(mapped) = &asked.mapped {
+        mapped.note(&entity.id, vec!["@none".into()]);
+    }
     let context = &*asked.context;
     let has = |names: &Vec<crate::Name>| names.iter().any(|name| entity.has(name));
     if !view.projection.attributes.as_ref().is_none_or(has) || !view.projection.shows(&entity) {
@@ -156,8 +175,11 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
         return Err(Error::new(ErrorKind::ResourceNotFound, detail));
     }
     let with_context = asked.accepted.has_context();
-    let shown = Evolution { entity: &entity, context, view: &view, style: &style, with_context };
-    Ok(reply::body(StatusCode::OK, &shown, context, asked.accepted))
+    let part = part([&entity], &window, &view, &style, &door.options);
+    let shown =
+        Evolution { entity: &entity, context, view: &view, style: &style, part: part.as_ref(), with_context };
+    let response = reply::body(StatusCode::OK, &shown, context, asked.accepted);
+    Ok(in_part(response, part.as_ref()))
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
@@ -175,11 +197,14 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     }
     let queries = [mapped.as_ref().map_or(query.clone(), |mapped| mapped.narrow(query))];
     if let Some(mapped) = &mapped {
-        let all = door.broker.query_past(&queries, &window, (0, usize::MAX, false), false)?.entities;
+        let all = door
+            .broker
+            .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection)?
+            .entities;
         mapped.keep(all, |_| vec!["@none".into()]);
     }
-    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards)?;
-    let response = answer(&page.entities, &context, &view, &style, accepted);
+    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection)?;
+    let response = answer(&page.entities, &context, &window, &view, &style, accepted, &door.options);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }
 
@@ -193,12 +218,13 @@ async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Erro
     let backwards = is_backwards(order.as_ref())?;
     let temporal = sent.body.get("temporalQ");
     let window = temporal.map(Window::from_json).transpose()?.unwrap_or_default();
-    let style = style(&sent.params, &window, temporal.or(sent.body.get("aggrParams")))?;
+    let style = style(&sent.params, &window, sent.body.get("aggrParams").or(temporal))?;
     let mut view = sent.params.temporal_view(&context)?;
+    let queries: Vec<_> = queries.into_iter().map(|query| query.with_projection(&projection)).collect();
     view.projection = projection;
     let paging = sent.params.paging(&door.options)?;
-    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards)?;
-    let response = answer(&page.entities, &context, &view, &style, sent.accepted);
+    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection)?;
+    let response = answer(&page.entities, &context, &window, &view, &style, sent.accepted, &door.options);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
 }
 
@@ -211,15 +237,42 @@ fn is_backwards(order: Option<&Order>) -> Result<bool, Error> {
     }
 }
 
+/// The part of the time that an answer has when it cannot have all of it (NGSI-LD 6.3.10). Periods are as many as were
+/// asked for.
+fn part<'a>(
+    entities: impl IntoIterator<Item = &'a Entity>,
+    window: &Window,
+    view: &View,
+    style: &Style,
+    options: &HttpOptions,
+) -> Option<Part> {
+    match style {
+        Style::Aggregated(_) => None,
+        _ => Part::first(entities, window, &view.projection, options.temporal_max),
+    }
+}
+
+/// Says that an answer is a part, and which.
+fn in_part(mut response: Response, part: Option<&Part>) -> Response {
+    if let Some(value) = part.and_then(|part| HeaderValue::try_from(part.to_string()).ok()) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
+}
+
 fn answer(
-    entities: &[std::sync::Arc<crate::Entity>],
+    entities: &[Arc<Entity>],
     context: &Context,
-    view: &crate::View,
+    window: &Window,
+    view: &View,
     style: &Style,
     accepted: Accepted,
+    options: &HttpOptions,
 ) -> Response {
     let with_context = accepted.has_context();
-    let shown: Vec<_> =
-        entities.iter().map(|entity| Evolution { entity, context, view, style, with_context }).collect();
-    reply::body(StatusCode::OK, &shown, context, accepted)
+    let part = part(entities.iter().map(|entity| &**entity), window, view, style, options);
+    let shown = |entity| Evolution { entity, context, view, style, part: part.as_ref(), with_context };
+    let shown: Vec<_> = entities.iter().map(|entity| shown(&**entity)).collect();
+    in_part(reply::body(StatusCode::OK, &shown, context, accepted), part.as_ref())
 }

@@ -2,7 +2,8 @@
 //! checked, every name is expanded.
 
 use super::{
-    Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry,
+    Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry, null_of,
+    proof::PROOF,
     uri::shorten,
     value::{date_time, scopes},
 };
@@ -43,8 +44,13 @@ enum Instance {
 impl Reader<'_> {
     /// Reads a whole entity (NGSI-LD 5.2.4): id and type are there, nothing is deleted.
     pub(crate) fn entity(&self, json: Json) -> Result<Entity, Error> {
-        if json.as_object().is_some_and(<[_]>::is_empty) {
-            return Err(Error::new(ErrorKind::InvalidRequest, "the entity is an empty object"));
+        let invalid = match json.as_object() {
+            None => Some(format!("an entity must be a JSON object, not {}", json.kind())),
+            Some([]) => Some("the entity is an empty object".to_owned()),
+            Some(_) => None,
+        };
+        if let Some(detail) = invalid {
+            return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         let fragment = self.fragment(json)?;
         let id = fragment.id.ok_or_else(|| Error::bad("the entity has no id"))?;
@@ -82,6 +88,12 @@ impl Reader<'_> {
         };
         let mut fragment = Fragment::default();
         for (key, value) in members {
+            // In the past a deletion is an instance with its time, not an order (NGSI-LD 5.5.4).
+            if self.form == Form::Temporal && is_null(&value) {
+                return Err(Error::bad(format!(
+                    "\"{key}\" is {NGSI_LD_NULL}, but there is nothing to delete"
+                )));
+            }
             match &*key {
                 "id" | "@id" => fragment.id = Some(self.id(&value)?),
                 "type" | "@type" => fragment.types = self.types(&value, "type")?,
@@ -118,6 +130,10 @@ impl Reader<'_> {
             Json::String(term) if term.starts_with(|c: char| c.is_ascii_digit()) => {
                 Err(Error::bad(format!("{what} \"{}\" starts with a digit (NGSI-LD 4.6.2)", shorten(term))))
             }
+            // What these stand for are members of the entity itself (NGSI-LD 5.2.2).
+            Json::String(term) if matches!(&**term, "id" | "type") => {
+                Err(Error::bad(format!("{what} \"{term}\" is a reserved name (NGSI-LD 4.6.2)")))
+            }
             Json::String(term) => self.context.name(term, what),
             other => Err(Error::bad(format!(
                 "{what} must be a string or an array of strings, not {}",
@@ -143,6 +159,9 @@ impl Reader<'_> {
     fn id(&self, value: &Json) -> Result<Box<str>, Error> {
         let text =
             value.as_str().ok_or_else(|| Error::bad(format!("id must be a string, not {}", value.kind())))?;
+        if is_null(value) {
+            return Err(Error::bad(format!("id is {NGSI_LD_NULL}, which names nothing (NGSI-LD 5.5.4)")));
+        }
         check_uri(text, "id").map(Into::into)
     }
 
@@ -217,7 +236,7 @@ impl Reader<'_> {
         }
     }
 
-    fn plain(&self, name: &Name, kind: Kind, value: Json) -> Attribute {
+    pub(super) fn plain(&self, name: &Name, kind: Kind, value: Json) -> Attribute {
         Attribute {
             name: name.clone(),
             kind,
@@ -272,10 +291,24 @@ impl Reader<'_> {
                 "unitCode" => {
                     return Err(Error::bad(format!("{} does not belong to a {}", what(), kind.name())));
                 }
-                "entityIdSealed" | "entityTypeSealed" if key != "ngsildproof" => {
-                    return Err(Error::bad(format!("{} belongs to ngsildproof only", what())));
+                "entityIdSealed" | "entityTypeSealed" if key != PROOF => {
+                    return Err(Error::bad(format!("{} belongs to {PROOF} only", what())));
+                }
+                "entityIdSealed" | "entityTypeSealed" => {
+                    let sealed = self.sealed(&member, value, &what())?;
+                    attribute.details_mut().attributes.push(sealed);
+                }
+                // It says what the kind says already (NGSI-LD 5.2.32).
+                "valueType" if kind == Kind::LanguageProperty => {
+                    if value.as_str() != Some("langString") {
+                        return Err(Error::bad(format!("{} must be \"langString\"", what())));
+                    }
                 }
                 "datasetId" if value.as_str() == Some("@none") => {}
+                // It tells instances apart, so it cannot be taken away (NGSI-LD 5.5.8).
+                "datasetId" if is_null(&value) => {
+                    return Err(Error::bad(format!("{} cannot be {NGSI_LD_NULL}", what())));
+                }
                 "datasetId" => {
                     let text =
                         value.as_str().ok_or_else(|| Error::bad(format!("{} must be a string", what())))?;
@@ -283,6 +316,9 @@ impl Reader<'_> {
                 }
                 "objectType" if matches!(kind, Kind::Relationship | Kind::ListRelationship) => {
                     attribute.details_mut().object_type = self.types(&value, &what())?;
+                }
+                "deletedAt" if self.form == Form::Temporal => {
+                    attribute.former_mut().deleted_at = Some(date_time(&value, &what())?);
                 }
                 "createdAt" | "modifiedAt" | "deletedAt" | "instanceId" => {}
                 "@context" => {
@@ -316,11 +352,20 @@ impl Reader<'_> {
                 }
             }
         }
+        if deletion && self.form == Form::Temporal && depth == 0 {
+            let at = attribute.deleted_at().or(attribute.observed_at).unwrap_or(self.now);
+            attribute.value = null_of(kind);
+            attribute.former_mut().deleted_at = Some(at);
+            return Ok(Instance::Value(attribute));
+        }
         if deletion {
             return Ok(Instance::Deletion(attribute.details.and_then(|details| details.dataset_id)));
         }
         if attribute.value == Json::Null {
             return Err(Error::bad(format!("attribute \"{key}\" has no {}", kind.value_member())));
+        }
+        if depth == 0 && key == PROOF && attribute.value.as_object().is_none() {
+            return Err(Error::bad(format!("value of attribute \"{key}\" must be a proof, a JSON object")));
         }
         if let Some(details) = &mut attribute.details {
             details.attributes.shrink_to_fit();

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Attribute, Entity, Json, Kind, Name};
+use super::{Attribute, Entity, Json, Kind, Name, proof::is_sealed};
 use crate::Context;
 
 /// How entities are written.
@@ -56,6 +56,12 @@ impl Projection {
             || entity.attributes.iter().any(|attribute| self.attribute(attribute))
     }
 
+    /// Whether an attribute is shown, where only some attributes or some of their instances are asked for.
+    pub(crate) fn shows_attributes_of(&self, entity: &Entity) -> bool {
+        (self.attributes.is_none() && self.dataset_ids.is_none())
+            || entity.attributes.iter().any(|attribute| self.attribute(attribute))
+    }
+
     pub(crate) fn member(&self, term: &str) -> bool {
         self.pick.as_ref().is_none_or(|pick| pick.iter().any(|(picked, _)| &**picked == term))
             && !self.omit.iter().any(|(omitted, _)| &**omitted == term)
@@ -97,6 +103,9 @@ impl View {
         self.version.is_some_and(|version| newer(&entity.attributes, version))
     }
 }
+
+/// The name of scopes where they are attributes, in the past.
+const SCOPE: &str = "https://uri.etsi.org/ngsi-ld/scope";
 
 /// An entity that serializes as a view shows it, in the names of a context.
 #[derive(Debug, Clone, Copy)]
@@ -268,7 +277,8 @@ impl Serialize for Instance<'_> {
         if let Some(id) = attribute.dataset_id() {
             map.serialize_entry("datasetId", id)?;
         }
-        if let Some(id) = attribute.instance_id() {
+        // Scopes in the past have times and nothing else (NGSI-LD 4.5.6).
+        if let Some(id) = attribute.instance_id().filter(|_| &*attribute.name != SCOPE) {
             map.serialize_entry("instanceId", id)?;
         }
         if let Some(time) = attribute.observed_at {
@@ -282,20 +292,25 @@ impl Serialize for Instance<'_> {
         if view.sys_attrs {
             map.serialize_entry("createdAt", &attribute.created_at)?;
             map.serialize_entry("modifiedAt", &attribute.modified_at)?;
-            if let Some(time) = attribute.deleted_at() {
-                map.serialize_entry("deletedAt", &time)?;
-            }
+        }
+        // In the past it is what tells a deletion.
+        if let Some(time) =
+            attribute.deleted_at().filter(|_| view.sys_attrs || attribute.instance_id().is_some())
+        {
+            map.serialize_entry("deletedAt", &time)?;
         }
         let mut rest = attribute.attributes();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|sub| sub.name == first.name).count();
             let (instances, after) = rest.split_at(same);
             rest = after;
+            let key = context.compact(&first.name);
+            if is_sealed(&key) {
+                map.serialize_entry(&*key, &Value { attribute: first, value: &first.value, context, view })?;
+                continue;
+            }
             let instances: Vec<&Attribute> = instances.iter().collect();
-            map.serialize_entry(
-                &*context.compact(&first.name),
-                &Instances { instances: &instances, context, view },
-            )?;
+            map.serialize_entry(&*key, &Instances { instances: &instances, context, view })?;
         }
         map.end()
     }

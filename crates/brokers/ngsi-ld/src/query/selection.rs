@@ -158,10 +158,15 @@ fn bad_scope(text: &str) -> Error {
 impl ScopeQuery {
     /// Whether the entity's scopes are selected.
     pub(crate) fn matches(&self, entity: &Entity) -> bool {
+        self.selects(&entity.scopes)
+    }
+
+    /// Whether who has these scopes is selected.
+    pub(crate) fn selects(&self, scopes: &[Box<str>]) -> bool {
         match self {
-            Self::Is(path) => entity.scopes.iter().any(|scope| scope_matches(path, scope)),
-            Self::All(parts) => parts.iter().all(|part| part.matches(entity)),
-            Self::Any(parts) => parts.iter().any(|part| part.matches(entity)),
+            Self::Is(path) => scopes.iter().any(|scope| scope_matches(path, scope)),
+            Self::All(parts) => parts.iter().all(|part| part.selects(scopes)),
+            Self::Any(parts) => parts.iter().any(|part| part.selects(scopes)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::definition::Subscription;
 use crate::{
     ChangeKind,
-    model::{Attribute, Changes, Entity, Json, Kind, NGSI_LD_NULL, Timestamp},
+    model::{Attribute, Changes, Entity, Timestamp},
 };
 
 /// A change of an entity.
@@ -90,32 +90,9 @@ impl Event {
     }
 }
 
-/// What is left of a deleted instance.
+/// What is left of a deleted instance; with `show_changes`, also what it was.
 fn tombstone(attribute: &Attribute, at: Timestamp, show_changes: bool) -> Attribute {
-    let mut left = Attribute {
-        name: attribute.name.clone(),
-        kind: attribute.kind,
-        value: null_of(attribute.kind),
-        created_at: attribute.created_at,
-        modified_at: attribute.modified_at,
-        observed_at: None,
-        details: None,
-    };
-    if let Some(id) = attribute.dataset_id() {
-        left.details_mut().dataset_id = Some(id.into());
-    }
-    let former = left.former_mut();
-    former.deleted_at = Some(at);
-    former.previous = show_changes.then(|| attribute.value.clone());
+    let mut left = attribute.tombstone(at);
+    left.former_mut().previous = show_changes.then(|| attribute.value.clone());
     left
-}
-
-/// The NGSI-LD null in the form of a kind of attribute (NGSI-LD 4.5.0, 5.5.12).
-pub(crate) fn null_of(kind: Kind) -> Json {
-    let null = Json::from(NGSI_LD_NULL);
-    match kind {
-        Kind::LanguageProperty => Json::Object([("@none".into(), null)].into()),
-        Kind::ListProperty | Kind::ListRelationship => vec![null].into(),
-        _ => null,
-    }
 }
