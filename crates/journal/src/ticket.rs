@@ -11,8 +11,8 @@ pub(crate) struct Progress {
     pub(crate) failed: Option<AppendError>,
 }
 
-/// A promise for one appended record.
-#[derive(Debug)]
+/// A promise for one appended record. Cheap to clone: all clones wait for the same record.
+#[derive(Debug, Clone)]
 #[must_use = "a record is not durable before its ticket resolves"]
 pub struct Ticket {
     number: u64,
@@ -22,6 +22,11 @@ pub struct Ticket {
 impl Ticket {
     pub(crate) fn new(number: u64, progress: watch::Receiver<Progress>) -> Self {
         Self { number, progress }
+    }
+
+    /// Whether the record is as durable as the options ask by now.
+    pub fn is_durable(&self) -> bool {
+        self.progress.borrow().done >= self.number
     }
 
     /// Waits until the record, and every record appended before it, is as durable as the options ask.

@@ -1,6 +1,7 @@
 use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
 use jiff::Timestamp;
+use morgana_journal::Ticket;
 use parking_lot::Mutex;
 
 use crate::{
@@ -16,7 +17,7 @@ pub struct DeliveryCounts {
     pub sent: u64,
     /// Of those sent, the ones that were given up.
     pub failed: u64,
-    /// Messages that never left because the queue was full.
+    /// Messages that never left, because the queue was full or the write that they tell of was not kept.
     pub dropped: u64,
     /// Messages in the queue or under way.
     pub waiting: u64,
@@ -36,6 +37,13 @@ pub struct DeliveryCounts {
 pub(crate) type Render = Box<dyn FnOnce() -> Result<Message, DeliveryError> + Send>;
 
 /// One message's turn.
+pub(crate) struct Turn {
+    /// The write that the message tells of: nobody hears of one that may yet be lost.
+    pub(crate) after: Option<Ticket>,
+    pub(crate) job: Job,
+}
+
+/// What is done when a message's turn has come.
 pub(crate) enum Job {
     /// The notifier makes the message and hands it to its transport, again and again if need be.
     Message(Render),
@@ -51,7 +59,7 @@ pub(crate) struct Lane {
 
 #[derive(Default)]
 pub(crate) struct LaneState {
-    pub(crate) queue: VecDeque<Job>,
+    pub(crate) queue: VecDeque<Turn>,
     /// Whether a task is working on the queue.
     pub(crate) running: bool,
     /// Whether the subscription is gone.
@@ -69,7 +77,7 @@ impl Lane {
 
     /// Adds a message; when the queue is full the oldest one goes, because the newest state is worth more. Returns
     /// whether a task has to be started.
-    pub(crate) fn push(&self, job: Job, max: usize) -> bool {
+    pub(crate) fn push(&self, turn: Turn, max: usize) -> bool {
         let mut state = self.state.lock();
         if state.closed {
             return false;
@@ -81,17 +89,25 @@ impl Lane {
             ::metrics::counter!(DROPPED).increment(1);
             state.counts.failing = true;
         }
-        state.queue.push_back(job);
+        state.queue.push_back(turn);
         state.counts.waiting += 1;
         !std::mem::replace(&mut state.running, true)
     }
 
     /// The next message, or `None` after which the task ends.
-    pub(crate) fn next(&self) -> Option<Job> {
+    pub(crate) fn next(&self) -> Option<Turn> {
         let mut state = self.state.lock();
         let next = if state.closed { None } else { state.queue.pop_front() };
         state.running = next.is_some();
         next
+    }
+
+    /// Notes that a message that had its turn was not attempted.
+    pub(crate) fn dropped(&self) {
+        let mut state = self.state.lock();
+        state.counts.waiting -= 1;
+        state.counts.dropped += 1;
+        ::metrics::counter!(DROPPED).increment(1);
     }
 
     pub(crate) fn attempt(&self, now: Timestamp) {

@@ -1,6 +1,7 @@
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use morgana_journal::Ticket;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -8,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     DeliveryCounts, DeliveryError, Endpoint, Message, Transport,
-    lane::{Job, Lane, Render},
+    lane::{Job, Lane, Render, Turn},
 };
 
 /// How messages to subscribers are queued and retried.
@@ -99,7 +100,18 @@ impl Notifier {
         subscription: &str,
         render: impl FnOnce() -> Result<Message, DeliveryError> + Send + 'static,
     ) {
-        self.push(subscription, Job::Message(Box::new(render)));
+        self.push(subscription, None, Job::Message(Box::new(render)));
+    }
+
+    /// Like [`send`](Self::send), for a message that tells of a write: it leaves once the write is durable, and never
+    /// when it is not. Those behind it wait as well, so the order stays.
+    pub fn send_after(
+        &self,
+        write: Ticket,
+        subscription: &str,
+        render: impl FnOnce() -> Result<Message, DeliveryError> + Send + 'static,
+    ) {
+        self.push(subscription, Some(write), Job::Message(Box::new(render)));
     }
 
     /// Hands over a delivery that knows itself where it goes, which is attempted once when its turn has come: for
@@ -109,12 +121,22 @@ impl Notifier {
         subscription: &str,
         delivery: impl Future<Output = Result<(), DeliveryError>> + Send + 'static,
     ) {
-        self.push(subscription, Job::Delivery(Box::pin(delivery)));
+        self.push(subscription, None, Job::Delivery(Box::pin(delivery)));
     }
 
-    fn push(&self, subscription: &str, job: Job) {
+    /// Like [`deliver`](Self::deliver), once a write is durable, as for [`send_after`](Self::send_after).
+    pub fn deliver_after(
+        &self,
+        write: Ticket,
+        subscription: &str,
+        delivery: impl Future<Output = Result<(), DeliveryError>> + Send + 'static,
+    ) {
+        self.push(subscription, Some(write), Job::Delivery(Box::pin(delivery)));
+    }
+
+    fn push(&self, subscription: &str, after: Option<Ticket>, job: Job) {
         let Some(lane) = self.shared.lanes.read().get(subscription).cloned() else { return };
-        if lane.push(job, self.shared.options.queue_messages) {
+        if lane.push(Turn { after, job }, self.shared.options.queue_messages) {
             let shared = Arc::clone(&self.shared);
             self.shared.tasks.spawn_on(async move { shared.work(&lane).await }, &self.shared.runtime);
         }
@@ -137,8 +159,14 @@ impl Notifier {
 
 impl Shared {
     async fn work(&self, lane: &Lane) {
-        while let Some(job) = lane.next() {
+        while let Some(Turn { after, job }) = lane.next() {
             let turn = async {
+                if let Some(write) = after
+                    && let Err(error) = write.durable().await
+                {
+                    tracing::warn!(%error, "a notification is dropped, as what it tells of was not kept");
+                    return lane.dropped();
+                }
                 match job {
                     Job::Message(render) => self.deliver(lane, render).await,
                     Job::Delivery(delivery) => deliver_once(lane, delivery).await,

@@ -3,6 +3,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use morgana_journal::Ticket;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -12,12 +13,18 @@ use tokio::sync::mpsc;
 #[error("a watch of the broker fell behind by {0} changes")]
 pub struct Lagged(pub u64);
 
-/// Changes as they happen, inside the broker's process. Dropping it ends it.
+/// Changes as they happen, inside the broker's process. Each is seen once what was written of it is durable. Dropping it
+/// ends it.
 #[derive(Debug)]
 pub struct Watch<F, T> {
-    changes: mpsc::Receiver<T>,
+    changes: mpsc::Receiver<Told<T>>,
+    /// The next change, while it is waited for that it is durable.
+    next: Option<Told<T>>,
     shared: Arc<Shared<F>>,
 }
+
+/// A change, and the write to wait for.
+type Told<T> = (T, Option<Ticket>);
 
 #[derive(Debug)]
 struct Shared<F> {
@@ -31,15 +38,34 @@ impl<F, T> Watch<F, T> {
     /// # Errors
     /// [`Lagged`] when changes were missed; the ones after them follow.
     pub async fn next(&mut self) -> Option<Result<T, Lagged>> {
-        match self.shared.missed.swap(0, Ordering::AcqRel) {
-            0 => self.changes.recv().await.map(Ok),
-            missed => Some(Err(Lagged(missed))),
+        loop {
+            if self.next.is_none() {
+                match self.shared.missed.swap(0, Ordering::AcqRel) {
+                    0 => self.next = Some(self.changes.recv().await?),
+                    missed => return Some(Err(Lagged(missed))),
+                }
+            }
+            // It stays in its place meanwhile, as the caller may not wait for the end of this.
+            let write = self.next.as_ref().and_then(|(_, write)| write.clone());
+            let is_kept = match write {
+                Some(write) => write.durable().await.is_ok(),
+                None => true,
+            };
+            // One that was not kept did not happen.
+            if let Some((change, _)) = self.next.take().filter(|_| is_kept) {
+                return Some(Ok(change));
+            }
         }
     }
 
-    /// The next change, if one waits.
+    /// The next change, if one waits and is durable.
     pub fn try_next(&mut self) -> Option<T> {
-        self.changes.try_recv().ok()
+        if self.next.is_none() {
+            self.next = self.changes.try_recv().ok();
+        }
+        let (_, write) = self.next.as_ref()?;
+        let is_kept = write.as_ref().is_none_or(Ticket::is_durable);
+        self.next.take_if(|_| is_kept).map(|(change, _)| change)
     }
 
     /// Sees what this filter wants from now on. What waits already stays.
@@ -50,7 +76,7 @@ impl<F, T> Watch<F, T> {
 
 #[derive(Debug)]
 struct Watcher<F, T> {
-    changes: mpsc::Sender<T>,
+    changes: mpsc::Sender<Told<T>>,
     shared: Arc<Shared<F>>,
 }
 
@@ -70,7 +96,7 @@ impl<F, T> Watchers<F, T> {
         let (sender, changes) = mpsc::channel(capacity.max(1));
         let shared = Arc::new(Shared { filter: Mutex::new(filter), missed: AtomicU64::new(0) });
         self.0.lock().push(Watcher { changes: sender, shared: Arc::clone(&shared) });
-        Watch { changes, shared }
+        Watch { changes, next: None, shared }
     }
 
     /// Whether nobody watches.
@@ -78,13 +104,13 @@ impl<F, T> Watchers<F, T> {
         self.0.lock().is_empty()
     }
 
-    /// Tells every watch for whose filter there is something to tell. It never waits: a watch whose queue is full is
-    /// told that it lags.
-    pub fn tell(&self, mut change: impl FnMut(&F) -> Option<T>) {
+    /// Tells every watch for whose filter there is something to tell, once what was `written` of it is durable. It never
+    /// waits: a watch whose queue is full is told that it lags.
+    pub fn tell(&self, written: Option<&Ticket>, mut change: impl FnMut(&F) -> Option<T>) {
         self.0.lock().retain(|watcher| {
             let wanted = change(&watcher.shared.filter.lock());
             let Some(wanted) = wanted else { return !watcher.changes.is_closed() };
-            match watcher.changes.try_send(wanted) {
+            match watcher.changes.try_send((wanted, written.cloned())) {
                 Ok(()) => true,
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     watcher.shared.missed.fetch_add(1, Ordering::AcqRel);
@@ -104,7 +130,7 @@ mod tests {
     async fn a_watch_sees_what_its_filter_wants_in_order_and_is_told_when_it_lags() {
         let watchers = Watchers::<u32, u32>::default();
         let mut watch = watchers.watch(10, 2);
-        let tell = |number| watchers.tell(|least| (number >= *least).then_some(number));
+        let tell = |number| watchers.tell(None, |least| (number >= *least).then_some(number));
         for number in [9, 10, 11, 12] {
             tell(number);
         }

@@ -399,8 +399,8 @@ impl Write<'_> {
     }
 
     fn tell(&self, entity: &Arc<Entity>, old: Option<&Arc<Entity>>, kind: ChangeKind, changes: &Changes) {
-        self.inner.watchers.tell(entity, kind, changes);
-        self.inner.notify(entity, old, kind, changes, self.now);
+        self.inner.watchers.tell(self.last.as_ref(), entity, kind, changes);
+        self.inner.notify(self.last.as_ref(), entity, old, kind, changes, self.now);
     }
 }
 

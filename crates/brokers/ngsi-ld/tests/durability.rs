@@ -10,9 +10,10 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use common::{options, reopen};
+use common::{car, eventually, expect, listen, options, reopen, start_options};
 use morgana_ngsi_ld::{Broker, Context, Options, UpsertMode};
 use serde_json::json;
 
@@ -21,6 +22,33 @@ const DIR: &str = "MORGANA_NGSI_LD_CHILD_DIR";
 fn child_options(dir: &Path) -> Options {
     // Small, so that snapshots happen in the middle of the killing.
     Options { snapshot_after_bytes: 20_000, ..options(dir) }
+}
+
+/// The next segment of the log is a pipe, so that the disk answers when somebody reads from it, and then with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_a_write_that_was_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut listener = listen().await;
+    let it = start_options(Options { snapshot_after_bytes: 1, ..options(dir.path()) }).await;
+    let pipe = dir.path().join("log-0000000000000001");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let subscription = json!({
+        "id": "urn:s", "type": "Subscription", "entities": [{"type": "Car"}],
+        "notification": {"endpoint": {"uri": listener.url}},
+    });
+    expect(it.post("/subscriptions", &subscription), 201).await;
+    let next_segment = dir.path().join("snapshot.tmp");
+    eventually(|| async { next_segment.exists() }).await;
+    let update = tokio::spawn(it.post("/entities", &car(1, 10)).send());
+    // What is written can be read a moment before it is acknowledged.
+    eventually(|| async { it.get("/entities/urn:ngsi-ld:Car:1").send().await.unwrap().status() == 200 })
+        .await;
+    assert!(listener.is_empty() && !update.is_finished());
+    let reader = tokio::task::spawn_blocking(move || std::fs::File::open(pipe).unwrap());
+    assert!(update.await.unwrap().unwrap().status().is_server_error());
+    it.broker.shutdown(Duration::from_secs(30)).await;
+    assert!(listener.is_empty(), "told of what was refused");
+    drop(reader);
 }
 
 /// Writes a rising number into three entities, deletes and creates a fourth, and prints what was acknowledged.

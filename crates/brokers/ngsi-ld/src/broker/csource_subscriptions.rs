@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use morgana_engine::DeliveryCounts;
+use morgana_journal::Ticket;
 
 use super::{Broker, Inner, Write, copies::shadow_id, subscribe};
 use crate::{
@@ -164,7 +165,7 @@ impl Broker {
                 }
                 let Some(inner) = weak.upgrade() else { return };
                 match inner.csource_subscription(&one.inner.id) {
-                    Ok(now) if Arc::ptr_eq(&now, &one) => inner.tell_all(&one, Reason::Updated),
+                    Ok(now) if Arc::ptr_eq(&now, &one) => inner.tell_all(None, &one, Reason::Updated),
                     _ => return,
                 }
             }
@@ -193,7 +194,7 @@ impl Write<'_> {
         self.inner.notifier.open(&lane(&one.inner.id), one.inner.delivery.endpoint.clone(), counts);
         self.inner.csource_subscriptions.write().insert(one.inner.id.clone(), Arc::clone(&one));
         // Who subscribes, or changes what to, first hears what there is (NGSI-LD 5.11.7).
-        self.inner.tell_all(&one, Reason::NewlyMatching);
+        self.inner.tell_all(self.last.as_ref(), &one, Reason::NewlyMatching);
         Ok(())
     }
 
@@ -212,6 +213,7 @@ impl Write<'_> {
                 _ => continue,
             };
             self.inner.tell_csource(
+                self.last.as_ref(),
                 one,
                 vec![told(&relevant(registration, &parts), &one.inner.context)],
                 reason,
@@ -229,7 +231,7 @@ impl Inner {
     }
 
     /// Tells everything that matches.
-    fn tell_all(&self, one: &Arc<CsourceSubscription>, reason: Reason) {
+    fn tell_all(&self, written: Option<&Ticket>, one: &Arc<CsourceSubscription>, reason: Reason) {
         let now = Timestamp::now();
         let registrations: Vec<_> = self.registrations.read().iter(now).cloned().collect();
         let data = registrations.iter().filter_map(|registration| {
@@ -238,14 +240,21 @@ impl Inner {
         });
         let data: Vec<Json> = data.collect();
         if !data.is_empty() {
-            self.tell_csource(one, data, reason, now);
+            self.tell_csource(written, one, data, reason, now);
         }
     }
 
-    fn tell_csource(&self, one: &Arc<CsourceSubscription>, data: Vec<Json>, reason: Reason, now: Timestamp) {
+    fn tell_csource(
+        &self,
+        written: Option<&Ticket>,
+        one: &Arc<CsourceSubscription>,
+        data: Vec<Json>,
+        reason: Reason,
+        now: Timestamp,
+    ) {
         if one.inner.is_on(now) && one.inner.may_notify(now) {
             let subscription = Arc::clone(one);
-            self.notifier.send(&lane(&one.inner.id), move || {
+            self.send(written, &lane(&one.inner.id), move || {
                 csource_message(&subscription, &data, reason, Timestamp::now())
             });
         }

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use morgana_engine::DeliveryCounts;
+use morgana_engine::{DeliveryCounts, DeliveryError, Message};
+use morgana_journal::Ticket;
 use uuid::Uuid;
 
 use super::{Broker, ChangeKind, Inner, Write};
@@ -225,9 +226,11 @@ impl Inner {
     }
 
     /// Hands a notification to every subscription that a change matches. Called under the write lock, so that each
-    /// subscription's queue has the order of the changes; the message itself is put together when its turn has come.
+    /// subscription's queue has the order of the changes; the message itself is put together when its turn has come,
+    /// which is not before what was `written` is durable.
     pub(super) fn notify(
         self: &Arc<Self>,
+        written: Option<&Ticket>,
         entity: &Arc<Entity>,
         old: Option<&Arc<Entity>>,
         kind: ChangeKind,
@@ -252,11 +255,24 @@ impl Inner {
                 });
                 let (subscription, event) = (Arc::clone(subscription), Arc::clone(event));
                 let (id, broker) = (subscription.id.clone(), Arc::downgrade(self));
-                self.notifier.send(&id, move || {
+                self.send(written, &id, move || {
                     let find = |id: &str| broker.upgrade()?.store.read().get(id).cloned();
                     message(&subscription, &Told::Change(&event), now, &find)
                 });
             }
+        }
+    }
+
+    /// Queues a message, which leaves once what was written is durable.
+    pub(super) fn send(
+        &self,
+        written: Option<&Ticket>,
+        lane: &str,
+        render: impl FnOnce() -> Result<Message, DeliveryError> + Send + 'static,
+    ) {
+        match written {
+            Some(written) => self.notifier.send_after(written.clone(), lane, render),
+            None => self.notifier.send(lane, render),
         }
     }
 

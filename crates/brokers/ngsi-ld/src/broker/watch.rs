@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 pub use morgana_engine::Lagged;
+use morgana_journal::Ticket;
 
 use crate::{
     Broker,
@@ -54,13 +55,19 @@ pub(super) struct Watchers(morgana_engine::Watchers<WatchFilter, Change>);
 
 impl Watchers {
     /// Tells every watch that wants to know. Called under the write lock, so it never waits.
-    pub(super) fn tell(&self, entity: &Arc<Entity>, kind: ChangeKind, changes: &Changes) {
+    pub(super) fn tell(
+        &self,
+        written: Option<&Ticket>,
+        entity: &Arc<Entity>,
+        kind: ChangeKind,
+        changes: &Changes,
+    ) {
         if self.0.is_empty() {
             return;
         }
         let attributes: Vec<Name> =
             [&changes.created, &changes.updated, &changes.deleted].into_iter().flatten().cloned().collect();
-        self.0.tell(|filter| {
+        self.0.tell(written, |filter| {
             let change = || Change { kind, entity: Arc::clone(entity), attributes: attributes.clone() };
             filter.wants(entity, &attributes).then(change)
         });
