@@ -154,7 +154,8 @@ impl Broker {
         };
         let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
             let (service, record) = decode_record(record)?;
-            let tenant = tenants.create(service);
+            let tenant = tenants.for_write(service);
+            tenants.keep(Arc::clone(&tenant));
             match record {
                 Record::Entity(entity) => drop(tenant.store.write().put(Arc::new(entity))),
                 Record::NoEntity { id, kind, path } => drop(tenant.store.write().remove(&id, &kind, &path)),
@@ -211,6 +212,11 @@ impl Broker {
     /// How many entities there are, in all services.
     pub fn entity_count(&self) -> usize {
         self.inner.tenants.all().iter().map(|tenant| tenant.store.read().len()).sum()
+    }
+
+    /// How many services there are in which something is, with the default one.
+    pub fn service_count(&self) -> usize {
+        self.inner.tenants.all().len()
     }
 
     /// How much there is, in all services.

@@ -67,6 +67,14 @@ async fn a_context_provider_adds_what_the_broker_does_not_have() {
     assert_eq!(shown, json!({"id": "E", "type": "T", "near": 1}));
     expect(broker.put("/entities/E/attrs/far?type=T", json!({"value": 3})), 204).await;
     assert_eq!(provider.read("/entities/E/attrs/far").await["value"], 3);
+    // What was asked and handed on is counted as going out, in the path that it was about.
+    let metrics = broker.client.get(format!("{}/admin/metrics", broker.base.trim_end_matches("/v2")));
+    let metrics: serde_json::Value = expect(metrics, 200).await.json().await.unwrap();
+    let counted = &metrics["services"]["default-service"]["subservs"]["root-subserv"];
+    assert_eq!(counted["outgoingTransactions"], 2, "{metrics}");
+    assert!(counted.get("outgoingTransactionErrors").is_none(), "{metrics}");
+    assert!(counted["outgoingTransactionRequestSize"].as_u64().unwrap() > 50, "{metrics}");
+    assert!(counted["outgoingTransactionResponseSize"].as_u64().unwrap() > 50, "{metrics}");
     expect(broker.delete(&location), 204).await;
     assert!(broker.read("/entities/E").await.get("far").is_none());
 }

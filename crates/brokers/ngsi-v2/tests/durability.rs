@@ -75,6 +75,57 @@ async fn services_are_apart_when_they_are_asked_to_be() {
     assert!(broker.ids("").await.is_empty());
 }
 
+#[tokio::test]
+async fn a_service_is_there_while_something_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        dir: dir.path().to_owned(),
+        multiservice: true,
+        keep_interval_ms: 10,
+        ..Options::default()
+    };
+    let broker = start_with(options, HttpOptions::default(), None).await;
+    for number in 0..200 {
+        let nothing = broker.put("/entities/E/attrs/n", json!({"value": 1}));
+        expect(nothing.header("fiware-service", format!("s{number}")), 404).await;
+    }
+    assert_eq!(broker.broker.service_count(), 1, "a refused write makes no service");
+    let in_service = |request: reqwest::RequestBuilder| request.header("fiware-service", "one");
+    expect(in_service(broker.post("/entities", json!({"id": "E"}))), 201).await;
+    assert_eq!(broker.broker.service_count(), 2);
+    expect(in_service(broker.delete("/entities/E")), 204).await;
+    eventually("the service is forgotten", || async { broker.broker.service_count() == 1 }).await;
+    expect(in_service(broker.post("/entities", json!({"id": "F"}))), 201).await;
+    let found: serde_json::Value =
+        expect(in_service(broker.get("/entities?options=keyValues")), 200).await.json().await.unwrap();
+    assert_eq!(found, json!([{"id": "F", "type": "Thing"}]));
+}
+
+/// The next segment of the log is a pipe, so that the disk answers when somebody reads from it, and then with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_a_write_that_was_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut listener = Listener::start().await;
+    let options = Options { dir: dir.path().to_owned(), snapshot_after_bytes: 1, ..Options::default() };
+    let broker = start_with(options, HttpOptions::default(), None).await;
+    let pipe = dir.path().join("log-0000000000000001");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let subscription = broker.subscribe(&listener.url, |_| {}).await;
+    let next_segment = dir.path().join("snapshot.tmp");
+    eventually("the log goes on in the pipe", || async { next_segment.exists() }).await;
+    let update = tokio::spawn(broker.post("/entities", json!({"id": "E"})).send());
+    eventually("the notification waits", || async {
+        broker.read(&subscription).await["notification"]["timesSent"] == 1
+    })
+    .await;
+    assert!(listener.is_quiet() && !update.is_finished());
+    let reader = tokio::task::spawn_blocking(move || std::fs::File::open(pipe).unwrap());
+    assert_eq!(update.await.unwrap().unwrap().status().as_u16(), 503);
+    broker.broker.shutdown(Duration::from_secs(30)).await;
+    assert!(listener.is_quiet(), "told of what was refused");
+    drop(reader);
+}
+
 const DIR: &str = "MORGANA_NGSI_V2_CHILD_DIR";
 
 fn append(number: u64) -> Update {

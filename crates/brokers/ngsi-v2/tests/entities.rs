@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{expect, expect_error, start};
+use common::{Listener, expect, expect_error, start};
 use serde_json::json;
 
 #[tokio::test]
@@ -141,4 +141,25 @@ async fn service_paths_keep_entities_apart() {
     let relative = broker.get("/entities").header("fiware-servicepath", "a");
     let words = "Only /absolute/ Service Paths allowed [a service path must begin with /]";
     expect_error(relative, 400, "BadRequest", words).await;
+}
+
+/// Orion keeps such a value in one more array than it tells subscribers of.
+#[tokio::test]
+async fn an_object_that_is_pushed_to_a_new_attribute_is_kept_and_told_as_orion_does() {
+    let broker = start().await;
+    let mut listener = Listener::start().await;
+    broker.subscribe(&listener.url, |_| {}).await;
+    for (id, operator, value, told, kept) in [
+        ("A", "$push", json!(2), json!([2]), json!([2])),
+        ("B", "$push", json!({"y": 2}), json!([{"y": 2}]), json!([[{"y": 2}]])),
+        ("C", "$addToSet", json!(["z"]), json!([["z"]]), json!([[["z"]]])),
+        ("D", "$push", json!({"$each": [1, 2]}), json!([1, 2]), json!([1, 2])),
+    ] {
+        expect(broker.post("/entities", json!({"id": id, "a": {"value": {operator: value}}})), 201).await;
+        assert_eq!(listener.next().await.entity()["a"]["value"], told, "{id}");
+        assert_eq!(broker.read(&format!("/entities/{id}/attrs/a/value")).await, kept, "{id}");
+    }
+    // What is there is added to as it is.
+    expect(broker.patch("/entities/B/attrs", json!({"a": {"value": {"$push": {"y": 3}}}})), 204).await;
+    assert_eq!(broker.read("/entities/B/attrs/a/value").await, json!([[{"y": 2}], {"y": 3}]));
 }

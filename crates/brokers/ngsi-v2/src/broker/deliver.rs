@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use morgana_engine::{ClientError, DeliveryError, HttpClient};
+use morgana_journal::Ticket;
 
 use super::{
     Inner,
@@ -21,15 +22,22 @@ use crate::{
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
 impl Inner {
-    /// Queues the notification of a change. It is put together when its turn has come.
-    pub(super) fn notify(&self, subscription: Arc<Subscription>, change: Arc<Change>, origin: Origin) {
+    /// Queues the notification of a change, which leaves once what was written of it is durable. It is put together when
+    /// its turn has come.
+    pub(super) fn notify(
+        &self,
+        written: Ticket,
+        subscription: Arc<Subscription>,
+        change: Arc<Change>,
+        origin: Origin,
+    ) {
         let timeout = match subscription.endpoint.target {
             Target::Http { timeout: Some(timeout) } => timeout,
             _ => Duration::from_millis(self.options.http_timeout_ms),
         };
         let (client, mqtt) = (self.client.clone(), Arc::clone(&self.mqtt));
         let (id, statistics) = (subscription.id.clone(), Arc::clone(&self.statistics));
-        self.notifier.deliver(&id, async move {
+        self.notifier.deliver_after(written, &id, async move {
             let mut size = 0;
             let result = match render(&subscription, &change, &origin) {
                 Err(reason) => Err(DeliveryError::Message(reason)),

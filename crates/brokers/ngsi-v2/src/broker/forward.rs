@@ -126,6 +126,7 @@ impl Broker {
     /// Posts JSON to a provider; `None` when it does not answer with a success.
     async fn post(&self, scope: &Scope, url: &str, body: Vec<u8>, number: u32) -> Option<(u16, Json)> {
         let text = |text: &str| HeaderValue::from_str(text).ok();
+        let sent = body.len();
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.parse().ok()?;
@@ -143,7 +144,11 @@ impl Broker {
             headers.insert("x-auth-token", token.clone());
         }
         let timeout = Duration::from_millis(self.inner.options.http_timeout_ms);
-        match send(&self.inner.client, request, timeout).await {
+        let answered = send(&self.inner.client, request, timeout).await;
+        // As for Orion, any answer is one.
+        let length = answered.as_ref().ok().map(|(_, answer)| answer.len());
+        self.statistics().went_out(&scope.service, path, sent, length);
+        match answered {
             Ok((code, answer)) if (200..300).contains(&code) => {
                 Some((code, Json::parse(&answer).unwrap_or(Json::Null)))
             }

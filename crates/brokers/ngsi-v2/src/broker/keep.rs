@@ -39,6 +39,10 @@ pub(super) async fn keep(broker: Weak<Inner>, journal: Journal, stop: Cancellati
             }
             continue;
         }
+        {
+            let _writing = inner.writing.lock();
+            inner.tenants.forget_empty();
+        }
         let broker = Broker { inner };
         if let Err(error) = broker.remove_ended().await {
             tracing::warn!(%error, "cannot remove entities that ended");

@@ -128,6 +128,12 @@ impl Statistics {
     /// came back, in bytes, if it came.
     pub(crate) fn notified(&self, service: &str, path: &str, sent: usize, answer: Option<usize>) {
         self.notifications.fetch_add(1, Ordering::Relaxed);
+        self.went_out(service, path, sent, answer);
+    }
+
+    /// Counts a request of ours, be it a notification or one that a context provider answers, for the service and path
+    /// that it is about.
+    pub(crate) fn went_out(&self, service: &str, path: &str, sent: usize, answer: Option<usize>) {
         let mut kept = self.kept.lock();
         let traffic = kept.at(service_name(service), bare(path));
         traffic.outgoing += 1;

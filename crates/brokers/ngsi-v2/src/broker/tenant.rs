@@ -22,6 +22,12 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
+    fn is_empty(&self) -> bool {
+        self.store.read().len() == 0
+            && self.subscriptions.read().iter().next().is_none()
+            && self.registrations.read().is_empty()
+    }
+
     /// Takes a subscription from the journal.
     pub(super) fn restore_subscription(&self, stored: Json) {
         let text = |name: &str| stored.get(name).and_then(Json::as_str);
@@ -38,7 +44,7 @@ impl Tenant {
     }
 }
 
-/// All services.
+/// All services that something is in.
 #[derive(Debug)]
 pub(super) struct Tenants {
     default: Arc<Tenant>,
@@ -63,17 +69,29 @@ impl Tenants {
         self.others.read().get(&scope.service).cloned()
     }
 
-    /// The service with this name, a new one if need be.
-    pub(super) fn create(&self, service: &str) -> Arc<Tenant> {
+    /// The service with this name. One that is new is not known to others before it is [kept](Self::keep): what a
+    /// request is refused leaves nothing behind.
+    pub(super) fn for_write(&self, service: &str) -> Arc<Tenant> {
         if self.is_default(service) {
             return Arc::clone(&self.default);
         }
-        if let Some(known) = self.others.read().get(service) {
-            return Arc::clone(known);
+        let known = self.others.read().get(service).cloned();
+        known.unwrap_or_else(|| Arc::new(Tenant { name: service.into(), ..Tenant::default() }))
+    }
+
+    /// Makes a service known that something was written to. Called under the write lock, like what gave it.
+    pub(super) fn keep(&self, tenant: Arc<Tenant>) {
+        if self.is_default(&tenant.name) || self.others.read().contains_key(&tenant.name) {
+            return;
         }
-        let mut others = self.others.write();
-        let new = || Arc::new(Tenant { name: service.into(), ..Tenant::default() });
-        Arc::clone(others.entry(service.into()).or_insert_with(new))
+        self.others.write().insert(tenant.name.clone(), tenant);
+    }
+
+    /// Forgets the services in which nothing is left. Called under the write lock.
+    pub(super) fn forget_empty(&self) {
+        if self.others.read().values().any(|tenant| tenant.is_empty()) {
+            self.others.write().retain(|_, tenant| !tenant.is_empty());
+        }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Tenant>> {

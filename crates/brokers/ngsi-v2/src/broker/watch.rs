@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use morgana_journal::Ticket;
+
 use super::Broker;
 use crate::{Entity, subscriptions::Change};
 
@@ -34,8 +36,8 @@ impl Broker {
 }
 
 /// Tells every watch that wants to know of a change. Called under the write lock, so it never waits.
-pub(super) fn tell(watchers: &Watchers, change: &Change) {
-    watchers.tell(|filter| {
+pub(super) fn tell(watchers: &Watchers, written: &Ticket, change: &Change) {
+    watchers.tell(Some(written), |filter| {
         let names = change.effects.iter().map(|effect| &effect.name).filter(|name| filter.contains(*name));
         let attributes: Vec<Box<str>> = names.cloned().collect();
         (!attributes.is_empty()).then(|| Watched {

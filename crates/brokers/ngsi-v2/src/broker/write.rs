@@ -31,9 +31,9 @@ impl Broker {
         change: impl FnOnce(&mut Write<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.inner.journal.room().await?;
-        let tenant = self.inner.tenants.create(&scope.service);
         let (result, last) = {
             let _writing = self.inner.writing.lock();
+            let tenant = self.inner.tenants.for_write(&scope.service);
             let mut write = Write {
                 inner: &self.inner,
                 tenant: &tenant,
@@ -43,7 +43,11 @@ impl Broker {
                 notified: 0,
             };
             let result = change(&mut write);
-            (result, write.last)
+            let last = write.last;
+            if last.is_some() {
+                self.inner.tenants.keep(tenant);
+            }
+            (result, last)
         };
         if let Some(ticket) = last {
             ticket.durable().await?;
@@ -53,10 +57,17 @@ impl Broker {
 }
 
 impl Write<'_> {
+    /// Writes a record down.
     pub(super) fn append(&mut self, record: RecordRef<'_>) -> Result<(), Error> {
+        self.record(record).map(drop)
+    }
+
+    /// Writes a record down, and gives what to wait for until it is durable.
+    fn record(&mut self, record: RecordRef<'_>) -> Result<Ticket, Error> {
+        let written = self.inner.journal.append(&encode_record(&self.tenant.name, record))?;
         // Tickets resolve in order, so the last one stands for all.
-        self.last = Some(self.inner.journal.append(&encode_record(&self.tenant.name, record))?);
-        Ok(())
+        self.last = Some(written.clone());
+        Ok(written)
     }
 
     /// The entities with this id, and this type if one is given, at exactly this service path.
@@ -70,28 +81,29 @@ impl Write<'_> {
 
     /// Puts in what an update made, and tells who wants to know.
     pub(super) fn put(&mut self, applied: Applied) -> Result<(), Error> {
-        self.append(RecordRef::Entity(&applied.entity))?;
-        let entity = Arc::new(applied.entity);
-        let previous = self.tenant.store.write().put(Arc::clone(&entity));
-        self.tell(Change { entity, previous, effects: applied.effects, is_deletion: false })
+        let written = self.record(RecordRef::Entity(&applied.entity))?;
+        let kept = Arc::new(applied.entity);
+        let entity = applied.told.map_or_else(|| Arc::clone(&kept), Arc::new);
+        let previous = self.tenant.store.write().put(kept);
+        self.tell(written, Change { entity, previous, effects: applied.effects, is_deletion: false })
     }
 
     /// Takes an entity out, and tells who wants to know.
     pub(super) fn remove(&mut self, entity: &Entity) -> Result<(), Error> {
-        self.append(RecordRef::NoEntity(entity))?;
+        let written = self.record(RecordRef::NoEntity(entity))?;
         let removed = self.tenant.store.write().remove(&entity.id, &entity.kind, &entity.path);
         if let Some(removed) = removed {
             let effects =
                 removed.attributes.iter().map(|attribute| Effect::deleted(&attribute.name)).collect();
             let previous = Some(Arc::clone(&removed));
-            self.tell(Change { entity: removed, previous, effects, is_deletion: true })?;
+            self.tell(written, Change { entity: removed, previous, effects, is_deletion: true })?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, change: Change) -> Result<(), Error> {
+    fn tell(&mut self, written: Ticket, change: Change) -> Result<(), Error> {
         if !self.inner.watchers.is_empty() {
-            super::watch::tell(&self.inner.watchers, &change);
+            super::watch::tell(&self.inner.watchers, &written, &change);
         }
         let names = change.effects.iter().map(|effect| &effect.name);
         let concerned = self.tenant.subscriptions.read().about(&change.entity, names);
@@ -106,10 +118,11 @@ impl Write<'_> {
             let Some(is_last) = subscription.status.claim(self.now, subscription.throttling) else {
                 continue;
             };
-            if is_last {
+            let written = match is_last {
                 // A oneshot subscription must not notify again after a crash.
-                self.append(RecordRef::Subscription(&stored(subscription)))?;
-            }
+                true => self.record(RecordRef::Subscription(&stored(subscription)))?,
+                false => written.clone(),
+            };
             self.notified += 1;
             let origin = Origin {
                 service: self.scope.service.clone(),
@@ -117,7 +130,7 @@ impl Write<'_> {
                 token: self.scope.token.clone(),
                 number: self.notified,
             };
-            self.inner.notify(Arc::clone(subscription), Arc::clone(&change), origin);
+            self.inner.notify(written, Arc::clone(subscription), Arc::clone(&change), origin);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use super::operators::{is_operation, operate};
+use super::operators::{is_operation, nests, operate};
 use crate::{
     Error, ErrorKind,
     input::{Action, AttributeInput, EntityInput, parse_attribute_value},
@@ -48,6 +48,8 @@ impl Effect {
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) entity: Entity,
+    /// The entity as notifications tell of it, where that is another than the one that is kept.
+    pub(crate) told: Option<Entity>,
     pub(crate) effects: Vec<Effect>,
     /// Attributes that the action could not be done with: there already, or missing.
     pub(crate) refused: Vec<Box<str>>,
@@ -66,7 +68,15 @@ pub(crate) fn create(input: &EntityInput, kind: &str, path: &str, now: Time) -> 
         created: now,
         modified: now,
     };
-    apply(&empty, Action::Append, &input.attributes, UpdateOptions::default(), now)
+    let mut applied = apply(&empty, Action::Append, &input.attributes, UpdateOptions::default(), now)?;
+    for input in input.attributes.iter().filter(|input| nests(&input.value)) {
+        // Orion keeps another array around it, and tells of it without: its users' subscribers and readers know it so.
+        applied.told.get_or_insert_with(|| applied.entity.clone());
+        if let Some(attribute) = applied.entity.attribute_mut(&input.name) {
+            attribute.value = Json::Array([std::mem::replace(&mut attribute.value, Json::Null)].into());
+        }
+    }
+    Ok(applied)
 }
 
 /// What `action` with these attributes makes of `old`. Deleting a whole entity is not for here.
@@ -80,7 +90,7 @@ pub(crate) fn apply(
     options: UpdateOptions,
     now: Time,
 ) -> Result<Applied, Error> {
-    let mut applied = Applied { entity: old.clone(), effects: Vec::new(), refused: Vec::new() };
+    let mut applied = Applied { entity: old.clone(), told: None, effects: Vec::new(), refused: Vec::new() };
     applied.entity.modified = now;
     if action == Action::Replace {
         let gone = |known: &Attribute| !attributes.iter().any(|input| input.name == known.name);

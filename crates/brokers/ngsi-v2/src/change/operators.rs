@@ -16,6 +16,16 @@ pub(crate) fn is_operation(value: &Json) -> bool {
     value.as_object().is_some_and(|members| members.iter().any(|(name, _)| OPERATORS.contains(&&**name)))
 }
 
+/// Whether an operator adds one object or array to an array.
+pub(super) fn nests(value: &Json) -> bool {
+    let first = value.as_object().and_then(|members| members.first());
+    first.is_some_and(|(name, argument)| {
+        matches!(&**name, "$push" | "$addToSet")
+            && matches!(argument, Json::Object(_) | Json::Array(_))
+            && argument.get("$each").is_none()
+    })
+}
+
 /// What an operator makes of `old`; `None` when there was no value and there is still none.
 ///
 /// # Errors
