@@ -1,5 +1,6 @@
 //! The command line of the binary.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
 
-use crate::broker::Standard;
+use crate::broker::{Standard, with_known_flags};
 
 /// A Cloud of Things: rent virtual things in a broker of your choice.
 #[derive(Debug, Parser)]
@@ -33,9 +34,7 @@ pub(crate) enum Role {
     #[command(after_help = "Example: MORGANA_PORT=9000 morgana config --data /var/lib/morgana")]
     Config(UpArguments),
     /// Run one standard broker alone, without the rest of the platform.
-    #[command(
-        after_help = "Examples:\n  morgana broker ngsi-ld --port 9090 --data ./context\n  morgana broker onem2m --help"
-    )]
+    #[command(after_help = BROKER_HELP)]
     Broker(BrokerArguments),
     /// Run a ThingVisor; the node agent does this.
     #[command(hide = true)]
@@ -58,6 +57,35 @@ pub(crate) enum Role {
     #[command(flatten)]
     Client(morgana_cli::Command),
 }
+
+/// The command line of a broker alone: as in [`Arguments`], without the options of all the other commands, which would
+/// stay in the memory of every broker.
+#[derive(Debug, Parser)]
+#[command(name = "morgana", version, propagate_version = true)]
+struct BrokerAlone {
+    #[command(subcommand)]
+    role: BrokerRole,
+}
+
+#[derive(Debug, Subcommand)]
+enum BrokerRole {
+    /// Run one standard broker alone, without the rest of the platform.
+    #[command(after_help = BROKER_HELP)]
+    Broker(BrokerArguments),
+}
+
+/// The arguments of `morgana broker`, where that is the command.
+pub(crate) fn of_a_broker_alone(words: impl Iterator<Item = OsString>) -> Option<BrokerArguments> {
+    let words: Vec<OsString> = words.collect();
+    if words.get(1).is_none_or(|word| word != "broker") {
+        return None;
+    }
+    let BrokerRole::Broker(arguments) = BrokerAlone::parse_from(with_known_flags(words)).role;
+    Some(arguments)
+}
+
+const BROKER_HELP: &str =
+    "Examples:\n  morgana broker ngsi-ld --port 9090 --data ./context\n  morgana broker onem2m --help";
 
 const UP_HELP: &str = "\
 Every option can also be set in a TOML file and in the environment (MORGANA_DATA, MORGANA_LISTEN, \
@@ -150,6 +178,20 @@ mod tests {
             let help = standard.render_long_help().to_string();
             assert!(help.contains(&format!("0 means any [default: {port}]")), "{help}");
         }
+    }
+
+    #[test]
+    fn a_broker_alone_has_the_same_help() {
+        let help = |mut command: clap::Command| {
+            command.build();
+            let broker = command.find_subcommand_mut("broker").expect("it is a command");
+            let mut help = broker.render_long_help().to_string();
+            for standard in broker.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                help.push_str(&standard.render_long_help().to_string());
+            }
+            help
+        };
+        assert_eq!(help(BrokerAlone::command()), help(Arguments::command()));
     }
 
     #[test]

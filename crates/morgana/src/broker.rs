@@ -16,10 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::logging;
+use crate::{logging, pages};
 
 /// How long requests under way may take at the end.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long after it is ready a broker's start is over.
+const START_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A standard that a broker speaks, with the switches of its broker.
 #[derive(Debug, Subcommand)]
@@ -133,6 +136,15 @@ pub(crate) fn run(standard: &Standard, log: Option<&str>) -> Result<(), Failure>
             Standard::Mqtt(arguments) => mqtt::run(arguments, stop).await,
         }
     })
+}
+
+/// Says that a broker is ready, and soon gives back the memory that only its start needed.
+fn ready(what: std::fmt::Arguments<'_>) {
+    println!("morgana broker is ready: {what}");
+    tokio::spawn(async {
+        tokio::time::sleep(START_PATIENCE).await;
+        pages::give_back();
+    });
 }
 
 fn stop_on_signal() -> Result<CancellationToken, Failure> {

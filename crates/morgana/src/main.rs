@@ -13,6 +13,7 @@ mod endpoints;
 mod failure;
 mod legacy;
 mod logging;
+mod pages;
 mod places;
 mod restore;
 mod shared_key;
@@ -34,7 +35,10 @@ fn main() -> ExitCode {
     if let Some(status) = workload::as_started_by_a_node(std::env::args().skip(1)) {
         return status;
     }
-    let outcome = match Arguments::parse_from(broker::with_known_flags(std::env::args_os().collect())).role {
+    if let Some(broker) = arguments::of_a_broker_alone(std::env::args_os()) {
+        return exit(broker::run(&broker.standard, broker.log.as_deref()));
+    }
+    let outcome = match Arguments::parse().role {
         Role::Up(arguments) => up::run(&arguments),
         Role::Backup(arguments) => backup::run(&arguments),
         Role::Restore(arguments) => restore::run(&arguments),
@@ -48,6 +52,10 @@ fn main() -> ExitCode {
         }
         Role::Client(command) => return client(command),
     };
+    exit(outcome)
+}
+
+fn exit(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

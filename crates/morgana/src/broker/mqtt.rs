@@ -6,7 +6,7 @@ use clap::Args;
 use morgana_fabric::{Open, Server, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
+use super::{Place, ready};
 use crate::failure::Failure;
 
 /// The switches of an MQTT broker.
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
     let server = Server::start(options, Arc::new(Open))
         .await
         .map_err(|error| Failure::new("cannot start the broker (choose its port with --port)", error))?;
-    println!("morgana broker is ready: MQTT mqtt://{}, data {}", server.local_addr(), data.display());
+    ready(format_args!("MQTT mqtt://{}, data {}", server.local_addr(), data.display()));
     stop.cancelled().await;
     server.stop().await;
     Ok(())

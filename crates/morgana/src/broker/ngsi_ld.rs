@@ -4,7 +4,7 @@ use clap::Args;
 use morgana_ngsi_ld::{Broker, HttpOptions, Options, router};
 use tokio_util::sync::CancellationToken;
 
-use super::{Durability, Place, REQUEST_PATIENCE, Reach, address_of};
+use super::{Durability, Place, REQUEST_PATIENCE, Reach, address_of, ready};
 use crate::failure::Failure;
 
 /// The switches of an NGSI-LD broker.
@@ -66,11 +66,11 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
     let broker =
         Broker::open(arguments.options()).map_err(|error| Failure::new("cannot open the broker", error))?;
     let listener = arguments.place.bind().await?;
-    println!(
-        "morgana broker is ready: NGSI-LD http://{}/ngsi-ld/v1, data {}",
+    ready(format_args!(
+        "NGSI-LD http://{}/ngsi-ld/v1, data {}",
         address_of(&listener)?,
         arguments.place.data.display()
-    );
+    ));
     let options = HttpOptions {
         access: arguments.reach.access(),
         lenient_queries: !arguments.strict,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::log::ProcessLog;
 pub(super) use self::orion::with_orion_flags;
-use super::{Durability, Place, Reach, address_of};
+use super::{Durability, Place, Reach, address_of, ready};
 use crate::failure::Failure;
 use crate::logging::LogHandle;
 
@@ -105,11 +105,11 @@ pub(super) async fn run(
     let broker =
         Broker::open(arguments.options()).map_err(|error| Failure::new("cannot open the broker", error))?;
     let listener = arguments.place.bind().await?;
-    println!(
-        "morgana broker is ready: NGSIv2 http://{}/v2, data {}",
+    ready(format_args!(
+        "NGSIv2 http://{}/v2, data {}",
         address_of(&listener)?,
         arguments.place.data.display()
-    );
+    ));
     let outcome = serve(broker.clone(), http, listener, stop).await;
     broker.shutdown(patience).await;
     outcome.map_err(|error| Failure::new("the broker ended badly", error))

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use arguments::Arguments;
 
-use super::{REQUEST_PATIENCE, address_of};
+use super::{REQUEST_PATIENCE, address_of, ready};
 use crate::failure::Failure;
 
 pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Result<(), Failure> {
@@ -44,12 +44,12 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
             bindings.spawn(async move { served.await.map_err(refused) });
         }
     }
-    println!(
-        "morgana broker is ready: oneM2M {}, CSE {}, data {}",
+    ready(format_args!(
+        "oneM2M {}, CSE {}, data {}",
         doors.points_of_access().join(", "),
         cse.cse_id(),
         arguments.place.data.display()
-    );
+    ));
 
     if let Some(listener) = doors.websocket.take() {
         let options =
