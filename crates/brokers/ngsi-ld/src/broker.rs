@@ -84,6 +84,8 @@ pub struct Options {
     pub contexts: ContextOptions,
     /// How many instances of each attribute's past are kept (NGSI-LD 4.5.6); 0 keeps no past, which saves memory.
     pub history_instances: usize,
+    /// For how long the past is kept after it was written, in seconds; 0 for ever.
+    pub history_max_age_s: u64,
     /// How notifications are queued and retried.
     pub notifications: NotifierOptions,
     /// Whether notifications go to public addresses only, so that who may subscribe cannot reach into the network of
@@ -108,6 +110,7 @@ impl Default for Options {
             snapshot_after_bytes: journal.snapshot_after_bytes,
             contexts: ContextOptions::default(),
             history_instances: 0,
+            history_max_age_s: 0,
             notifications: NotifierOptions::default(),
             public_endpoints_only: false,
             sources: SourceOptions::default(),
@@ -215,6 +218,7 @@ impl Broker {
             snapshot_after_bytes: options.snapshot_after_bytes,
             ..morgana_journal::Options::default()
         };
+        let max_age = Duration::from_secs(options.history_max_age_s);
         let history = match options.history_instances {
             0 => None,
             max => Some(Arc::new(History::open(&journal.dir, &journal, max)?)),
@@ -278,6 +282,10 @@ impl Broker {
         ));
         if let Some(history) = &broker.inner.history {
             runtime.spawn(Arc::clone(history).keep_small(broker.inner.stop.clone()));
+            if max_age > Duration::ZERO {
+                let (inner, stop) = (Arc::downgrade(&broker.inner), broker.inner.stop.clone());
+                runtime.spawn(past::keep_young(inner, max_age, stop));
+            }
         }
         runtime
             .spawn(periodic::notify_at_intervals(Arc::downgrade(&broker.inner), broker.inner.stop.clone()));
@@ -328,7 +336,13 @@ impl Broker {
         }
         let (result, tickets) = {
             let _writing = self.inner.writing.lock();
-            let mut write = Write { inner: &self.inner, now: Timestamp::now(), last: None, last_past: None };
+            let mut write = Write {
+                inner: &self.inner,
+                now: Timestamp::now(),
+                last: None,
+                last_past: None,
+                keeps_past: true,
+            };
             let result = change(&mut write);
             (result, [write.last, write.last_past])
         };
@@ -346,6 +360,8 @@ struct Write<'a> {
     last: Option<Ticket>,
     /// The same, of the journal of the past.
     last_past: Option<Ticket>,
+    /// Whether what is written becomes part of the past.
+    keeps_past: bool,
 }
 
 impl Write<'_> {

@@ -100,10 +100,6 @@ impl Error {
         Self::new(ErrorKind::ResourceNotFound, format!("entity {id} does not exist"))
     }
 
-    pub(crate) fn unsupported(what: &str) -> Self {
-        Self::new(ErrorKind::OperationNotSupported, format!("{what} is not supported yet"))
-    }
-
     /// The kind of error, for a decision.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -102,6 +102,15 @@ impl History {
         if backwards { range.rev().take(limit).collect() } else { range.take(limit).collect() }
     }
 
+    /// Whether there is something that was written before `time`.
+    pub(crate) fn has_before(&self, time: Timestamp) -> bool {
+        let entities = self.entities.read();
+        entities.values().any(|entity| {
+            entity.attributes.iter().any(|one| one.modified_at < time)
+                || (entity.attributes.is_empty() && entity.modified_at < time)
+        })
+    }
+
     /// Writes a change to the journal and makes it true.
     pub(crate) fn write(&self, past: Past) -> Result<Ticket, Error> {
         let ticket = self.journal.append(&encode(&past))?;

@@ -31,8 +31,8 @@ pub(crate) use codec::{
 };
 pub use entity::{Entity, Fragment};
 pub(crate) use expiry::{live, next_expiry};
-pub(crate) use geojson::{Feature, FeatureCollection};
-pub(crate) use join::{Find, Join, joined};
+pub(crate) use geojson::{Feature, FeatureCollection, collection_of, feature_of};
+pub(crate) use join::{Find, Join, Joined, Joining, joined};
 pub use json::Json;
 pub use name::Name;
 pub(crate) use read::{Form, Reader};

@@ -3,7 +3,6 @@
 mod common;
 
 use common::{expect, expect_error, ids, options, start_options};
-use morgana_ngsi_ld::Broker;
 use serde_json::json;
 
 fn speeds(minutes: &[u32]) -> serde_json::Value {
@@ -60,12 +59,7 @@ async fn changes_of_the_present_become_past_and_outlive_the_process() {
         }
         expect(it.delete("/entities/urn:e:1"), 204).await;
     }
-    let broker = loop {
-        match Broker::open(with_history.clone()) {
-            Ok(broker) => break broker,
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-        }
-    };
+    let broker = common::reopen_with(with_history).await;
     let it = common::serve_broker(broker).await;
     let past = it.read("/temporal/entities/urn:e:1?options=temporalValues&timeproperty=createdAt").await;
     let values: Vec<_> = past["speed"]["values"].as_array().unwrap().iter().map(|pair| &pair[0]).collect();

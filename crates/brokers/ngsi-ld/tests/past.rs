@@ -1,7 +1,7 @@
 //! What is kept of the past and how it is shown: deletions (NGSI-LD 4.8), scopes (4.18, C.5.16), parts (6.3.10),
 //! aggregation in a body (5.2.44), and entity maps (5.7.3.4).
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -246,4 +246,62 @@ async fn a_retrieval_can_make_an_entity_map_and_one_that_is_gone_is_made_again()
         let gone = it.get(path).header("NGSILD-EntityMap", "urn:ngsi-ld:EntityMap:gone");
         assert!(expect(gone, 201).await.headers().contains_key("ngsild-entitymap"));
     }
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_forgotten_and_stays_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let young = Options { history_instances: 100, history_max_age_s: 1, ..options(dir.path()) };
+    {
+        let it = common::start_options(young.clone()).await;
+        // When it was observed does not matter: what is told late would be gone at once.
+        let car = json!({"id": "urn:e:1", "type": "Car", "speed": [at(json!(1), "10:00:00")]});
+        expect(it.post("/temporal/entities", &car), 201).await;
+        assert!(it.read("/temporal/entities/urn:e:1").await["speed"].is_array());
+        it.create(json!({"id": "urn:e:2", "type": "Car", "speed": 1})).await;
+        while it.get("/temporal/entities/urn:e:1").send().await.unwrap().status() != 404 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        while it.read("/temporal/entities?type=Car").await != json!([]) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        expect(it.get("/entities/urn:e:2"), 200).await;
+        // What is written again has a past again.
+        expect(it.patch("/entities/urn:e:2/attrs", &json!({"speed": 2})), 204).await;
+        it.read("/temporal/entities/urn:e:2").await;
+    }
+    let broker = common::reopen_with(Options { history_max_age_s: 0, ..young }).await;
+    let it = common::serve_broker(broker).await;
+    expect(it.get("/temporal/entities/urn:e:1"), 404).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_of_the_past_stays_as_it_was() {
+    let it = start(1000).await;
+    let car =
+        |id: &str, minutes: std::ops::Range<u32>| json!({"id": id, "type": "Car", "speed": speeds(minutes)});
+    expect(it.post("/temporal/entities", &car("urn:e:1", 0..4)), 201).await;
+    expect(it.post("/temporal/entities", &car("urn:e:2", 30..34)), 201).await;
+    it.create(json!({"id": "urn:e:3", "type": "Van", "speed": 1})).await;
+    let time = json!({"timerel": "before", "timeAt": "2026-01-01T10:02:00Z"});
+    let past = json!({"type": "Query", "entities": [{"type": "Car"}], "temporalQ": time});
+    let present = json!({"type": "Query", "entities": [{"type": "Van"}]});
+    let snapshot = json!({"id": "urn:s:1", "type": "Snapshot", "snapshotQueries": [present], "snapshotTemporalQueries": [past]});
+    expect(it.post("/snapshots", &snapshot), 201).await;
+    while it.read("/snapshots/urn:s:1").await["snapshotStatus"] != "success" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    expect(it.delete("/temporal/entities/urn:e:1"), 204).await;
+    let inside = async |path: &str, status: u16| -> Value {
+        let response = expect(it.get(path).header("NGSILD-Snapshot", "urn:s:1"), status).await;
+        response.json().await.unwrap()
+    };
+    let kept = inside("/temporal/entities/urn:e:1?options=temporalValues", 200).await;
+    assert_eq!(kept["speed"]["values"], json!([[0, "2026-01-01T10:00:00Z"], [1, "2026-01-01T10:01:00Z"]]));
+    inside("/temporal/entities/urn:e:2", 404).await;
+    inside("/entities/urn:e:3", 200).await;
+    inside("/temporal/entities/urn:e:3", 404).await;
+    let bad = json!({"type": "Snapshot", "snapshotTemporalQueries": [{"type": "Query", "entities": [{"type": "Car"}]}]});
+    expect_error(it.post("/snapshots", &bad), 400, "BadRequestData", "temporalQ").await;
+    expect_error(it.post("/snapshots", &json!({"type": "Snapshot"})), 400, "BadRequestData", "Queries").await;
 }

@@ -100,8 +100,6 @@ async fn what_is_not_there_yet_says_so_by_name() {
         // The past is kept on demand only.
         ("/temporal/entities", "history_instances"),
         ("/temporal/entities/urn:x:1", "history_instances"),
-        ("/entities?type=T&onlyIds=true", "onlyIds"),
-        ("/entities?type=T&join=inline&containedBy=urn:x:1", "containedBy"),
     ] {
         expect_error(it.get(path), 501, "OperationNotSupported", words).await;
     }

@@ -34,6 +34,13 @@ pub(crate) struct Arguments {
     /// How many instances of each attribute's past are kept; 0 keeps no temporal evolution.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     history_instances: usize,
+    /// For how many seconds the past is kept after it was written; 0 for ever.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    history_max_age: u64,
+    /// The most instances of attributes in one answer about the past; longer ones come in parts, with 206 and the range
+    /// of time that a part covers (6.3.10).
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+    temporal_limit: usize,
     /// How many tenants there may be beside the default one.
     #[arg(long, value_name = "NUMBER")]
     tenants_max: Option<usize>,
@@ -51,6 +58,7 @@ impl Arguments {
             dir: self.place.data.clone(),
             durability: self.durability.into(),
             history_instances: self.history_instances,
+            history_max_age_s: self.history_max_age,
             public_endpoints_only: self.reach.public_endpoints_only,
             ..Options::default()
         };
@@ -75,6 +83,7 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         access: arguments.reach.access(),
         lenient_queries: !arguments.strict,
         body_max_bytes: arguments.body_max_bytes,
+        temporal_max: arguments.temporal_limit.max(1),
         ..HttpOptions::default()
     };
     let outcome =

@@ -1,8 +1,13 @@
 //! Operations on the temporal evolution of entities (NGSI-LD 5.6.11 to 5.6.16, 5.7.3, 5.7.4).
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use super::{Broker, EntityQuery, Page, Write};
+use tokio_util::sync::CancellationToken;
+
+use super::{Broker, EntityQuery, Inner, Page, Write};
 use crate::{
     Context, Error, ErrorKind,
     history::{History, Past, Timeline, Window, is_scope, scope_instance, stamp, when},
@@ -171,6 +176,40 @@ impl Broker {
         .await
     }
 
+    /// Puts the past of entities in beside what is there of them, each instance as it is.
+    pub(crate) async fn put_past(&self, entities: Vec<Entity>) -> Result<(), Error> {
+        if entities.is_empty() {
+            return Ok(());
+        }
+        self.history()?;
+        self.write(|write| {
+            for Entity { id, types, scopes, modified_at: at, attributes, .. } in entities {
+                let scopes = (!scopes.is_empty()).then_some(scopes);
+                write.remember(Past::More { id, types, scopes, at, attributes, replaces: None })?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The past of all entities; none where none is kept.
+    pub(crate) fn whole_past(&self) -> Vec<Entity> {
+        let Some(history) = &self.inner.history else { return Vec::new() };
+        let all = history.scan(None, usize::MAX, false);
+        all.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// Forgets what was written longer ago than the past is kept.
+    pub(super) async fn forget_old(&self, max_age: Duration) -> Result<(), Error> {
+        let now = Timestamp::now().as_micros();
+        let oldest = now.saturating_sub(i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX));
+        let Some(oldest) = Timestamp::from_micros(oldest) else { return Ok(()) };
+        if !self.inner.history.as_ref().is_some_and(|history| history.has_before(oldest)) {
+            return Ok(());
+        }
+        self.write(|write| write.remember(Past::Before(oldest))).await
+    }
+
     /// What a window shows of the past of an entity (NGSI-LD 5.7.3).
     pub(crate) fn past(&self, id: &str, window: &Window) -> Result<Entity, Error> {
         let entity = self.history()?.get(id).ok_or_else(|| Error::entity_not_found(id))?;
@@ -219,6 +258,21 @@ impl Broker {
         }
         page.total = count.then_some(seen);
         Ok(page)
+    }
+}
+
+/// Forgets what is older than `max_age` until the broker is gone; looks often enough that little of it is there longer.
+pub(super) async fn keep_young(broker: Weak<Inner>, max_age: Duration, stop: CancellationToken) {
+    let period = (max_age / 20).clamp(Duration::from_millis(100), Duration::from_secs(600));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(period) => {}
+            () = stop.cancelled() => return,
+        }
+        let Some(inner) = broker.upgrade() else { return };
+        if let Err(error) = (Broker { inner }).forget_old(max_age).await {
+            tracing::warn!(%error, "cannot forget the oldest past");
+        }
     }
 }
 
@@ -295,7 +349,7 @@ impl Write<'_> {
         old: Option<&Entity>,
         changes: &Changes,
     ) -> Result<(), Error> {
-        if self.inner.history.is_none() {
+        if self.inner.history.is_none() || !self.keeps_past {
             return Ok(());
         }
         let written = |name: &Name| changes.created.contains(name) || changes.updated.contains(name);

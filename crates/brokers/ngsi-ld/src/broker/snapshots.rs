@@ -29,8 +29,12 @@ const MEMBERS: &[&str] = &[
     "snapshotPriority",
     "snapshotStatus",
     "snapshotQueries",
+    "snapshotTemporalQueries",
     "snapshotQueriesDetails",
 ];
+
+/// The member with queries of the past.
+const TEMPORAL: &str = "snapshotTemporalQueries";
 
 /// The brokers of snapshots by id, each with when it was last used.
 pub(super) type Snapshots = RwLock<HashMap<Box<str>, (Broker, Timestamp)>>;
@@ -61,9 +65,9 @@ impl Broker {
             ("snapshotStatus".into(), "preparing".into()),
             ("snapshotPriority".into(), priority(document)?.unwrap_or(Json::Number(PRIORITY.into()))),
         ];
-        members.extend(
-            document.get("snapshotQueries").map(|queries| ("snapshotQueries".into(), queries.clone())),
-        );
+        for member in ["snapshotQueries", TEMPORAL] {
+            members.extend(document.get(member).map(|queries| (member.into(), queries.clone())));
+        }
         if let Some(expires) = document.get("expiresAt") {
             members.push(("expiresAt".into(), (&*date_time(expires, "expiresAt")?.to_string()).into()));
         }
@@ -72,8 +76,8 @@ impl Broker {
         }
         let folder = Uuid::new_v4().simple().to_string();
         members.push(("folder".into(), (&*folder).into()));
-        let (broker, name) = (self.clone(), folder);
-        let opened = tokio::task::spawn_blocking(move || broker.open_snapshot(&name)).await;
+        let (broker, name, past) = (self.clone(), folder, document.get(TEMPORAL).is_some());
+        let opened = tokio::task::spawn_blocking(move || broker.open_snapshot(&name, past)).await;
         let opened = match opened {
             Ok(Ok(broker)) => broker,
             Ok(Err(error)) => return Err(unusable(&id, &error)),
@@ -88,12 +92,14 @@ impl Broker {
         self.inner.tenants.options().dir.join("snapshots").join(folder)
     }
 
-    fn open_snapshot(&self, folder: &str) -> Result<Self, OpenError> {
+    /// Opens the broker in a folder, with a past where the snapshot has one. Nothing of it grows old.
+    fn open_snapshot(&self, folder: &str, past: bool) -> Result<Self, OpenError> {
         let options = self.inner.tenants.options();
         let options = Options {
             dir: self.snapshot_dir(folder),
             tenants_max: 0,
-            history_instances: 0,
+            history_instances: if past { options.history_instances } else { 0 },
+            history_max_age_s: 0,
             ..options.clone()
         };
         let alias = format!("{}.{folder}", self.inner.alias);
@@ -105,7 +111,7 @@ impl Broker {
     pub(super) fn restore_snapshots(&self) {
         for (id, note) in self.notes(NoteKind::Snapshot) {
             let folder = note.get("folder").and_then(Json::as_str).unwrap_or_default();
-            match self.open_snapshot(folder) {
+            match self.open_snapshot(folder, note.get(TEMPORAL).is_some()) {
                 Ok(broker) => {
                     self.inner.snapshots.write().insert(id.clone(), (broker, Timestamp::now()));
                 }
@@ -156,9 +162,10 @@ impl Broker {
         known.iter().filter_map(|(id, _)| self.snapshot(id).ok()).collect()
     }
 
-    /// Puts entities in as they are, whatever was there.
+    /// Puts entities in as they are, whatever was there. That they come in is nothing that happened to them.
     pub(crate) async fn put_copies(&self, entities: Vec<Entity>) -> Result<(), Error> {
         self.write(|write| {
+            write.keeps_past = false;
             for entity in entities {
                 let changes = Changes::all_created(&entity);
                 write.put(entity, &changes)?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     Door, Route, Shared, distributed,
-    entities::{check_csf, check_links, joined},
+    entities::{check_csf, check_links, shown},
     params::join_of,
     reply,
     request::{Accepted, Sent},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     AppendMode, BatchFailure, BatchResult, Context, EntityQuery, Error, UpsertMode,
     broker::BatchOperation,
-    model::{Join, Json, Projection, check_uri},
+    model::{Joining, Json, Projection, check_uri},
     query::{
         GeoQuery, Order, OrderParts,
         members::{self, Mode},
@@ -157,7 +157,7 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
         Some(join) => Some(join),
         None => sent.params.join()?,
     };
-    let levels = join.as_ref().map_or(0, |(_, levels)| *levels);
+    let levels = join.as_ref().map_or(0, |join| join.levels);
     check_links(&queries, &view.projection, levels)?;
     let order = match order {
         Some(order) => Some(order),
@@ -171,13 +171,8 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
         (None, Some(order)) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         (None, None) => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };
-    let response = match join {
-        None => reply::entities(&page.entities, &context, &view, sent.accepted, &sent.params)?,
-        Some(join) => {
-            let joined = joined(&door, &page.entities, &context, &view, join, sent.accepted);
-            reply::body(StatusCode::OK, &joined, &context, sent.accepted)
-        }
-    };
+    let (entities, params) = (&page.entities, &sent.params);
+    let response = shown(&door, entities, &context, &view, join.as_ref(), sent.accepted, params)?;
     let total = page.total.filter(|_| paging.count);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, total))
 }
@@ -191,7 +186,7 @@ pub(super) struct Asking {
     /// In which order.
     pub(super) order: Option<Order>,
     /// With which linked ones.
-    pub(super) join: Option<(Join, usize)>,
+    pub(super) join: Option<Joining>,
 }
 
 pub(super) fn asking(body: &Json, context: &Context) -> Result<Asking, Error> {
@@ -266,14 +261,14 @@ fn order(body: &Json, context: &Context) -> Result<Option<Order>, Error> {
     Order::parse(parts, context)
 }
 
-fn join(body: &Json) -> Result<Option<(Join, usize)>, Error> {
+fn join(body: &Json) -> Result<Option<Joining>, Error> {
     let level = match body.get("joinLevel") {
         None => None,
         Some(Json::Number(number)) if number.as_u64().is_some_and(|level| level > 0) => number.as_u64(),
         Some(_) => return Err(Error::bad("joinLevel must be a number from 1 on")),
     };
     let level = level.map(|level| level as usize);
-    join_of(text(body, "join")?, level)
+    join_of(text(body, "join")?, level, &terms(body, "containedBy")?)
 }
 
 /// A member that is a string, if it is there.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Context, EntityQuery, Error, ErrorKind,
     broker::Purge,
-    model::{self, Entity, Join, Json, Name, Projection, View, check_uri},
+    model::{self, Entity, Joining, Json, Name, Projection, View, check_uri},
     query::{Query, is_system},
 };
 
@@ -57,7 +57,7 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let view = View { version, ..params.view(&context)? };
     let queries = [query.with_projection(&view.projection)];
     let join = params.join()?;
-    let levels = join.as_ref().map_or(0, |(_, levels)| *levels);
+    let levels = join.as_ref().map_or(0, |join| join.levels);
     check_links(&queries, &view.projection, levels)?;
     let paging = params.paging(&door.options)?;
     let page = match params.order(&context)? {
@@ -71,38 +71,30 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
         Some(order) => door.broker.query_ordered(&queries, &order, paging.offset, paging.limit),
         None => door.broker.query_any(&queries, paging.offset, paging.limit, paging.count),
     };
-    let response = match join {
-        None => reply::entities(&page.entities, &context, &view, accepted, &params)?,
-        Some(join) => {
-            let joined = joined(&door, &page.entities, &context, &view, join, accepted);
-            reply::body(StatusCode::OK, &joined, &context, accepted)
-        }
-    };
+    let response = shown(&door, &page.entities, &context, &view, join.as_ref(), accepted, &params)?;
     let total = page.total.filter(|_| paging.count);
     Ok(reply::page(response, &path, &params, paging, page.more, total))
 }
 
-/// Entities with those that they point to (NGSI-LD 4.5.23).
-pub(super) fn joined(
+/// What a query found, as it is asked for: ids alone (`onlyIds`), entities, or entities with those that they point to
+/// (NGSI-LD 4.5.23).
+pub(super) fn shown(
     door: &Door,
     entities: &[Arc<Entity>],
     context: &Context,
     view: &View,
-    join: (Join, usize),
+    join: Option<&Joining>,
     accepted: Accepted,
-) -> Vec<Json> {
-    let find = |id: &str| door.broker.get(id);
-    let mut shown = model::joined(entities, context, view, join, &find);
-    if accepted.has_context() {
-        for entity in &mut shown {
-            if let Json::Object(members) = entity {
-                let mut all = Vec::from(std::mem::take(members));
-                all.push(("@context".into(), context.shown()));
-                *members = all.into();
-            }
-        }
+    params: &Params,
+) -> Result<Response, Error> {
+    if params.flag("onlyIds")? {
+        let ids: Vec<&str> = entities.iter().map(|entity| &*entity.id).collect();
+        return Ok(reply::body(StatusCode::OK, &ids, context, Accepted::Json));
     }
-    shown
+    let Some(join) = join else { return reply::entities(entities, context, view, accepted, params) };
+    let find = |id: &str| door.broker.get(id);
+    let joined = model::joined(entities, context, view, join, &find);
+    reply::joined(joined, false, context, view, accepted, params)
 }
 
 /// Refuses queries and projections that follow more relationships than linked entities are retrieved for (NGSI-LD
@@ -203,14 +195,12 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
         return Err(Error::new(ErrorKind::ResourceNotFound, detail));
     }
     let context = &*asked.context;
-    let Some((join, levels)) = asked.params.join()? else {
+    let Some(join) = asked.params.join()? else {
         return reply::entity(&entity, context, &view, asked.accepted, &asked.params);
     };
-    let mut joined = joined(&door, &[entity], context, &view, (join, levels), asked.accepted);
-    if joined.len() == 1 {
-        return Ok(reply::body(StatusCode::OK, &joined.remove(0), context, asked.accepted));
-    }
-    Ok(reply::body(StatusCode::OK, &joined, context, asked.accepted))
+    let find = |id: &str| door.broker.get(id);
+    let joined = model::joined(&[entity], context, &view, &join, &find);
+    reply::joined(joined, true, context, &view, asked.accepted, &asked.params)
 }
 
 async fn remove(State(door): Shared, Path(id): Path<String>, asked: Asked) -> Result<Response, Error> {

@@ -1,18 +1,14 @@
 use super::{HttpOptions, known, request::Accepted};
 use crate::{
     AppendMode, Context, Error, ErrorKind,
-    model::{Form, Join, MergeOptions, Name, Projection, Representation, Timestamp, View},
+    model::{
+        Form, Join, Joining, MergeOptions, Name, Projection, Representation, Timestamp, View, check_uri,
+    },
     query::{
         GeoParts, GeoQuery, Order, OrderParts, coordinates,
         members::{self, Mode},
     },
 };
-
-/// What this broker does not do yet, by the parameter that asks for it, so that no one gets a wrong answer.
-const NOT_YET: [(&str, &str); 2] = [
-    ("containedBy", "linked entities that are known already (parameter containedBy)"),
-    ("onlyIds", "lists of ids (parameter onlyIds)"),
-];
 
 /// How deep linked entities are followed at most: each level may multiply the answer.
 const MAX_JOIN_LEVEL: usize = 8;
@@ -27,9 +23,6 @@ impl Params {
         if !options.lenient_queries {
             known::check(&pairs)?;
             known::check_path(path, &pairs)?;
-        }
-        if let Some((_, what)) = NOT_YET.iter().find(|(name, _)| pairs.iter().any(|(key, _)| key == name)) {
-            return Err(Error::unsupported(what));
         }
         Ok(Self(pairs))
     }
@@ -146,7 +139,7 @@ impl Params {
             ..members::both(pick, omit)?
         };
         let links = projection.links();
-        if links > self.join()?.map_or(0, |(_, levels)| levels) {
+        if links > self.join()?.map_or(0, |join| join.levels) {
             return Err(Error::bad(format!(
                 "pick or omit reach into linked entities {links} deep, which join and joinLevel do not ask for (NGSI-LD 5.7.2.4)"
             )));
@@ -171,8 +164,8 @@ impl Params {
     }
 
     /// How linked entities are asked for, and how deep (NGSI-LD 4.5.23).
-    pub(super) fn join(&self) -> Result<Option<(Join, usize)>, Error> {
-        join_of(self.get("join")?, self.number("joinLevel")?)
+    pub(super) fn join(&self) -> Result<Option<Joining>, Error> {
+        join_of(self.get("join")?, self.number("joinLevel")?, &self.list("containedBy")?)
     }
 
     /// By what results are ordered (NGSI-LD 4.23).
@@ -251,19 +244,29 @@ pub(super) fn decode_path(segment: &str) -> String {
     decode(&segment.replace('+', "%2B"))
 }
 
-/// How linked entities are asked for, by `join` and `joinLevel`.
-pub(super) fn join_of(join: Option<&str>, level: Option<usize>) -> Result<Option<(Join, usize)>, Error> {
+/// How linked entities are asked for, by `join`, `joinLevel` and `containedBy`.
+pub(super) fn join_of(
+    join: Option<&str>,
+    level: Option<usize>,
+    known: &[&str],
+) -> Result<Option<Joining>, Error> {
     if level == Some(0) {
         return Err(Error::bad("joinLevel must be a number from 1 on"));
     }
     let levels = level.unwrap_or(1).min(MAX_JOIN_LEVEL);
-    match join {
-        None if level.is_some() => Err(Error::bad("joinLevel needs join")),
-        None | Some("@none") => Ok(None),
-        Some("inline") => Ok(Some((Join::Inline, levels))),
-        Some("flat") => Ok(Some((Join::Flat, levels))),
-        Some(other) => Err(Error::bad(format!("join must be inline or flat, not \"{other}\""))),
-    }
+    let known: Vec<Box<str>> =
+        known.iter().map(|id| Ok(check_uri(id, "containedBy")?.into())).collect::<Result<_, Error>>()?;
+    let join = match join {
+        None if level.is_some() => return Err(Error::bad("joinLevel needs join")),
+        None if !known.is_empty() => return Err(Error::bad("containedBy needs join")),
+        None | Some("@none") => return Ok(None),
+        Some("inline") => Join::Inline,
+        Some("flat") => Join::Flat,
+        Some(other) => {
+            return Err(Error::bad(format!("join must be inline or flat, not \"{other}\"")));
+        }
+    };
+    Ok(Some(Joining { join, levels, known }))
 }
 
 /// Which page is asked for.

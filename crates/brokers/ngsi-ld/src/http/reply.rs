@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Changes, Context, Error, ErrorKind,
-    model::{Entity, Feature, FeatureCollection, Rendered, View},
+    model::{Entity, Feature, FeatureCollection, Joined, Json, Rendered, View, collection_of, feature_of},
 };
 
 /// NGSI-LD 6.3.2, table 6.3.2-1. What this broker does not do yet is 501, so that a client can tell it from 422.
@@ -104,6 +104,40 @@ pub(super) fn entities(
     let rendered: Vec<_> =
         entities.iter().map(|entity| Rendered { entity, context, view, with_context }).collect();
     Ok(body(status_of(view, entities.iter().map(|one| &**one)), &rendered, context, accepted))
+}
+
+/// Entities with those that they point to; `alone` for the answer to a retrieval, which is one entity when nothing else
+/// comes beside it.
+pub(super) fn joined(
+    found: Vec<Joined>,
+    alone: bool,
+    context: &Context,
+    view: &View,
+    accepted: Accepted,
+    params: &Params,
+) -> Result<Response, Error> {
+    let alone = alone && found.len() == 1;
+    let geometry = params.geometry_property(context, accepted)?;
+    let with_context = |shown: Json| match shown {
+        Json::Object(members) if accepted.has_context() => {
+            let mut members = Vec::from(members);
+            members.push(("@context".into(), context.shown()));
+            Json::Object(members.into())
+        }
+        shown => shown,
+    };
+    let mut shown: Vec<Json> = match &geometry {
+        Some(geometry) => found.into_iter().map(|one| feature_of(one, context, view, geometry)).collect(),
+        None => found.into_iter().map(|one| one.shown).collect(),
+    };
+    let answer = if alone {
+        with_context(shown.remove(0))
+    } else if geometry.is_some() {
+        with_context(collection_of(shown))
+    } else {
+        shown.into_iter().map(with_context).collect::<Vec<_>>().into()
+    };
+    Ok(body(StatusCode::OK, &answer, context, accepted))
 }
 
 /// 203 when an answer is not what the broker has, because an older version of the standard was asked for (NGSI-LD

@@ -14,13 +14,14 @@ use tower::ServiceExt;
 
 use super::{
     Door, ROOT, Route, Shared,
-    batch::asking,
+    batch::{Asking, asking},
     entities::has_content,
     of_one, reply,
     request::{Asked, Sent},
 };
 use crate::{
-    Broker, Context, Error, ErrorKind,
+    Broker, Context, Entity, Error, ErrorKind,
+    history::Window,
     model::{Json, check_uri},
     sources::read_entity,
 };
@@ -59,18 +60,24 @@ pub(super) async fn in_snapshot(State(door): State<Door>, mut request: Request, 
 
 async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
-    if sent.body.get("snapshotTemporalQueries").is_some() {
-        return Err(Error::unsupported("a snapshot of the past (member snapshotTemporalQueries)"));
-    }
-    let asked = match sent.body.get("snapshotQueries") {
-        Some(Json::Array(items)) if !items.is_empty() => items.to_vec(),
-        _ => return Err(Error::bad("snapshotQueries must be an array with at least one query")),
+    let queries = |member: &str| match sent.body.get(member) {
+        None => Ok(Vec::new()),
+        Some(Json::Array(items)) if !items.is_empty() => Ok(items.to_vec()),
+        Some(_) => Err(Error::bad(format!("{member} must be an array with at least one query"))),
     };
+    let (asked, of_past) = (queries("snapshotQueries")?, queries("snapshotTemporalQueries")?);
+    if asked.is_empty() && of_past.is_empty() {
+        return Err(Error::bad("a snapshot needs snapshotQueries or snapshotTemporalQueries"));
+    }
     for query in &asked {
         if query.get("temporalQ").is_some() {
             return Err(Error::bad("snapshotQueries: temporalQ does not belong to a query of the present"));
         }
         asking(query, &context)?;
+    }
+    // A query of the past that cannot be answered is told now rather than by a snapshot without it.
+    for query in &of_past {
+        find_past(&door, query, &context, 0)?;
     }
     let (id, copy) = door.broker.create_snapshot(&sent.body).await?;
     let name = id.clone();
@@ -78,6 +85,9 @@ async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
         let mut details = Vec::with_capacity(asked.len());
         for query in &asked {
             details.push(detail(fill(&door, &copy, query, &context).await));
+        }
+        for query in &of_past {
+            details.push(detail(fill_past(&door, &copy, query, &context).await));
         }
         if let Err(error) = door.broker.finish_snapshot(&name, details).await {
             tracing::warn!(snapshot = %name, %error, "cannot say that a snapshot is ready");
@@ -136,6 +146,24 @@ async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) 
     }
 }
 
+/// What a query of the past finds, at most `limit` entities (NGSI-LD 5.7.4).
+fn find_past(door: &Door, query: &Json, context: &Context, limit: usize) -> Result<Vec<Entity>, Error> {
+    let Asking { queries, projection, .. } = asking(query, context)?;
+    let temporal =
+        query.get("temporalQ").ok_or_else(|| Error::bad("snapshotTemporalQueries: temporalQ is missing"))?;
+    let window = Window::from_json(temporal)?;
+    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection)?;
+    Ok(page.entities.into_iter().map(Arc::unwrap_or_clone).collect())
+}
+
+/// Copies what a query of the past finds here.
+async fn fill_past(door: &Door, copy: &Broker, query: &Json, context: &Context) -> Result<usize, Error> {
+    let found = find_past(door, query, context, usize::MAX)?;
+    let count = found.len();
+    copy.put_past(found).await?;
+    Ok(count)
+}
+
 async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let paging = asked.params.paging(&door.options)?;
     let all = door.broker.snapshots();
@@ -178,14 +206,20 @@ async fn clone(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Resul
     let original = door.broker.snapshot_broker(&id)?;
     let details = door.broker.snapshot(&id)?;
     let mut members = Vec::from(sent.body.as_object().unwrap_or_default());
-    members.retain(|(name, _)| &**name != "snapshotQueries");
-    members.extend(details.get("snapshotQueries").map(|queries| ("snapshotQueries".into(), queries.clone())));
+    for member in ["snapshotQueries", "snapshotTemporalQueries"] {
+        members.retain(|(name, _)| &**name != member);
+        members.extend(details.get(member).map(|queries| (member.into(), queries.clone())));
+    }
     let (new, copy) = door.broker.create_snapshot(&Json::Object(members.into())).await?;
     let details = details.get("snapshotQueriesDetails").and_then(Json::as_array).unwrap_or_default().to_vec();
     let name = new.clone();
     tokio::spawn(async move {
         let all = original.query(&crate::EntityQuery::default(), 0, usize::MAX, false).entities;
-        let copied = copy.put_copies(all.iter().map(|entity| crate::Entity::clone(entity)).collect()).await;
+        let copied = async {
+            copy.put_copies(all.iter().map(|entity| Entity::clone(entity)).collect()).await?;
+            copy.put_past(original.whole_past()).await
+        };
+        let copied = copied.await;
         let details = match copied {
             Ok(()) => details,
             Err(error) => vec![detail(Err(error))],

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Entity, Json, Kind, Name, Rendered, View};
+use super::{Entity, Joined, Json, Kind, Name, Rendered, View};
 use crate::Context;
 
 /// An entity that serializes as a GeoJSON Feature.
@@ -70,4 +70,27 @@ impl Serialize for FeatureCollection<'_> {
         }
         map.end()
     }
+}
+
+/// An entity with linked ones as a GeoJSON Feature: they are in its properties.
+pub(crate) fn feature_of(joined: Joined, context: &Context, view: &View, geometry: &Name) -> Json {
+    let Joined { entity, projection, shown } = joined;
+    let view = View { projection, ..view.clone() };
+    let feature = Feature { entity: &entity, context, view: &view, geometry, with_context: false };
+    let at = feature.geometry().cloned().unwrap_or(Json::Null);
+    let members = Vec::from(if let Json::Object(members) = shown { members } else { Box::default() });
+    let (id, properties): (Vec<_>, Vec<_>) = members.into_iter().partition(|(name, _)| &**name == "id");
+    let rest: [(Box<str>, Json); 3] = [
+        ("type".into(), "Feature".into()),
+        ("geometry".into(), at),
+        ("properties".into(), Json::Object(properties.into())),
+    ];
+    Json::Object(id.into_iter().chain(rest).collect())
+}
+
+/// Features as a GeoJSON FeatureCollection.
+pub(crate) fn collection_of(features: Vec<Json>) -> Json {
+    let members: [(Box<str>, Json); 2] =
+        [("type".into(), "FeatureCollection".into()), ("features".into(), features.into())];
+    Json::Object(members.into())
 }

@@ -14,6 +14,25 @@ pub(crate) enum Join {
     Flat,
 }
 
+/// What linked entities are asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Joining {
+    pub(crate) join: Join,
+    /// How deep.
+    pub(crate) levels: usize,
+    /// Entities that who asks has already, and that are not given again (`containedBy`).
+    pub(crate) known: Vec<Box<str>>,
+}
+
+/// An entity with those it points to, or one that is pointed to.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) entity: Arc<Entity>,
+    /// What is shown of it.
+    pub(crate) projection: Projection,
+    pub(crate) shown: Json,
+}
+
 /// What finds an entity by its id.
 pub(crate) type Find<'a> = dyn Fn(&str) -> Option<Arc<Entity>> + 'a;
 
@@ -22,22 +41,22 @@ pub(crate) fn joined(
     entities: &[Arc<Entity>],
     context: &Context,
     view: &View,
-    (join, levels): (Join, usize),
+    joining: &Joining,
     find: &Find<'_>,
-) -> Vec<Json> {
-    match join {
-        Join::Inline => entities
-            .iter()
-            .map(|entity| inline(entity, context, view, levels, &mut Vec::new(), find))
-            .collect(),
-        Join::Flat => flat(entities, levels, &view.projection, find)
-            .iter()
-            .map(|(entity, projection)| {
-                let view = View { projection: projection.clone(), ..view.clone() };
-                inline(entity, context, &view, 0, &mut Vec::new(), find)
-            })
-            .collect(),
-    }
+) -> Vec<Joined> {
+    let (found, levels) = match joining.join {
+        Join::Inline => {
+            let all = entities.iter().map(|entity| (Arc::clone(entity), view.projection.clone()));
+            (all.collect(), joining.levels)
+        }
+        Join::Flat => (flat(entities, joining, &view.projection, find), 0),
+    };
+    let show = |(entity, projection): (Arc<Entity>, Projection)| {
+        let view = View { projection, ..view.clone() };
+        let shown = inline(&entity, context, &view, levels, &mut joining.known.clone(), find);
+        Joined { entity, projection: view.projection, shown }
+    };
+    found.into_iter().map(show).collect()
 }
 
 /// The entity with linked ones inside, `levels` deep. Those on the way to it are not put in again.
@@ -77,18 +96,19 @@ fn inline(
     Json::Object(members.into())
 }
 
-/// The entities and those they point to, `levels` deep, each once, and what is shown of each. Relationships that are
+/// The entities and those they point to, as deep as is asked for, each once, and what is shown of each. Relationships that are
 /// not shown are not followed.
 fn flat(
     entities: &[Arc<Entity>],
-    levels: usize,
+    joining: &Joining,
     projection: &Projection,
     find: &Find<'_>,
 ) -> Vec<(Arc<Entity>, Projection)> {
     let mut all: Vec<_> = entities.iter().map(|entity| (Arc::clone(entity), projection.clone())).collect();
     let mut seen: HashSet<Box<str>> = entities.iter().map(|entity| entity.id.clone()).collect();
+    seen.extend(joining.known.iter().cloned());
     let mut from = 0;
-    for _ in 0..levels {
+    for _ in 0..joining.levels {
         let end = all.len();
         for at in from..end {
             let (entity, projection) = all[at].clone();

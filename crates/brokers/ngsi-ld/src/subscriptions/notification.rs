@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{definition::Subscription, delivery::Accept, event::Event};
 use crate::{
     ChangeKind,
-    model::{Entity, Feature, FeatureCollection, Find, Json, Name, Rendered, Timestamp, joined},
+    model::{Entity, Feature, FeatureCollection, Find, Joining, Json, Name, Rendered, Timestamp, joined},
 };
 
 /// A notification (NGSI-LD 5.3.1).
@@ -97,7 +97,9 @@ pub(crate) fn message(
             (Some((join, levels)), _) if !is_deletion => {
                 let entities: Vec<Arc<Entity>> =
                     shown.iter().map(|entity| Arc::new(Entity::clone(entity))).collect();
-                Data::Joined(joined(&entities, context, view, (*join, *levels), find))
+                let joining = Joining { join: *join, levels: *levels, known: Vec::new() };
+                let joined = joined(&entities, context, view, &joining, find);
+                Data::Joined(joined.into_iter().map(|one| one.shown).collect())
             }
             (_, [entity]) if is_deletion => {
                 Data::Deleted([DeletedEntity { entity: render(entity), at: now }])

@@ -193,11 +193,16 @@ pub async fn eventually<F: Future<Output = bool>>(mut condition: impl FnMut() ->
 
 /// Opens a broker again whose last clone was just dropped; its tasks may hold it a moment longer.
 pub async fn reopen(dir: &Path) -> Broker {
+    reopen_with(options(dir)).await
+}
+
+/// The same with options of its own.
+pub async fn reopen_with(options: Options) -> Broker {
     for _ in 0..1000 {
-        match Broker::open(options(dir)) {
+        match Broker::open(options.clone()) {
             Ok(broker) => return broker,
             Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
-    panic!("the folder {} stays in use", dir.display());
+    panic!("the folder {} stays in use", options.dir.display());
 }
