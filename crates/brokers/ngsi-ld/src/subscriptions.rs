@@ -11,7 +11,7 @@ mod show;
 mod stored;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Subscriptions {
     /// In the order of creation, for lists.
     order: Vec<Box<str>>,
     index: InterestIndex<Name, Box<str>>,
+    /// Those that notify at intervals.
+    periodic: BTreeSet<Box<str>>,
     /// The contexts that stored subscriptions name.
     contexts: HashMap<Box<str>, Arc<Context>>,
     /// Subscriptions read from the disk, before they are opened.
@@ -59,6 +61,10 @@ impl Subscriptions {
     pub(crate) fn insert(&mut self, subscription: Arc<Subscription>) {
         let id = subscription.id.clone();
         self.index.insert(&id, &subscription.interests());
+        match subscription.time_interval {
+            Some(_) => self.periodic.insert(id.clone()),
+            None => self.periodic.remove(&id),
+        };
         if self.by_id.insert(id.clone(), Arc::clone(&subscription)).is_none() {
             self.order.push(id);
         }
@@ -72,6 +78,7 @@ impl Subscriptions {
     pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Subscription>> {
         let subscription = self.by_id.remove(id)?;
         self.index.remove(&subscription.id);
+        self.periodic.remove(id);
         self.order.retain(|known| **known != *id);
         Some(subscription)
     }
@@ -118,7 +125,7 @@ impl Subscriptions {
 
     /// Those that notify at intervals.
     pub(crate) fn periodic(&self) -> impl Iterator<Item = &Arc<Subscription>> {
-        self.iter().filter(|subscription| subscription.time_interval.is_some())
+        self.periodic.iter().filter_map(|id| self.by_id.get(id))
     }
 
     /// Whether the disk has the terms of this context already.
