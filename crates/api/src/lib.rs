@@ -9,12 +9,13 @@ mod operations;
 mod options;
 mod problem;
 mod router;
+mod routes;
 mod server;
 mod tagged;
 mod v1;
 mod viriot;
 
-pub use operations::{Metrics, OPERATIONAL};
+pub use operations::{HANDED_ON, Metrics};
 pub use options::{MetricsAccess, Options};
 pub use router::{endpoints, router};
 pub use server::{ServerOptions, serve};

@@ -4,26 +4,45 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use morgana_controller::Controller;
 use morgana_model::{ErrorCode, Failure, Role, WorkloadName};
 
 use crate::MetricsAccess;
 use crate::extract::{address, authorization};
 use crate::problem::Answer;
+use crate::routes::Routes;
 
 /// Renders the metrics of the process in the text format of Prometheus; the binary brings it.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// The paths that need no login; `/metrics` only where [`MetricsAccess`] says so.
-pub const OPERATIONAL: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// What is asked without a login; `/metrics` only where [`MetricsAccess`] says so.
+pub(crate) fn routes() -> Routes<Shared> {
+    Routes::new().add("GET", "/healthz", get(healthz)).add("GET", "/readyz", get(readyz)).add(
+        "GET",
+        "/metrics",
+        get(metrics),
+    )
+}
 
 /// Resident memory of each workload, in bytes, by `workload`.
 const WORKLOAD_MEMORY: &str = "morgana_workload_resident_memory_bytes";
 /// Processor time that each workload used since its start, in seconds, by `workload`.
 const WORKLOAD_CPU: &str = "morgana_workload_cpu_seconds_total";
+
+/// Marks a request that a controller on standby hands on to the one that leads.
+pub const HANDED_ON: HeaderName = HeaderName::from_static("morgana-handed-on");
+
+/// What proxies add to a request (RFC 7239, and what was there before it).
+const PROXIED: [HeaderName; 4] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// What the handlers of the router share.
 #[derive(Clone)]
@@ -40,19 +59,21 @@ impl FromRef<Shared> for Controller {
 }
 
 /// The process answers.
-pub(crate) async fn healthz() -> &'static str {
+async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// The System DB answers, too.
-pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<&'static str> {
+async fn readyz(State(shared): State<Shared>) -> Answer<&'static str> {
     shared.controller.check_ready().await?;
     Ok("ready\n")
 }
 
 /// Everything that is counted.
-pub(crate) async fn metrics(State(shared): State<Shared>, parts: Parts) -> Answer<Response> {
-    let is_local = address(&parts).is_some_and(|address| address.is_loopback());
+async fn metrics(State(shared): State<Shared>, parts: Parts) -> Answer<Response> {
+    // What a standby or a proxy on this machine hands on may come from anywhere.
+    let is_handed_on = PROXIED.iter().chain([&HANDED_ON]).any(|name| parts.headers.contains_key(name));
+    let is_local = address(&parts).is_some_and(|address| address.is_loopback()) && !is_handed_on;
     let free = match shared.metrics_access {
         MetricsAccess::Open => true,
         MetricsAccess::Loopback => is_local,

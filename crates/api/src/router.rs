@@ -17,6 +17,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::operations::{self, Metrics, Shared};
 use crate::problem::Refusal;
+use crate::routes::Routes;
 use crate::{Options, v1, viriot};
 
 /// The whole API as one router.
@@ -31,16 +32,11 @@ pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Ro
     );
     let v1 = endpoints.layer(timeout).merge(streams).with_state(controller.clone());
     let shared = Shared { controller: controller.clone(), metrics, metrics_access: options.metrics };
-    let operational = Router::new()
-        .route("/healthz", get(operations::healthz))
-        .route("/readyz", get(operations::readyz))
-        .route("/metrics", get(operations::metrics))
-        .with_state(shared);
-    let router = Router::new()
-        .route("/v1/openapi.json", get(move || async move { axum::Json(document) }))
+    let router = described(document)
+        .router
         .merge(v1)
-        .merge(operational)
-        .merge(viriot::Routes::all().router.layer(timeout).with_state(controller))
+        .merge(operations::routes().router.with_state(shared))
+        .merge(viriot::routes().router.layer(timeout).with_state(controller))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
@@ -82,8 +78,13 @@ async fn in_our_form(response: Response) -> Response {
     Refusal::with_status(response.status(), text).into_response()
 }
 
-/// Every endpoint of REST v1 and of the VirIoT-compatible API as method and path, so that a test
-/// can walk all of them and none can be forgotten.
+/// Where the description of the API is.
+fn described(document: OpenApi) -> Routes<()> {
+    Routes::new().add("GET", "/v1/openapi.json", get(move || async move { axum::Json(document) }))
+}
+
+/// Every endpoint, of REST v1, of the VirIoT-compatible API and of those who operate the platform, as method
+/// and path, so that a test can walk all of them and none can be forgotten.
 pub fn endpoints() -> Vec<(String, String)> {
     let mut document: OpenApi = v1::endpoints().into_openapi();
     document.merge(v1::streams().into_openapi());
@@ -102,7 +103,9 @@ pub fn endpoints() -> Vec<(String, String)> {
             }
         }
     }
-    endpoints.extend(viriot::Routes::all().endpoints);
+    endpoints.extend(described(document).endpoints);
+    endpoints.extend(operations::routes().endpoints);
+    endpoints.extend(viriot::routes().endpoints);
     endpoints
 }
 

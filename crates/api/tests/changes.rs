@@ -283,4 +283,9 @@ async fn metrics_are_for_this_machine_and_for_administrators() {
             support::ask_from(&api, from.parse().unwrap(), "/metrics", token.map(String::as_str)).await;
         assert_eq!(status.as_u16(), expected, "{from} {token:?}");
     }
+    // A proxy or a standby controller on this machine hands on what may come from anywhere.
+    for name in ["forwarded", "x-forwarded-for", "x-real-ip", "via", "morgana-handed-on"] {
+        let (status, ..) = ask_with(&api, "GET", "/metrics", "", &[(name, "127.0.0.1")], "").await;
+        assert_eq!(status.as_u16(), 401, "{name}");
+    }
 }

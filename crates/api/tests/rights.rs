@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use morgana_api::endpoints;
 use morgana_controller::TestPlatform;
 use morgana_model::{NewVSilo, VSiloSpec};
-use support::{api, ask};
+use support::{api, ask_at};
 
 /// Who may use an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,11 @@ use Who::{Admin, Open, Owner, User};
 
 /// Every endpoint with who may use it. The router's own list is compared with this one.
 const TABLE: &[(&str, &str, Who)] = &[
+    ("GET", "/healthz", Open),
+    ("GET", "/readyz", Open),
+    // From this machine everybody, unless `api.metrics` says otherwise.
+    ("GET", "/metrics", Admin),
+    ("GET", "/v1/openapi.json", Open),
     ("POST", "/v1/login", Open),
     ("POST", "/v1/refresh", Open),
     ("POST", "/v1/logout", User),
@@ -133,9 +138,25 @@ fn body(method: &str, path: &str) -> String {
     body.to_string()
 }
 
+fn is_viriots(path: &str) -> bool {
+    !path.starts_with("/v1/") && path != "/metrics"
+}
+
+/// Asks as somebody does who is not at this machine.
+async fn ask(
+    api: &axum::Router,
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body: impl Into<axum::body::Body>,
+) -> (StatusCode, axum::http::HeaderMap, serde_json::Value) {
+    let elsewhere = [192, 0, 2, 7].into();
+    ask_at(api, elsewhere, (method, path), authorization.unwrap_or_default(), &[], body).await
+}
+
 /// What a request without the right to is answered: VirIoT knows no 403.
 fn denied(path: &str) -> StatusCode {
-    if path.starts_with("/v1/") { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED }
+    if is_viriots(path) { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }
 }
 
 async fn with_a_silo_of_the_victim() -> TestPlatform {
@@ -162,6 +183,18 @@ fn every_endpoint_of_the_router_has_a_row_and_every_row_an_endpoint() {
 }
 
 #[tokio::test]
+async fn what_is_open_to_everybody_tells_nothing_of_anybody() {
+    let platform = with_a_silo_of_the_victim().await;
+    let api = api(&platform);
+    for (method, path, _) in TABLE.iter().filter(|(.., who)| *who == Open) {
+        let (status, _, answer) = ask(&api, method, path, None, body(method, path)).await;
+        let expected = if *method == "GET" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        assert_eq!(status, expected, "{method} {path}: {answer}");
+        assert!(!answer.to_string().contains("victim"), "{method} {path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn no_endpoint_answers_without_a_valid_token() {
     let platform = with_a_silo_of_the_victim().await;
     let api = api(&platform);
@@ -174,11 +207,8 @@ async fn no_endpoint_answers_without_a_valid_token() {
         for wrong in ["Bearer x", "Basic YWRtaW46YWRtaW4=", foreign] {
             let (status, ..) = ask(&api, method, &filled(path), Some(wrong), body.clone()).await;
             // VirIoT's library answers a token that is none with 422.
-            let expected = if path.starts_with("/v1/") {
-                StatusCode::UNAUTHORIZED
-            } else {
-                StatusCode::UNPROCESSABLE_ENTITY
-            };
+            let expected =
+                if is_viriots(path) { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::UNAUTHORIZED };
             assert_eq!(status, expected, "{method} {path} with {wrong}");
         }
     }

@@ -11,8 +11,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use morgana_api::HANDED_ON;
 use morgana_model::{ErrorCode, Problem};
 use morgana_store::{Document, Expect, Kind, PostgresStore, Store, Table};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -21,8 +23,6 @@ use crate::failure::Failure;
 const ASK_EVERY: Duration = Duration::from_millis(250);
 /// How long the one that leads may take to take a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
-/// Marks what a standby handed on, so that it is not handed on again.
-const HANDED_ON: HeaderName = HeaderName::from_static("morgana-handed-on");
 /// Headers of one connection, not of the message (RFC 9110 section 7.6.1).
 const HOP: [HeaderName; 6] = [
     header::CONNECTION,
@@ -41,6 +41,9 @@ struct Leader {
     url: String,
     /// Since when it leads.
     since: Timestamp,
+    /// Who vouches for its certificate, in PEM form. Whoever can write the System DB can be anyone anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
 }
 
 const NAME: &str = "controller";
@@ -72,8 +75,12 @@ pub(crate) async fn wait_for_the_lead(store: &PostgresStore) -> Result<(), Failu
 }
 
 /// Tells the others where this one, which leads, answers.
-pub(crate) async fn tell(store: &Arc<dyn Store>, url: &str) -> Result<(), Failure> {
-    let leader = Leader { url: url.to_owned(), since: Timestamp::now() };
+pub(crate) async fn tell(
+    store: &Arc<dyn Store>,
+    url: &str,
+    authority: Option<String>,
+) -> Result<(), Failure> {
+    let leader = Leader { url: url.to_owned(), since: Timestamp::now(), authority };
     let told = Table::<Leader>::new(Arc::clone(store)).put(&leader, Expect::Any).await;
     told.map(drop).map_err(|error| Failure::new("cannot tell that this controller leads", error))
 }
@@ -81,17 +88,36 @@ pub(crate) async fn tell(store: &Arc<dyn Store>, url: &str) -> Result<(), Failur
 #[derive(Clone)]
 struct Standby {
     leaders: Table<Leader>,
-    client: reqwest::Client,
+    /// The client for a leader of this authority.
+    client: Arc<Mutex<(Option<String>, reqwest::Client)>>,
     own: Arc<str>,
+}
+
+impl Standby {
+    /// A client that trusts the one that leads: by the authority that it named, or as the machine does.
+    fn client_for(&self, leader: &Leader) -> Result<reqwest::Client, reqwest::Error> {
+        let mut known = self.client.lock();
+        if known.0 != leader.authority {
+            *known = (leader.authority.clone(), client(leader.authority.as_deref())?);
+        }
+        Ok(known.1.clone())
+    }
+}
+
+fn client(authority: Option<&str>) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_PATIENCE)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(pem) = authority {
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem.as_bytes())?);
+    }
+    builder.build()
 }
 
 /// What a controller on standby answers; `own` is its own URL.
 pub(crate) fn router(store: &PostgresStore, own: &str) -> Result<Router, Failure> {
-    let client = reqwest::Client::builder()
-        .connect_timeout(CONNECT_PATIENCE)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| Failure::new("cannot reach other controllers", error))?;
+    let client = client(None).map_err(|error| Failure::new("cannot reach other controllers", error))?;
+    let client = Arc::new(Mutex::new((None, client)));
     let leaders = Table::new(Arc::new(store.clone()) as Arc<dyn Store>);
     let standby = Standby { leaders, client, own: own.into() };
     Ok(Router::new()
@@ -103,7 +129,7 @@ pub(crate) fn router(store: &PostgresStore, own: &str) -> Result<Router, Failure
 
 async fn hand_on(State(standby): State<Standby>, request: Request) -> Response {
     let leader = match standby.leaders.get(NAME).await {
-        Ok(Some(leader)) => leader.value.url,
+        Ok(Some(leader)) => leader.value,
         Ok(None) => return unavailable("no controller leads yet; try again"),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "who leads cannot be looked up");
@@ -111,17 +137,29 @@ async fn hand_on(State(standby): State<Standby>, request: Request) -> Response {
         }
     };
     // The one that led may have had our own address before us.
-    if leader == *standby.own || request.headers().contains_key(HANDED_ON) {
+    if leader.url == *standby.own || request.headers().contains_key(HANDED_ON) {
         return unavailable("the controller that led is gone and another is taking over; try again");
     }
+    let client = match standby.client_for(&leader) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                leader = leader.url,
+                "the certificate that the one that leads has named cannot be used"
+            );
+            return unavailable(
+                "the controller that leads cannot be reached over TLS; ask it at its own address",
+            );
+        }
+    };
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = without_hop(&parts.headers);
     headers.remove(header::HOST);
     headers.insert(HANDED_ON, HeaderValue::from_static("1"));
-    let asked = standby
-        .client
-        .request(parts.method, format!("{leader}{path}"))
+    let asked = client
+        .request(parts.method, format!("{}{path}", leader.url))
         .headers(headers)
         .body(reqwest::Body::wrap_stream(body.into_data_stream()))
         .send()
@@ -131,9 +169,17 @@ async fn hand_on(State(standby): State<Standby>, request: Request) -> Response {
             let (status, headers) = (answer.status(), without_hop(answer.headers()));
             (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
         }
-        Err(error) if error.is_connect() => unavailable(
-            "the controller that led does not answer, and another is taking over; nothing was done, try again",
-        ),
+        Err(error) if error.is_connect() => {
+            // Most often it is gone; if it is its certificate that nobody vouches for, this says so.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                leader = leader.url,
+                "the one that leads is not reached"
+            );
+            unavailable(
+                "the controller that led does not answer, and another is taking over; nothing was done, try again",
+            )
+        }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a request was cut off");
             refusal(

@@ -22,6 +22,8 @@ use crate::failure::Failure;
 
 /// The folder of self-made certificates in the data folder.
 const FOLDER: &str = "tls";
+/// The certificate of an authority of our own, in that folder.
+const AUTHORITY: &str = "ca.pem";
 /// How long self-made certificates are good, in years. The server's is made anew at each start.
 const YEARS: i16 = 5;
 
@@ -35,6 +37,9 @@ pub(crate) struct TlsOptions {
     pub(crate) certificate: Option<PathBuf>,
     /// Its private key, in PEM form.
     pub(crate) key: Option<PathBuf>,
+    /// Who vouches for a given certificate, in PEM form, where the machine does not know them anyway: with it
+    /// another controller trusts this one.
+    pub(crate) authority: Option<PathBuf>,
     /// Further names and addresses for a self-made certificate.
     pub(crate) names: Vec<String>,
     /// The port of the fabric's door with TLS; 0 means any.
@@ -43,7 +48,14 @@ pub(crate) struct TlsOptions {
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { enabled: false, certificate: None, key: None, names: Vec::new(), mqtt_port: 8883 }
+        Self {
+            enabled: false,
+            certificate: None,
+            key: None,
+            authority: None,
+            names: Vec::new(),
+            mqtt_port: 8883,
+        }
     }
 }
 
@@ -54,19 +66,30 @@ pub(crate) struct Tls {
     /// The chain, for the fabric's server, which reads files.
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+    /// Who vouches for the certificate, in PEM form; nothing where every machine knows them.
+    pub(crate) authority: Option<String>,
 }
 
 /// Reads the certificates, or makes them; nothing where TLS is off.
 ///
 /// # Errors
 /// When a file cannot be read or written, or is not what it should be.
-pub(crate) fn prepare(options: &TlsOptions, data: &Path, listen: IpAddr) -> Result<Option<Tls>, Failure> {
+pub(crate) fn prepare(
+    options: &TlsOptions,
+    data: &Path,
+    listen: IpAddr,
+    advertise: Option<&str>,
+) -> Result<Option<Tls>, Failure> {
     if !options.enabled {
         return Ok(None);
     }
-    let (certificate, key) = match (&options.certificate, &options.key) {
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-        (None, None) => make(options, &data.join(FOLDER), listen)?,
+    let (certificate, key, authority) = match (&options.certificate, &options.key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone(), options.authority.clone()),
+        (None, None) => {
+            let folder = data.join(FOLDER);
+            let (certificate, key) = make(names(options, listen, advertise), &folder)?;
+            (certificate, key, Some(folder.join(AUTHORITY)))
+        }
         _ => return Err(Failure::plain("tls.certificate and tls.key: give both or none")),
     };
     let unreadable = |file: &Path, error: rustls::pki_types::pem::Error| {
@@ -88,19 +111,23 @@ pub(crate) fn prepare(options: &TlsOptions, data: &Path, listen: IpAddr) -> Resu
         .map_err(|error| {
             Failure::new(format_args!("cannot use the certificate {}", certificate.display()), error)
         })?;
-    Ok(Some(Tls { server: Arc::new(server), certificate, key }))
+    let authority = authority.map(|file| {
+        let read = fs::read_to_string(&file);
+        read.map_err(|error| Failure::new(format_args!("cannot read {}", file.display()), error))
+    });
+    Ok(Some(Tls { server: Arc::new(server), certificate, key, authority: authority.transpose()? }))
 }
 
 /// An authority of our own, made once, and a server's certificate that it vouches for. Clients trust the
 /// authority's certificate, `ca.pem`.
-fn make(options: &TlsOptions, folder: &Path, listen: IpAddr) -> Result<(PathBuf, PathBuf), Failure> {
+fn make(names: Vec<String>, folder: &Path) -> Result<(PathBuf, PathBuf), Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::plain(format!("cannot make a certificate in {}: {error}", folder.display()))
     };
     let written = |error: io::Error| failed(&error);
     let crypto = |error: rcgen::Error| failed(&error);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(written)?;
-    let (ca_file, ca_key_file) = (folder.join("ca.pem"), folder.join("ca.key"));
+    let (ca_file, ca_key_file) = (folder.join(AUTHORITY), folder.join("ca.key"));
     let mut authority = CertificateParams::new(Vec::new()).map_err(crypto)?;
     authority.distinguished_name.push(DnType::CommonName, "Morgana, self-made");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -116,7 +143,7 @@ fn make(options: &TlsOptions, folder: &Path, listen: IpAddr) -> Result<(PathBuf,
     };
     let issuer = Issuer::new(authority, ca_key);
 
-    let mut server = CertificateParams::new(names(options, listen)).map_err(crypto)?;
+    let mut server = CertificateParams::new(names).map_err(crypto)?;
     server.distinguished_name.push(DnType::CommonName, "Morgana");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
@@ -132,12 +159,15 @@ fn make(options: &TlsOptions, folder: &Path, listen: IpAddr) -> Result<(PathBuf,
     Ok((file, key_file))
 }
 
-fn names(options: &TlsOptions, listen: IpAddr) -> Vec<String> {
+fn names(options: &TlsOptions, listen: IpAddr, advertise: Option<&str>) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if !listen.is_unspecified() {
         names.push(listen.to_string());
     }
     names.extend(nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()));
+    let advertised = advertise.and_then(|url| reqwest::Url::parse(url).ok());
+    let host = advertised.as_ref().and_then(|url| url.host_str());
+    names.extend(host.map(|host| host.trim_matches(['[', ']']).to_owned()));
     names.extend(options.names.iter().cloned());
     names.sort();
     names.dedup();

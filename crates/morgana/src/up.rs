@@ -88,7 +88,10 @@ impl Platform {
         let metrics = start_metrics()?;
         let system_db = SystemDb::open(&configuration).await?;
         let store = system_db.store();
-        let tls = tls::prepare(&configuration.tls, &data, configuration.listen)?;
+        let tls = {
+            let advertise = configuration.advertise.as_deref();
+            tls::prepare(&configuration.tls, &data, configuration.listen, advertise)?
+        };
         let mut rest = listen(configuration.listen, configuration.port).await?;
         let address =
             rest.local_addr().map_err(|error| Failure::new("cannot tell the port of the REST API", error))?;
@@ -100,7 +103,7 @@ impl Platform {
                 let own = Endpoints::advertised(&configuration, address, tls.is_some());
                 let door = tls.as_ref().map(|tls| Arc::clone(&tls.server));
                 rest = stand_by(shared, rest, door, &configuration.api.server, &own).await?;
-                standby::tell(&store, &own).await?;
+                standby::tell(&store, &own, tls.as_ref().and_then(|tls| tls.authority.clone())).await?;
                 shared_key::load(&store, &key_file).await?
             }
         };

@@ -159,6 +159,54 @@ async fn the_other_takes_over_when_the_one_that_leads_is_killed_and_nothing_acce
     one.no_process_is_left().await;
 }
 
+/// A command of a user who trusts the authority of this platform alone.
+async fn command(platform: &Platform, arguments: &[&str]) -> morgana_testbed::Outcome {
+    let (home, ca) = (platform.folder().display().to_string(), platform.data().join("tls/ca.pem"));
+    let ca = ca.display().to_string();
+    let variables = [
+        ("MORGANA_URL", platform.rest_url()),
+        ("MORGANA_CA", &ca),
+        ("HOME", &home),
+        ("XDG_CONFIG_HOME", &home),
+    ];
+    morgana_testbed::run_program(MORGANA, arguments, &variables, platform.folder()).await
+}
+
+#[tokio::test]
+async fn requests_are_handed_on_over_tls_to_a_leader_with_an_authority_of_its_own() {
+    let server = Postgres::start().await;
+    server.database("system");
+    let workloads = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (on(&server, workloads.path()), on(&server, workloads.path()));
+    for platform in [&mut one, &mut other] {
+        platform.set_variable("MORGANA_TLS__ENABLED", "true");
+        platform.set_variable("MORGANA_TLS__MQTT_PORT", "0");
+    }
+    one.restart().await;
+    other.stand_by().await;
+    assert!(one.rest_url().starts_with("https://") && other.rest_url().starts_with("https://"));
+    let authority = |platform: &Platform| std::fs::read(platform.data().join("tls/ca.pem")).unwrap();
+    assert_ne!(authority(&one), authority(&other), "each has made its own");
+
+    let login = ["login", "-u", "admin", "-p", "the administrator of a testbed"];
+    let told = command(&other, &login).await;
+    assert_eq!(told.status, Some(0), "{}", told.stderr);
+    let told = command(&other, &["register", "-u", "alice", "-p", "a good password"]).await;
+    assert_eq!(told.status, Some(0), "{}", told.stderr);
+    // What comes through a standby on this machine is not of this machine.
+    let ca = reqwest::Certificate::from_pem(&authority(&other)).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let metrics = client.get(format!("{}/metrics", other.rest_url())).send().await.unwrap();
+    assert_eq!(metrics.status().as_u16(), 401);
+
+    one.kill().await;
+    other.leads().await;
+    one.stand_by().await;
+    assert_eq!(command(&one, &login).await.status, Some(0));
+    let users = command(&one, &["list-users"]).await;
+    assert!(users.stdout.contains("alice"), "{users:?}");
+}
+
 #[tokio::test]
 async fn one_that_loses_the_lead_ends_with_its_workloads() {
     let server = Postgres::start().await;
