@@ -60,7 +60,12 @@ pub fn may_say(role: &FabricRole, topic: &str, payload: &[u8]) -> bool {
             let meta = said.meta.unwrap_or_default();
             is_or_unsaid(&meta.v_silo, own.as_str()) && is_or_unsaid(&meta.v_thing, v_thing.as_str())
         }),
-        // Data for all is not looked into, because there is so much of it: the topic says whose it is.
+        // What entities are in it is not looked at, because there is so much of it; but a silo of VirIoT
+        // believes what the message says of itself, and not its topic.
+        (FabricRole::ThingVisor(_), Topic::VThingDataOut(v_thing)) => read().is_some_and(|said| {
+            let meta = said.meta.unwrap_or_default();
+            said.command.is_none() && is_or_unsaid(&meta.v_thing, v_thing.as_str())
+        }),
         _ => true,
     }
 }
@@ -126,6 +131,23 @@ mod tests {
         let end = |id: &str| format!(r#"{{"command":"deleteVThing","vThingID":"{id}","vSiloID":"ALL"}}"#);
         assert!(says("tv:hello", "vThing/hello/a/c_out", &end("hello/a")));
         assert!(!says("tv:hello", "vThing/hello/a/c_out", &end("other/a")));
+    }
+
+    #[test]
+    fn data_for_all_is_of_the_vthing_of_its_topic_and_no_command() {
+        let data = |payload: &str| says("tv:hello", "vThing/hello/a/data_out", payload);
+        assert!(data(r#"{"data":[{"id":"urn:x","type":"T"}],"meta":{"vThingID":"hello/a"}}"#));
+        assert!(data(r#"{"data":[]}"#), "the topic says it");
+        for forged in [
+            r#"{"data":[],"meta":{"vThingID":"other/a"}}"#,
+            r#"{"data":[],"meta":{"vThingID":"hello/b"}}"#,
+            r#"{"data":[],"meta":{"vThingID":"hello/a","vThingID":"other/a"}}"#,
+            r#"{"command":"deleteVThing","vThingID":"hello/a","vSiloID":"ALL","meta":{"vThingID":"hello/a"}}"#,
+            "21.5",
+            "",
+        ] {
+            assert!(!data(forged), "{forged}");
+        }
     }
 
     #[test]

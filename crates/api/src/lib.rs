@@ -5,6 +5,7 @@
 //! and what it means is the controller's business.
 
 mod extract;
+mod guests;
 mod operations;
 mod options;
 mod problem;

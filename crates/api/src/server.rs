@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::guests::Guests;
+
 /// How long to wait after the system refused a connection (no file left, say).
 const AFTER_REFUSAL: Duration = Duration::from_millis(50);
 
@@ -32,6 +34,8 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(50);
 pub struct ServerOptions {
     /// Connections at once; further ones wait in the queue of the operating system.
     pub max_connections: usize,
+    /// Connections at once of one address; further ones are closed. Behind a proxy all have its address.
+    pub max_connections_per_address: usize,
     /// How long the head of a request, and the start of a TLS connection, may take, in seconds.
     pub head_timeout_seconds: u64,
     /// The longest head of a request, in bytes; a longer one is answered 431.
@@ -42,7 +46,13 @@ pub struct ServerOptions {
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { max_connections: 4096, head_timeout_seconds: 15, max_head_bytes: 32 * 1024, max_headers: 64 }
+        Self {
+            max_connections: 4096,
+            max_connections_per_address: 1024,
+            head_timeout_seconds: 15,
+            max_head_bytes: 32 * 1024,
+            max_headers: 64,
+        }
     }
 }
 
@@ -65,6 +75,7 @@ pub async fn serve(
         max_headers: options.max_headers.max(8),
     };
     let places = Arc::new(Semaphore::new(options.max_connections.max(1)));
+    let guests = Guests::new(options.max_connections_per_address);
     let under_way = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -72,9 +83,13 @@ pub async fn serve(
             () = stop.cancelled() => break,
         };
         let Some((stream, from, place)) = accepted else { continue };
+        let Some(guest) = guests.welcome(from.ip()) else {
+            tracing::debug!(%from, "a connection of an address that has too many was closed");
+            continue;
+        };
         let (door, watcher) = (door.clone(), under_way.watcher());
         tokio::spawn(async move {
-            let _place = place;
+            let _held = (place, guest);
             door.welcome(stream, from, watcher).await;
         });
     }

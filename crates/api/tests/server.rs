@@ -96,6 +96,36 @@ async fn more_connections_than_there_may_be_wait_for_their_turn() {
 }
 
 #[tokio::test]
+async fn an_address_that_has_its_share_of_connections_gets_no_more_until_one_is_closed() {
+    let options = ServerOptions { max_connections_per_address: 2, ..ServerOptions::default() };
+    let server = server(options).await;
+    let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        assert!(say(&mut stream, request, "you are").await.contains("200"));
+        held.push(stream);
+    }
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    // It may be closed before or after the request is written.
+    let _ = third.write_all(request.as_bytes()).await;
+    let mut answer = String::new();
+    let closed = tokio::time::timeout(Duration::from_secs(60), third.read_to_string(&mut answer)).await;
+    assert!(closed.is_ok() && answer.is_empty(), "{answer}");
+    held.pop();
+    for _ in 0..600 {
+        let mut again = TcpStream::connect(server.address).await.unwrap();
+        let _ = again.write_all(request.as_bytes()).await;
+        let mut buffer = [0; 64];
+        if again.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("there is no place though one was given back");
+}
+
+#[tokio::test]
 async fn a_connection_that_stays_open_does_not_keep_the_server_from_ending() {
     let server = server(ServerOptions::default()).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();

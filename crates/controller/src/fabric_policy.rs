@@ -17,7 +17,7 @@ pub struct FabricPolicy {
     legacy: bool,
 }
 
-/// Whoever comes without credentials, where the operator lets it in. No workload has this name.
+/// Whoever comes without a credential of ours, where the operator lets it in. No workload has this name.
 const LEGACY: &str = "legacy";
 
 impl FabricPolicy {
@@ -27,7 +27,7 @@ impl FabricPolicy {
         Self { key, index, audit, legacy: false }
     }
 
-    /// The same rules, but a client without credentials is let in and may do everything, as VirIoT's
+    /// The same rules, but a client without a credential of ours is let in and may do everything, as VirIoT's
     /// fabric lets all: for VirIoT's own components, on loopback.
     #[must_use]
     pub fn with_legacy(self) -> Self {
@@ -56,7 +56,9 @@ fn role(who: &Identity) -> Option<FabricRole> {
 
 impl Policy for FabricPolicy {
     fn authenticate(&self, login: &Login<'_>) -> Result<Identity, Refused> {
-        if self.legacy && login.user_name.is_none() && login.password.is_none() {
+        // VirIoT's broker lets everybody in, and some of its components send a name and a password all the same.
+        let claims_a_role = login.user_name.is_some_and(|name| name.parse::<FabricRole>().is_ok());
+        if self.legacy && !claims_a_role {
             // Without credentials nobody takes the session of somebody who has them.
             return match login.client_id.parse::<FabricRole>() {
                 Ok(_) => Err(Refused::NotAuthorized),
@@ -137,6 +139,25 @@ mod tests {
         {
             let login = Login { client_id, ..login("silo:t_s", password.expose()) };
             assert_eq!(policy.authenticate(&login).is_ok(), expected, "{client_id}");
+        }
+    }
+
+    #[test]
+    fn in_legacy_mode_everybody_is_let_in_but_who_says_to_be_somebody_has_to_prove_it() {
+        let key = SigningKey::generate(&mut rand::rng());
+        let policy = FabricPolicy::new(key.clone(), Arc::default(), AuditTrail::default());
+        let viriots = login("IoTPlatformMQTTUser", "1234MQTT");
+        assert!(policy.authenticate(&viriots).is_err(), "without the setting nobody is");
+        let policy = policy.with_legacy();
+        let nobody = Login { user_name: None, password: None, ..viriots };
+        for login in [nobody, viriots, login("", "")] {
+            let who = policy.authenticate(&login).unwrap();
+            assert!(policy.may_publish(&who, "TV/any/c_out") && policy.may_subscribe(&who, "TV/+/c_out"));
+        }
+        for user in ["controller", "silo:t_s", "tv:hello"] {
+            assert!(policy.authenticate(&login(user, "1234MQTT")).is_err(), "{user}");
+            let taking = Login { client_id: user, ..nobody };
+            assert!(policy.authenticate(&taking).is_err(), "{user} by its client id");
         }
     }
 

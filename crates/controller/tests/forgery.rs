@@ -20,6 +20,12 @@ async fn connected(platform: &TestPlatform) -> (Client, morgana_model::VSilo) {
     silo_in(platform, &tenant, &silo.id, &Phase::Running).await;
     let spec = ConnectionSpec { v_silo: silo.id.clone(), v_thing };
     platform.controller.add_v_thing(&tenant, spec).await.unwrap();
+    let topic = Topic::VSiloIn(silo.id.clone()).to_string();
+    let answer = serde_json::to_vec(&context_of("tv/a")).unwrap();
+    eventually("the ThingVisor may speak to the silo", async || {
+        visor.publish(topic.clone(), answer.clone(), Qos::AtLeastOnce).await.ok()
+    })
+    .await;
     (visor, silo)
 }
 

@@ -1,6 +1,6 @@
 //! The queue between what wakes a reconciler and the reconciler itself.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use parking_lot::Mutex;
@@ -18,21 +18,29 @@ pub(crate) struct Queue<K> {
 
 #[derive(Debug)]
 struct State<K> {
-    waiting: BTreeSet<K>,
+    /// In the order in which they were woken: one that is woken again and again waits its turn, too.
+    waiting: VecDeque<K>,
+    /// What is in that line.
+    in_line: HashSet<K>,
     /// Keys that wake by themselves. One that is taken before has no such time any more.
     later: HashMap<K, Instant>,
     taken: HashSet<K>,
 }
 
-impl<K: Ord + Hash + Clone> Queue<K> {
+impl<K: Hash + Eq + Clone> Queue<K> {
     pub(crate) fn new() -> Self {
-        let state = State { waiting: BTreeSet::new(), later: HashMap::new(), taken: HashSet::new() };
+        let state = State {
+            waiting: VecDeque::new(),
+            in_line: HashSet::new(),
+            later: HashMap::new(),
+            taken: HashSet::new(),
+        };
         Self { state: Mutex::new(state), woken: Notify::new() }
     }
 
     /// Asks for a key to be reconciled.
     pub(crate) fn wake(&self, key: K) {
-        self.state.lock().waiting.insert(key);
+        self.state.lock().line_up(key);
         self.woken.notify_one();
     }
 
@@ -75,16 +83,23 @@ impl<K: Ord + Hash + Clone> Queue<K> {
     }
 }
 
-impl<K: Ord + Hash + Clone> State<K> {
+impl<K: Hash + Eq + Clone> State<K> {
+    fn line_up(&mut self, key: K) {
+        if self.in_line.insert(key.clone()) {
+            self.waiting.push_back(key);
+        }
+    }
+
     fn take(&mut self, now: Instant) -> Option<K> {
         let due: Vec<K> =
             self.later.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for key in due {
             self.later.remove(&key);
-            self.waiting.insert(key);
+            self.line_up(key);
         }
-        let key = self.waiting.iter().find(|key| !self.taken.contains(*key))?.clone();
-        self.waiting.remove(&key);
+        let place = self.waiting.iter().position(|key| !self.taken.contains(key))?;
+        let key = self.waiting.remove(place)?;
+        self.in_line.remove(&key);
         self.later.remove(&key);
         self.taken.insert(key.clone());
         Some(key)
@@ -108,6 +123,22 @@ mod tests {
         queue.wake("a");
         assert_eq!(queue.take().await, "a");
         assert_eq!(try_take(&queue), None);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_woken_all_the_time_keeps_no_other_from_its_turn() {
+        let queue = Queue::new();
+        for key in ["z", "a", "b"] {
+            queue.wake(key);
+        }
+        let mut order = Vec::new();
+        for _ in 0..5 {
+            let key = queue.take().await;
+            order.push(key);
+            queue.wake("a");
+            queue.done(&key);
+        }
+        assert_eq!(order, ["z", "a", "b", "a", "a"]);
     }
 
     #[tokio::test]
