@@ -90,6 +90,29 @@ impl Journal {
     /// # Errors
     /// When the journal is read-only after a failed write, or the record is too large. The record is then not taken.
     pub fn append(&self, record: &[u8]) -> Result<Ticket, AppendError> {
+        self.push(record, true)
+    }
+
+    /// As [`append`](Self::append), where several come together: the writer is not woken for each. After the last one
+    /// call [`write_now`](Self::write_now), or append one that wakes it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_quietly(&self, record: &[u8]) -> Result<Ticket, AppendError> {
+        self.push(record, false)
+    }
+
+    /// Has everything written that was appended quietly.
+    pub fn write_now(&self) {
+        let mut queue = self.shared.queue.lock();
+        let wake = !queue.jobs.is_empty() && !std::mem::replace(&mut queue.called, true);
+        drop(queue);
+        if wake {
+            self.shared.work.notify_one();
+        }
+    }
+
+    fn push(&self, record: &[u8], wake: bool) -> Result<Ticket, AppendError> {
         let max = self.shared.options.record_max_bytes.min(u32::MAX as usize / 2);
         if record.len() > max {
             return Err(AppendError::TooLarge { size: record.len(), max });
@@ -98,10 +121,10 @@ impl Journal {
         if let Some(error) = &queue.failed {
             return Err(error.clone());
         }
-        let was_idle = queue.jobs.is_empty();
         let number = queue.push(record);
+        let wake = wake && !std::mem::replace(&mut queue.called, true);
         drop(queue);
-        if was_idle {
+        if wake {
             self.shared.work.notify_one();
         }
         let number = if self.shared.options.durability == Durability::None { 0 } else { number };
@@ -167,6 +190,7 @@ impl Journal {
         queue.last += 1;
         let number = queue.last;
         queue.jobs.push_back(Job::Rotate { segment, number });
+        queue.called = true;
         drop(queue);
         self.shared.work.notify_one();
         let rotated = Ticket::new(number, self.shared.progress.subscribe());

@@ -43,6 +43,8 @@ pub(crate) struct Queue {
     pub(crate) last: u64,
     pub(crate) closed: bool,
     pub(crate) failed: Option<AppendError>,
+    /// The writer was told that there is work, and has not taken it yet.
+    pub(crate) called: bool,
     /// A written frame whose memory the next records use.
     spare: Option<Frame>,
 }
@@ -194,6 +196,7 @@ fn next_jobs(shared: &Shared, sync_at: Option<Instant>) -> Option<VecDeque<Job>>
         }
     }
     queue.bytes = 0;
+    queue.called = false;
     Some(std::mem::take(&mut queue.jobs))
 }
 
