@@ -25,6 +25,7 @@ mod error;
 mod options;
 mod outbox;
 mod session;
+mod tls;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use error::{ClientError, ConnectionError, Reason};
 /// How surely a message arrives: at most once, at least once, exactly once (MQTT 5, 4.3).
 pub use mqtt5::QoS as Qos;
 pub use options::ClientOptions;
+pub use tls::{ClientTls, TlsError};
 
 use session::Command;
 

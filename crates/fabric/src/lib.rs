@@ -13,7 +13,9 @@ pub mod client;
 pub mod server;
 pub mod topics;
 
-pub use client::{Client, ClientError, ClientOptions, ConnectionError, Event, Qos, Reason};
+pub use client::{
+    Client, ClientError, ClientOptions, ClientTls, ConnectionError, Event, Qos, Reason, TlsError,
+};
 pub use server::{
     Attempt, Identity, Login, Open, Policy, Refused, Server, ServerError, ServerOptions, ServerStats,
     SingleUser, TlsDoor,

@@ -64,7 +64,8 @@ impl Server {
             let chain = TlsAcceptorConfig::load_cert_chain_from_file(&door.certificate).await;
             let key = TlsAcceptorConfig::load_private_key_from_file(&door.key).await;
             let (chain, key) = (chain.map_err(ServerError::Start)?, key.map_err(ServerError::Start)?);
-            doors.push(Door::Tls(bind(door.listen).await?, TlsAcceptorConfig::new(chain, key)));
+            let acceptor = TlsAcceptorConfig::new(chain, key).build_acceptor().map_err(ServerError::Start)?;
+            doors.push(Door::Tls(bind(door.listen).await?, acceptor));
         }
         let mut config = options.to_broker_config();
         if policy.reads_payloads() {

@@ -1,5 +1,6 @@
 //! The task behind a client: makes connections and moves bytes.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use mqtt5::packet::disconnect::DisconnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use mqtt5::transport::packet_io::{decode_buffered_packet, encode_packet_to_buffer};
 use mqtt5::{ConnectOptions, Packet};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
@@ -90,7 +91,8 @@ async fn closed(close: &mut watch::Receiver<bool>) {
 
 /// One connection.
 struct Link {
-    stream: TcpStream,
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     input: BytesMut,
     output: BytesMut,
     max_packet_bytes: usize,
@@ -105,15 +107,28 @@ async fn open(options: &ClientOptions) -> Result<(Link, ConnAckPacket), Connecti
     let stream = TcpStream::connect(options.address.as_str()).await?;
     // A small message must not wait for the acknowledgement of the one before it (RFC 896).
     stream.set_nodelay(true)?;
+    let (reader, writer): (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>) =
+        match &options.tls {
+            None => {
+                let (reader, writer) = stream.into_split();
+                (Box::new(reader), Box::new(writer))
+            }
+            Some(trust) => {
+                let (reader, writer) = tokio::io::split(trust.shake_hands(&options.address, stream).await?);
+                (Box::new(reader), Box::new(writer))
+            }
+        };
     let mut link = Link {
-        stream,
+        reader,
+        writer,
         input: BytesMut::new(),
         output: BytesMut::new(),
         max_packet_bytes: options.max_packet_bytes as usize,
         keep_alive: Keeper::new(options.keep_alive_seconds),
     };
     link.encode(&Packet::Connect(Box::new(connect_packet(options))))?;
-    link.stream.write_all_buf(&mut link.output).await?;
+    link.writer.write_all_buf(&mut link.output).await?;
+    link.writer.flush().await?;
     loop {
         if let Some(packet) = link.decode()? {
             return match packet {
@@ -130,7 +145,7 @@ async fn open(options: &ClientOptions) -> Result<(Link, ConnAckPacket), Connecti
                 }
             };
         }
-        if link.stream.read_buf(&mut link.input).await? == 0 {
+        if link.reader.read_buf(&mut link.input).await? == 0 {
             return Err(ConnectionError::ClosedByServer);
         }
     }
@@ -171,8 +186,9 @@ impl Link {
         let mut actions = Vec::new();
         let mut deadline = None;
         let mut no_more_commands = false;
+        let mut unflushed = false;
         loop {
-            if no_more_commands && session.is_settled() && self.output.is_empty() {
+            if no_more_commands && session.is_settled() && self.output.is_empty() && !unflushed {
                 return self.say_goodbye().await;
             }
             let awaited = !outbox.is_empty() && session.awaits_answer();
@@ -187,12 +203,13 @@ impl Link {
             if may_read {
                 self.input.reserve(READ_BYTES);
             }
-            let (mut reader, mut writer) = self.stream.split();
+            unflushed |= !self.output.is_empty();
             tokio::select! {
-                written = writer.write_buf(&mut self.output), if !self.output.is_empty() => {
-                    written?;
+                pushed = push(&mut self.writer, &mut self.output), if unflushed => {
+                    pushed?;
+                    unflushed = !self.output.is_empty();
                 }
-                read = reader.read_buf(&mut self.input), if may_read => {
+                read = self.reader.read_buf(&mut self.input), if may_read => {
                     if read? == 0 {
                         return Err(ConnectionError::ClosedByServer);
                     }
@@ -255,10 +272,25 @@ impl Link {
     async fn say_goodbye(&mut self) -> Result<(), ConnectionError> {
         self.encode(&Packet::Disconnect(DisconnectPacket::normal()))?;
         // The server may be gone already; then there is nobody to tell.
-        let _ = timeout(Duration::from_secs(1), self.stream.write_all_buf(&mut self.output)).await;
-        let _ = self.stream.shutdown().await;
+        let goodbye = async {
+            self.writer.write_all_buf(&mut self.output).await?;
+            self.writer.shutdown().await
+        };
+        let _ = timeout(Duration::from_secs(1), goodbye).await;
         Ok(())
     }
+}
+
+/// Hands some of what waits to the operating system, or all. May be dropped at any await.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), output: &mut BytesMut) -> io::Result<()> {
+    if !output.is_empty() {
+        writer.write_buf(output).await?;
+    }
+    if output.is_empty() {
+        // TLS may have encrypted what the socket had no room for.
+        writer.flush().await?;
+    }
+    Ok(())
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use morgana_model::Secret;
 use serde::{Deserialize, Serialize};
 
+use super::ClientTls;
+
 /// Options of a [`Client`](super::Client); all but the address and the id have defaults that work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,6 +41,9 @@ pub struct ClientOptions {
     pub max_reconnect_delay_milliseconds: u64,
     /// How long [`Client::close`](super::Client::close) waits for acknowledgements, in seconds.
     pub close_timeout_seconds: u64,
+    /// Whom to trust, where the server speaks TLS.
+    #[serde(skip)]
+    pub tls: Option<ClientTls>,
 }
 
 impl Default for ClientOptions {
@@ -58,6 +63,7 @@ impl Default for ClientOptions {
             connect_timeout_seconds: 5,
             max_reconnect_delay_milliseconds: 1000,
             close_timeout_seconds: 2,
+            tls: None,
         }
     }
 }
@@ -72,6 +78,12 @@ impl ClientOptions {
     pub fn with_credentials(mut self, user_name: impl Into<String>, password: Secret) -> Self {
         self.user_name = Some(user_name.into());
         self.password = Some(password);
+        self
+    }
+
+    /// Over TLS.
+    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -13,12 +13,13 @@ use mqtt5::broker::config::BrokerConfig;
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::{FileBackend, MemoryBackend, QueueLimits};
 use mqtt5::broker::sys_topics::BrokerStats;
-use mqtt5::broker::tls_acceptor::{TlsAcceptorConfig, accept_tls_connection};
+use mqtt5::broker::tls_acceptor::accept_tls_connection;
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::{BrokerEventHandler, DynamicStorage, ResourceLimits, ResourceMonitor, StorageBackend};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc};
+use tokio_rustls::TlsAcceptor;
 
 use super::options::ServerOptions;
 use super::stream::Coalescing;
@@ -44,7 +45,7 @@ pub(super) struct Engine {
 /// A door that is not open yet.
 pub(super) enum Door {
     Plain(TcpListener),
-    Tls(TcpListener, TlsAcceptorConfig),
+    Tls(TcpListener, TlsAcceptor),
 }
 
 /// Where sessions and retained messages are.
@@ -123,8 +124,7 @@ impl Engine {
         for door in doors {
             match door {
                 Door::Plain(listener) => drop(tokio::spawn(self.accept(listener, open.clone()))),
-                Door::Tls(listener, tls) => {
-                    let acceptor = tls.build_acceptor()?;
+                Door::Tls(listener, acceptor) => {
                     drop(tokio::spawn(self.accept_tls(listener, acceptor, open.clone())));
                 }
             }
@@ -162,7 +162,7 @@ impl Engine {
     fn accept_tls(
         &self,
         listener: TcpListener,
-        acceptor: tokio_rustls::TlsAcceptor,
+        acceptor: TlsAcceptor,
         open: mpsc::Sender<()>,
     ) -> impl Future<Output = ()> + use<> {
         let (engine, mut ending) = (self.clone(), self.shutdown.subscribe());

@@ -16,23 +16,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Writes wait for room in the socket when so many bytes are here.
 const WRITE_BYTES: usize = 64 * 1024;
-/// How much memory an idle connection keeps for writes, in bytes.
+/// How much memory a connection with little to write keeps for it, in bytes.
 const KEPT_BYTES: usize = 8 * 1024;
+/// After so many small writes in a row the memory of a large one is given back.
+const SMALL_WRITES: u8 = 32;
 
 /// A stream that holds writes back until the next read.
 pub(super) struct Coalescing<S: AsyncRead + AsyncWrite + Unpin> {
     stream: S,
     peer: SocketAddr,
     output: BytesMut,
+    /// Small writes since the last large one.
+    small: u8,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Coalescing<S> {
     pub(super) fn new(stream: S, peer: SocketAddr) -> Self {
-        Self { stream, peer, output: BytesMut::new() }
+        Self { stream, peer, output: BytesMut::new(), small: 0 }
     }
 
     /// Hands what waits to the stream, as far as it takes it.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.small = if self.output.len() > KEPT_BYTES { 0 } else { self.small.saturating_add(1) };
         while !self.output.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
             if written == 0 {
@@ -40,11 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Coalescing<S> {
             }
             self.output.advance(written);
         }
-        if self.output.capacity() > KEPT_BYTES {
+        if self.small >= SMALL_WRITES && self.output.capacity() > KEPT_BYTES {
             self.output = BytesMut::new();
-        } else {
-            // Takes the room of what was written back.
-            self.output.clear();
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
