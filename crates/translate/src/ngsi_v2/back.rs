@@ -21,7 +21,7 @@ pub struct NotAnEntity(#[from] EntityError);
 pub fn from_ngsi_v2(entity: &Map<String, Value>) -> Result<Entity, NotAnEntity> {
     let text = |name: &str| entity.get(name).and_then(Value::as_str).map(original).unwrap_or_default();
     let (id, kind) = (text("id"), text("type"));
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(entity.len());
     let id = if id.is_empty() || is_absolute(&id) { id } else { format!("urn:ngsi-ld:{kind}:{id}") };
     out.insert("id".to_owned(), json!(id));
     out.insert("type".to_owned(), json!(kind));
@@ -41,7 +41,8 @@ pub fn from_ngsi_v2(entity: &Map<String, Value>) -> Result<Entity, NotAnEntity> 
                 out.insert("observedAt".to_owned(), json!({ "type": "Property", "value": value }));
             }
             _ if attribute.is_object() => {
-                out.insert(name.clone(), Value::Object(attribute_back(&name, attribute_type, attribute)));
+                let members = attribute_back(&name, attribute_type, attribute);
+                out.insert(name, Value::Object(members));
             }
             // The simplified form.
             _ => drop(out.insert(name, json!({ "type": "Property", "value": attribute }))),
@@ -131,7 +132,8 @@ fn valued_back(kind: &str, value: &Value) -> Map<String, Value> {
 }
 
 fn members(kind: &str, member: &str, value: Value) -> Map<String, Value> {
-    let mut members = Map::new();
+    // There may be metadata, which become members.
+    let mut members = Map::with_capacity(4);
     members.insert("type".to_owned(), json!(kind));
     members.insert(member.to_owned(), value);
     members

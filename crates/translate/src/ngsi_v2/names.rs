@@ -42,7 +42,10 @@ fn allowed(byte: u8) -> bool {
 
 /// An id or a type; a space is `_`.
 pub(super) fn identifier(text: &str) -> String {
-    escape(&text.replace(' ', "_"), MARK, allowed, false)
+    match text.contains(' ') {
+        true => escape(&text.replace(' ', "_"), MARK, allowed, false),
+        false => escape(text, MARK, allowed, false),
+    }
 }
 
 /// The NGSIv2 name of an attribute.
@@ -53,6 +56,11 @@ pub fn attribute_name(name: &str) -> String {
 /// The NGSIv2 name of a metadata element that is a sub-attribute.
 pub(super) fn metadata_name(name: &str) -> String {
     escape(name, MARK, allowed, BUILTIN_METADATA.contains(&name))
+}
+
+/// Whether a name is the same again after it was written so.
+pub(super) fn comes_back(written: &str, name: &str) -> bool {
+    if written.contains(MARK) { original(written) == name } else { written == name }
 }
 
 /// The name that was written so.

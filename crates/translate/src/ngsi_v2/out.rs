@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     MODEL, Translated,
-    names::{MAX, attribute_name, identifier, is_absolute, looks_like_reference, metadata_name, original},
+    names::{MAX, attribute_name, comes_back, identifier, is_absolute, looks_like_reference, metadata_name},
     values::{
         DEPTH_MAX, depth, has_forbidden, holds_forbidden, is_exact, is_moment, type_of, typed, typed_member,
     },
@@ -23,7 +23,7 @@ use crate::{
 /// When its id or its type is longer than an NGSIv2 identifier.
 pub fn to_ngsi_v2(entity: &Entity) -> Result<Translated, Inexpressible> {
     let mut losses = Losses::default();
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(entity.members().len());
     out.insert("id".to_owned(), json!(id(entity.id(), &mut losses)?));
     out.insert("type".to_owned(), json!(kind(entity, &mut losses)?));
     let commands = commands_of(entity);
@@ -58,22 +58,22 @@ fn is_pipe(name: &str, command: &str) -> bool {
     name.strip_prefix(command).is_some_and(|rest| matches!(rest, "" | "-status" | "-result"))
 }
 
-fn insert(out: &mut Map<String, Value>, name: &str, members: Map<String, Value>) {
-    out.insert(name.to_owned(), Value::Object(members));
+fn insert(out: &mut Map<String, Value>, name: impl Into<String>, members: Map<String, Value>) {
+    out.insert(name.into(), Value::Object(members));
 }
 
 fn id(id: &str, losses: &mut Losses) -> Result<String, Inexpressible> {
     let written = identifier(id);
-    if original(&written) != id || !is_absolute(id) {
+    if !comes_back(&written, id) || !is_absolute(id) {
         losses.add("", LossKind::Id);
     }
     fits("id", written)
 }
 
 fn kind(entity: &Entity, losses: &mut Losses) -> Result<String, Inexpressible> {
-    let first = entity.types().first().copied().unwrap_or_default().to_owned();
-    let written = identifier(&first);
-    if entity.get("type").is_some_and(Value::is_array) || original(&written) != first {
+    let first = entity.types().first().copied().unwrap_or_default();
+    let written = identifier(first);
+    if entity.get("type").is_some_and(Value::is_array) || !comes_back(&written, first) {
         losses.add("", LossKind::Types);
     }
     fits("type", written)
@@ -124,7 +124,7 @@ fn attribute(out: &mut Map<String, Value>, name: &str, value: &Value, losses: &m
     if !metadata.is_empty() {
         members.insert("metadata".to_owned(), Value::Object(metadata));
     }
-    insert(out, &written, members);
+    insert(out, written, members);
 }
 
 /// Type and value; nothing when NGSIv2 has no room for the value.
@@ -161,14 +161,13 @@ fn valued(place: &str, taken: &Parts<'_>, losses: &mut Losses) -> Option<Map<Str
 
 /// What an attribute says besides its value.
 fn metadata(name: &str, taken: &Parts<'_>, losses: &mut Losses) -> Map<String, Value> {
-    let mut metadata = Map::new();
+    let mut metadata = Map::with_capacity(taken.others.len());
     if taken.kind == "Relationship"
         && let Some(kind) = taken.value.and_then(Value::as_str).and_then(urn_type)
     {
         insert(&mut metadata, "entityType", typed_member("Text", json!(kind)));
     }
     for (member, value) in &taken.others {
-        let place = format!("{name}.{member}");
         let text = value.as_str();
         let is_date = text.is_some_and(is_moment);
         let date_type = if is_date { "DateTime" } else { type_of(value) };
@@ -183,9 +182,9 @@ fn metadata(name: &str, taken: &Parts<'_>, losses: &mut Losses) -> Map<String, V
                 insert(&mut metadata, "dateModified", typed_member("DateTime", (*value).clone()));
             }
             "unitCode" | "datasetId" if text.is_some() => {
-                insert(&mut metadata, member, typed_member(type_of(value), (*value).clone()));
+                insert(&mut metadata, *member, typed_member(type_of(value), (*value).clone()));
             }
-            _ => sub_attribute(&mut metadata, member, value, &place, losses),
+            _ => sub_attribute(&mut metadata, member, value, &format!("{name}.{member}"), losses),
         }
     }
     metadata
@@ -232,7 +231,7 @@ fn sub_attribute(
     } else if member == "TimeInstant" && members.get("type").is_some_and(|kind| kind == "ISO8601") {
         losses.add(place, LossKind::Kind);
     }
-    insert(metadata, &written, members);
+    insert(metadata, written, members);
 }
 
 fn type_of_taken(taken: &Parts<'_>) -> &'static str {

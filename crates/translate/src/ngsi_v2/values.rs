@@ -83,7 +83,8 @@ pub(super) fn is_moment(text: &str) -> bool {
 
 /// An attribute or a metadata element.
 pub(super) fn typed_member(kind: &str, value: Value) -> Map<String, Value> {
-    let mut members = Map::new();
+    // There may be metadata.
+    let mut members = Map::with_capacity(3);
     members.insert("type".to_owned(), json!(kind));
     members.insert("value".to_owned(), value);
     members
