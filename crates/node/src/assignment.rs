@@ -25,4 +25,6 @@ pub struct Assignment {
     pub doors: Vec<u16>,
     /// The outer ports it had before; it gets them again where they are free.
     pub endpoints: Endpoints,
+    /// The outer ports that it has to have, of some of its doors or none. Where one is in use it does not start.
+    pub asked: Endpoints,
 }

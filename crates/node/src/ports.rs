@@ -5,11 +5,18 @@ use std::ops::RangeInclusive;
 use morgana_model::{Endpoints, WorkloadName};
 use parking_lot::Mutex;
 
-/// There is no port left for a door.
+/// There is no port for a door.
 #[derive(Debug, thiserror::Error)]
-#[error("no free port for its doors in {}..={}; widen door_ports", range.start(), range.end())]
-pub(crate) struct NoFreePort {
-    range: RangeInclusive<u16>,
+pub(crate) enum NoPort {
+    /// None is left of those to choose from.
+    #[error("no free port for its doors in {}..={}; widen door_ports", range.start(), range.end())]
+    NoneFree { range: RangeInclusive<u16> },
+    /// The one that it has to have is somebody else's.
+    #[error(
+        "port {port}, which it has to have for its door {door}, is in use by {by}: end that, or ask for another port \
+         (of a silo: the parameters 'port' and 'mqttPort' of its flavour)"
+    )]
+    Taken { port: u16, door: String, by: &'static str },
 }
 
 /// Which workload has which port. A port is never given to two, and never while another program
@@ -35,29 +42,45 @@ impl Ports {
         Self { range, listen, taken: Mutex::new(Taken { by: BTreeMap::new(), next }) }
     }
 
-    /// Gives a workload a port for each of its doors, those in `wanted` where they are free. It
-    /// loses the ones it had before and does not get again.
+    /// Gives a workload a port for each of its doors: those in `asked` in any case, those in `wanted` where they are
+    /// free. It loses the ones it had before and does not get again.
     pub(crate) fn take(
         &self,
         name: &WorkloadName,
         doors: &[u16],
+        asked: &Endpoints,
         wanted: &Endpoints,
-    ) -> Result<Endpoints, NoFreePort> {
+    ) -> Result<Endpoints, NoPort> {
         let listen = self.listen;
         let can_listen = |port| TcpListener::bind((listen, port)).is_ok();
         let mut taken = self.taken.lock();
         let mut given = Endpoints::new();
         for inner in doors {
             let door = format!("{inner}/tcp");
+            if let Some(port) = asked.get(&door).copied() {
+                let by = match taken.by.get(&port) {
+                    Some(by) if by != name => Some("another workload"),
+                    _ if !can_listen(port) => Some("another program"),
+                    _ => None,
+                };
+                if let Some(by) = by {
+                    taken.by.retain(|_, by| by != name);
+                    return Err(NoPort::Taken { port, door, by });
+                }
+                taken.by.insert(port, name.clone());
+                given.insert(door, port);
+                continue;
+            }
             let wanted = wanted.get(&door).copied().filter(|port| {
                 let ours = taken.by.get(port).is_none_or(|by| by == name);
+                let ours = ours && !asked.values().any(|asked| asked == port);
                 ours && !given.values().any(|given| given == port) && can_listen(*port)
             });
             let port = match wanted.or_else(|| taken.find(&self.range, can_listen)) {
                 Some(port) => port,
                 None => {
                     taken.by.retain(|_, by| by != name);
-                    return Err(NoFreePort { range: self.range.clone() });
+                    return Err(NoPort::NoneFree { range: self.range.clone() });
                 }
             };
             taken.by.insert(port, name.clone());
@@ -105,25 +128,25 @@ mod tests {
     #[test]
     fn no_port_is_given_twice_and_all_are_given() {
         let (_, ports) = ports(4);
-        let a = ports.take(&name("a"), &[80, 81], &Endpoints::new()).unwrap();
-        let b = ports.take(&name("b"), &[80, 81], &Endpoints::new()).unwrap();
+        let a = ports.take(&name("a"), &[80, 81], &Endpoints::new(), &Endpoints::new()).unwrap();
+        let b = ports.take(&name("b"), &[80, 81], &Endpoints::new(), &Endpoints::new()).unwrap();
         let mut all: Vec<u16> = a.values().chain(b.values()).copied().collect();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 4);
-        let error = ports.take(&name("c"), &[80], &Endpoints::new()).unwrap_err();
+        let error = ports.take(&name("c"), &[80], &Endpoints::new(), &Endpoints::new()).unwrap_err();
         assert!(error.to_string().contains("door_ports"), "{error}");
         ports.release(&name("a"));
-        assert!(ports.take(&name("c"), &[80], &Endpoints::new()).is_ok());
+        assert!(ports.take(&name("c"), &[80], &Endpoints::new(), &Endpoints::new()).is_ok());
     }
 
     #[test]
     fn a_workload_gets_the_ports_it_had() {
         let (first, ports) = ports(4);
         let had = Endpoints::from_iter([("80/tcp".to_owned(), first + 2)]);
-        assert_eq!(ports.take(&name("a"), &[80], &had).unwrap(), had);
-        assert_eq!(ports.take(&name("a"), &[80], &had).unwrap(), had);
-        assert_ne!(ports.take(&name("b"), &[80], &had).unwrap(), had);
+        assert_eq!(ports.take(&name("a"), &[80], &Endpoints::new(), &had).unwrap(), had);
+        assert_eq!(ports.take(&name("a"), &[80], &Endpoints::new(), &had).unwrap(), had);
+        assert_ne!(ports.take(&name("b"), &[80], &Endpoints::new(), &had).unwrap(), had);
     }
 
     #[test]
@@ -131,14 +154,40 @@ mod tests {
         let (first, ports) = ports(3);
         let _other = TcpListener::bind(("127.0.0.1", first)).unwrap();
         let had = Endpoints::from_iter([("80/tcp".to_owned(), first)]);
-        assert_ne!(ports.take(&name("a"), &[80], &had).unwrap()["80/tcp"], first);
+        assert_ne!(ports.take(&name("a"), &[80], &Endpoints::new(), &had).unwrap()["80/tcp"], first);
     }
 
     #[test]
     fn ports_that_were_given_up_are_not_given_again_at_once() {
         let (_, ports) = ports(3);
-        let a = ports.take(&name("a"), &[80], &Endpoints::new()).unwrap();
+        let a = ports.take(&name("a"), &[80], &Endpoints::new(), &Endpoints::new()).unwrap();
         ports.release(&name("a"));
-        assert_ne!(ports.take(&name("b"), &[80], &Endpoints::new()).unwrap(), a);
+        assert_ne!(ports.take(&name("b"), &[80], &Endpoints::new(), &Endpoints::new()).unwrap(), a);
+    }
+
+    #[test]
+    fn a_port_that_has_to_be_is_given_or_refused_and_by_whom_it_is_used_is_said() {
+        let (first, ports) = ports(4);
+        let asked = |port| Endpoints::from_iter([("80/tcp".to_owned(), port)]);
+        let none = Endpoints::new();
+        // Within the range and outside of it; and the other door has one of its own.
+        let a = ports.take(&name("a"), &[80, 81], &asked(first), &none).unwrap();
+        assert_eq!(a["80/tcp"], first);
+        assert_ne!(a["81/tcp"], first);
+        assert_eq!(
+            ports.take(&name("a"), &[80, 81], &asked(first), &a).unwrap(),
+            a,
+            "again, after a restart"
+        );
+        let error = ports.take(&name("b"), &[80], &asked(first), &none).unwrap_err().to_string();
+        assert!(error.contains(&first.to_string()) && error.contains("another workload"), "{error}");
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let error = ports.take(&name("b"), &[80], &asked(port), &none).unwrap_err().to_string();
+        assert!(error.contains("another program") && error.contains("'port'"), "{error}");
+        drop(other);
+        assert_eq!(ports.take(&name("b"), &[80], &asked(port), &none).unwrap()["80/tcp"], port);
+        ports.release(&name("a"));
+        assert_eq!(ports.take(&name("c"), &[80], &asked(first), &none).unwrap()["80/tcp"], first);
     }
 }

@@ -182,7 +182,7 @@ impl Workload {
         self.update = assignment.update;
         let start = Start { incarnation, update: self.update };
         let wanted = if fresh_ports { Endpoints::new() } else { self.endpoints.clone() };
-        let taken = self.shared.ports.take(&self.name, &assignment.doors, &wanted);
+        let taken = self.shared.ports.take(&self.name, &assignment.doors, &assignment.asked, &wanted);
         self.endpoints = taken.map_err(|error| error.to_string())?;
         self.folders.create(assignment.born).map_err(in_full)?;
         let log = self.log().map_err(in_full)?;

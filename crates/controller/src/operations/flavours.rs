@@ -158,7 +158,10 @@ impl Controller {
         self.check_params(&spec.params)?;
         match &spec.image_name {
             ImageName::Builtin(kind) => match self.place().builtin(WorkloadKind::VSilo, kind) {
-                Some(builtin) if builtin.ready => Ok(FlavourPhase::Ready),
+                Some(builtin) if builtin.ready => {
+                    spec.ports(&builtin.doors).map_err(Failure::invalid)?;
+                    Ok(FlavourPhase::Ready)
+                }
                 Some(_) => {
                     Ok(FlavourPhase::Failed { reason: format!("builtin:{kind} is not yet available") })
                 }

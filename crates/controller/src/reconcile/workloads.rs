@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use morgana_access::{FabricRole, SigningKey};
 use morgana_fabric::{Client, Server};
 use morgana_model::{
-    Access, Connection, ConnectionSpec, ControlMessage, Failure, ImageName, Metadata, Phase, ThingVisor,
-    ThingVisorId, ThingVisorStatus, Topic, VSilo, VThing, WorkloadKind, WorkloadName,
+    Access, Connection, ConnectionSpec, ControlMessage, Endpoints, Failure, ImageName, Metadata, Phase,
+    ThingVisor, ThingVisorId, ThingVisorStatus, Topic, VSilo, VThing, WorkloadKind, WorkloadName,
 };
 use morgana_node::{Assignment, NodeAgent, Report};
 use morgana_store::{Expect, Transaction, connection_key};
@@ -266,6 +266,7 @@ impl Workloads {
     }
 
     async fn assignment(&self, name: &WorkloadName, resource: &Resource) -> Result<Assignment, Error> {
+        let mut asked = Endpoints::new();
         let (role, image, endpoints) = match resource {
             Resource::ThingVisor(visor) => (
                 Role::ThingVisor { id: visor.id.clone(), params: visor.spec.params.clone() },
@@ -278,6 +279,8 @@ impl Workloads {
                     Access::Token => silo.token.clone(),
                     Access::Open => None,
                 };
+                let doors = self.doors(name.kind(), &flavour.spec.image_name);
+                asked = flavour.spec.ports(&doors).map_err(Failure::invalid)?;
                 (
                     Role::VSilo { id: silo.id.clone(), params: flavour.spec.params, token },
                     flavour.spec.image_name,
@@ -296,7 +299,7 @@ impl Workloads {
         let doors = self.doors(name.kind(), &image);
         let (generation, born) = (resource.metadata().generation, resource.metadata().created_at);
         let (name, update) = (name.clone(), resource.updates());
-        Ok(Assignment { name, generation, update, born, image, role, fabric, doors, endpoints })
+        Ok(Assignment { name, generation, update, born, image, role, fabric, doors, endpoints, asked })
     }
 
     fn doors(&self, kind: WorkloadKind, image: &ImageName) -> Vec<u16> {

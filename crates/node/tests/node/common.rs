@@ -128,6 +128,7 @@ pub(crate) fn assignment(id: &str, params: Value) -> Assignment {
         },
         doors: vec![80],
         endpoints: Endpoints::new(),
+        asked: Endpoints::new(),
     }
 }
 
