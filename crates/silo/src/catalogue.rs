@@ -43,6 +43,10 @@ pub enum Values {
         /// The most.
         most: u32,
     },
+    /// Certificates in PEM form, up to 64 KiB; none when it is not given.
+    Certificates,
+    /// A port from 1024 on, or 0, which means any and is what it is when it is not given.
+    Port,
 }
 
 const ACCESS: Parameter = Parameter {
@@ -50,6 +54,16 @@ const ACCESS: Parameter = Parameter {
     values: Values::OneOf(&["token", "open"]),
     description: "what the silo's door asks of an application: the silo's token, or nothing",
 };
+
+const PORT: Parameter = Parameter {
+    name: "port",
+    values: Values::Port,
+    description: "the port at which the silo's first door is reached from outside; 0 has the node choose one. Only one \
+                  silo at a time can have it",
+};
+
+const MQTT_PORT: Parameter =
+    Parameter { name: "mqttPort", values: Values::Port, description: "the same for the further door, MQTT" };
 
 const PUBLISH: Parameter = Parameter {
     name: "publish",
@@ -85,7 +99,14 @@ const CSE_NAME: Parameter = Parameter {
 const URL: Parameter = Parameter {
     name: "url",
     values: Values::Text(""),
-    description: "where the broker is: http://host:port, for MQTT mqtt://host:port; it has to be given",
+    description: "where the broker is: http://host:port, for MQTT mqtt://host:port or mqtts://host:port; it has to be given",
+};
+
+const CA: Parameter = Parameter {
+    name: "ca",
+    values: Values::Certificates,
+    description: "the authority that vouches for a broker at mqtts://, in PEM form; without it, those that the machine \
+                  trusts",
 };
 
 const BROKER_TOKEN: Parameter = Parameter {
@@ -149,7 +170,7 @@ const MQTT: Builtin = Builtin {
     description: "an MQTT 3.1.1 and 5 broker of the tenant's own; entities are JSON messages",
     doors: &[MQTT_DOOR],
     ready: true,
-    parameters: &[ACCESS, PUBLISH],
+    parameters: &[ACCESS, PORT, PUBLISH],
 };
 
 const NGSI_LD: Builtin = Builtin {
@@ -157,7 +178,7 @@ const NGSI_LD: Builtin = Builtin {
     description: "an NGSI-LD context broker (ETSI GS CIM 009 V1.9.1)",
     doors: &[NGSI_LD_DOOR],
     ready: true,
-    parameters: &[ACCESS, DURABILITY, HISTORY],
+    parameters: &[ACCESS, PORT, DURABILITY, HISTORY],
 };
 
 const NGSI_V2: Builtin = Builtin {
@@ -165,7 +186,7 @@ const NGSI_V2: Builtin = Builtin {
     description: "an NGSIv2 context broker",
     doors: &[NGSI_V2_DOOR],
     ready: true,
-    parameters: &[ACCESS, DURABILITY],
+    parameters: &[ACCESS, PORT, DURABILITY],
 };
 
 const ONEM2M: Builtin = Builtin {
@@ -173,7 +194,7 @@ const ONEM2M: Builtin = Builtin {
     description: "a oneM2M common services entity, over HTTP and MQTT",
     doors: &[ONEM2M_DOOR, MQTT_DOOR],
     ready: true,
-    parameters: &[ACCESS, DURABILITY, INSTANCES, CSE_NAME, CSE_ID],
+    parameters: &[ACCESS, PORT, MQTT_PORT, DURABILITY, INSTANCES, CSE_NAME, CSE_ID],
 };
 
 const EXTERNAL_MQTT: Builtin = Builtin {
@@ -181,7 +202,7 @@ const EXTERNAL_MQTT: Builtin = Builtin {
     description: "the tenant's own MQTT 5 broker, wherever it is",
     doors: &[],
     ready: true,
-    parameters: &[ACCESS, PUBLISH, URL, BROKER_USER, BROKER_TOKEN],
+    parameters: &[ACCESS, PUBLISH, URL, CA, BROKER_USER, BROKER_TOKEN],
 };
 
 const EXTERNAL_NGSI_LD: Builtin = Builtin {
@@ -189,7 +210,7 @@ const EXTERNAL_NGSI_LD: Builtin = Builtin {
     description: "the tenant's own NGSI-LD broker (Orion-LD, Scorpio, Stellio, ...), wherever it is",
     doors: &[LISTENER_DOOR],
     ready: true,
-    parameters: &[ACCESS, URL, BROKER_TOKEN, SERVICE, LISTENER_URL],
+    parameters: &[ACCESS, PORT, URL, BROKER_TOKEN, SERVICE, LISTENER_URL],
 };
 
 const EXTERNAL_NGSI_V2: Builtin = Builtin {
@@ -197,7 +218,7 @@ const EXTERNAL_NGSI_V2: Builtin = Builtin {
     description: "the tenant's own NGSIv2 broker (Orion), wherever it is",
     doors: &[LISTENER_DOOR],
     ready: true,
-    parameters: &[ACCESS, URL, BROKER_TOKEN, SERVICE, LISTENER_URL],
+    parameters: &[ACCESS, PORT, URL, BROKER_TOKEN, SERVICE, LISTENER_URL],
 };
 
 const EXTERNAL_ONEM2M: Builtin = Builtin {
@@ -205,7 +226,18 @@ const EXTERNAL_ONEM2M: Builtin = Builtin {
     description: "the tenant's own oneM2M CSE (Mobius, ACME, ...), wherever it is",
     doors: &[LISTENER_DOOR],
     ready: true,
-    parameters: &[ACCESS, URL, BROKER_TOKEN, LISTENER_URL, INSTANCES, CSE_NAME, ORIGINATOR, NAMES, RELEASE],
+    parameters: &[
+        ACCESS,
+        PORT,
+        URL,
+        BROKER_TOKEN,
+        LISTENER_URL,
+        INSTANCES,
+        CSE_NAME,
+        ORIGINATOR,
+        NAMES,
+        RELEASE,
+    ],
 };
 
 /// The kinds, and then what VirIoT calls them (viriot-wire.md section 4.2), so that `builtin:<its name>` works.

@@ -98,7 +98,7 @@ impl Ledger {
     pub(crate) fn connect(&mut self, v_thing: &VThingId) {
         if !self.v_things.contains_key(v_thing) {
             self.v_things.insert(v_thing.clone(), Entities::new());
-            self.append(&Record::Connect(v_thing.as_str()));
+            self.append(&Record::Connect(v_thing.as_str()), Journal::append);
         }
     }
 
@@ -106,14 +106,22 @@ impl Ledger {
     pub(crate) fn disconnect(&mut self, v_thing: &VThingId) {
         self.parsed.retain(|(of, _), _| of != v_thing);
         if self.v_things.remove(v_thing).is_some() {
-            self.append(&Record::Disconnect(v_thing.as_str()));
+            self.append(&Record::Disconnect(v_thing.as_str()), Journal::append);
         }
     }
 
     /// Remembers the text of an entity. The ticket tells when it survives a kill; there is none
     /// while the disk refuses.
     pub(crate) fn set(&mut self, v_thing: &VThingId, entity: &str, text: &str) -> Option<Ticket> {
-        let ticket = self.append(&Record::Set { v_thing: v_thing.as_str(), entity, text });
+        let ticket = self.set_quietly(v_thing, entity, text);
+        self.journal.write_now();
+        ticket
+    }
+
+    /// As [`Self::set`]; it is written with what comes next, or by [`Self::write_now`].
+    fn set_quietly(&mut self, v_thing: &VThingId, entity: &str, text: &str) -> Option<Ticket> {
+        let ticket =
+            self.append(&Record::Set { v_thing: v_thing.as_str(), entity, text }, Journal::append_quietly);
         let text = share(&mut self.last_text, text);
         let entities = self.v_things.entry(v_thing.clone()).or_default();
         match entities.get_mut(entity) {
@@ -125,7 +133,8 @@ impl Ledger {
     }
 
     /// Merges what came into the entity that is the text, and remembers it. Gives the whole text, and whether it is
-    /// another one than before. All texts of such a ledger are entities.
+    /// another one than before. All texts of such a ledger are entities. Call [`Self::write_now`] after the last of
+    /// those that come together.
     pub(crate) fn merge(&mut self, v_thing: &VThingId, newer: Entity) -> (String, bool) {
         let key = (v_thing.clone(), newer.id().to_owned());
         let known = self.parsed.remove(&key);
@@ -141,7 +150,7 @@ impl Ledger {
         let text = serde_json::to_string(&whole).unwrap_or_default();
         let changed = self.get(v_thing, &key.1) != Some(text.as_str());
         if changed {
-            drop(self.set(v_thing, &key.1, &text));
+            drop(self.set_quietly(v_thing, &key.1, &text));
         }
         if self.parsed.len() >= PARSED_MOST {
             self.parsed.clear();
@@ -152,8 +161,17 @@ impl Ledger {
         (text, changed)
     }
 
-    fn append(&mut self, record: &Record<'_>) -> Option<Ticket> {
-        let appended = self.journal.append(&encode(record));
+    /// Has the disk written to with all that was merged.
+    pub(crate) fn write_now(&self) {
+        self.journal.write_now();
+    }
+
+    fn append(
+        &mut self,
+        record: &Record<'_>,
+        how: fn(&Journal, &[u8]) -> Result<Ticket, AppendError>,
+    ) -> Option<Ticket> {
+        let appended = how(&self.journal, &encode(record));
         if let Err(error) = &appended
             && !self.read_only
         {

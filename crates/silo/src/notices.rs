@@ -38,6 +38,15 @@ impl Notices {
         let all: Vec<Value> = self.recent.iter().cloned().collect();
         Entity::builder(id, "VSilo").property("refused", all).build().ok()
     }
+
+    /// As [`Self::add`] for several, each an entity and the reason.
+    pub(crate) fn add_all(&mut self, refused: Vec<(String, String)>) -> Option<Entity> {
+        let mut notice = None;
+        for (entity, reason) in refused {
+            notice = self.add(&entity, &reason).or(notice);
+        }
+        notice
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const FABRIC_WAIT: Duration = Duration::from_secs(2);
 /// How long the last word of a destroyed silo may take.
 const FAREWELL_WAIT: Duration = Duration::from_secs(2);
 /// Messages of the fabric that are taken together, so that the broker writes them together.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// A silo that runs in this process.
 #[derive(Debug)]

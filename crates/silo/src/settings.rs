@@ -13,6 +13,9 @@ use crate::catalogue::{self, Builtin, Values};
 use crate::error::RunError;
 use crate::flavours::Flavour;
 
+/// The longest text of certificates, in bytes.
+const CERTIFICATES_BYTES: usize = 64 * 1024;
+
 /// What a silo is told.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -60,7 +63,7 @@ impl Settings {
         let default = match default.map(|parameter| parameter.values) {
             Some(Values::OneOf(words)) => words.first().copied().unwrap_or_default(),
             Some(Values::Text(text)) => text,
-            Some(Values::Number { .. }) | None => "",
+            Some(Values::Number { .. } | Values::Port | Values::Certificates) | None => "",
         };
         self.params.get(name).and_then(Value::as_str).unwrap_or(default)
     }
@@ -126,6 +129,13 @@ impl Values {
                 None
             }
             Self::Number { most, .. } => Some(format!("a whole number from 0 to {most}")),
+            Self::Certificates if value.as_str().is_some_and(|text| text.len() <= CERTIFICATES_BYTES) => None,
+            Self::Certificates => Some("certificates in PEM form, as one text of at most 64 KiB".to_owned()),
+            // The platform gives the port with the door.
+            Self::Port if value.as_u64().is_some_and(|port| port == 0 || (1024..=65_535).contains(&port)) => {
+                None
+            }
+            Self::Port => Some("a port from 1024 to 65535, or 0 to have the node choose one".to_owned()),
         }
     }
 }
@@ -183,6 +193,7 @@ mod tests {
         assert_eq!(error.exit_code(), 78);
         for (params, allowed) in [
             (json!({ "history": -1 }), "a whole number from 0 to 100000"),
+            (json!({ "mqttPort": 80 }), "a port from 1024 to 65535, or 0"),
             (json!({ "cseName": "a b" }), "a text of 1 to 256 letters"),
             (json!({ "durability": "always" }), "\"interval\" or \"commit\" or \"none\""),
         ] {

@@ -210,13 +210,62 @@ async fn a_onem2m_cse_of_somebody_else_is_driven_over_http() {
     .await;
 }
 
+#[tokio::test]
+async fn an_entity_that_somebody_elses_broker_has_no_room_for_is_told_there() {
+    const NOTICE: &str = "urn:ngsi-ld:VSilo:tenant1_silo1";
+    let long = format!("urn:{}", "x".repeat(2_000));
+    for (kind, bad, path) in [
+        ("ngsi-ld-external", "no uri", format!("/ngsi-ld/v1/entities/{NOTICE}")),
+        ("ngsi-v2-external", &long, format!("/v2/entities/{NOTICE}")),
+        ("onem2m-external", &long, "/Mobius/vSilo/VSilo:tenant1_silo1/refused/la".to_owned()),
+    ] {
+        let (data, state, port) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), free_port());
+        let broker = match kind {
+            "ngsi-ld-external" => Peer::ngsi_ld(port, state.path()).await,
+            "ngsi-v2-external" => Peer::ngsi_v2(port, state.path()).await,
+            _ => Peer::onem2m(port, state.path()).await,
+        };
+        let fabric = start_fabric(any_port()).await;
+        let platform = Platform::start(fabric.local_addr()).await;
+        let entities = vec![entity(bad, 1), entity("urn:ngsi-ld:good", 2)];
+        let visor = Visor::start(fabric.local_addr(), "tv/a", entities).await;
+        let params = json!({ "url": format!("http://127.0.0.1:{port}") });
+        let params = match kind {
+            "onem2m-external" => json!({ "url": params["url"], "originator": "CAdmin", "release": "3" }),
+            _ => params,
+        };
+        let _silo = start(kind, fabric.local_addr(), data.path(), params).await;
+        platform.connect(&visor.id).await;
+        eventually(&format!("{kind}: it is told"), async || {
+            let notice = get(&format!("http://127.0.0.1:{port}{path}")).await;
+            notice.is_some_and(|notice| notice.to_string().contains("reason"))
+        })
+        .await;
+        let good = match kind {
+            "ngsi-ld-external" => "/ngsi-ld/v1/entities/urn:ngsi-ld:good",
+            "ngsi-v2-external" => "/v2/entities/urn:ngsi-ld:good",
+            _ => "/Mobius/tv:a/good/value/la",
+        };
+        eventually(&format!("{kind}: the good one is there"), async || {
+            get(&format!("http://127.0.0.1:{port}{good}")).await.is_some()
+        })
+        .await;
+        broker.stop().await;
+    }
+}
+
 /// A Mosquitto, killed at the latest with the test.
 struct Mosquitto(Child);
 
 impl Mosquitto {
     fn start(port: u16, folder: &Path) -> Self {
+        Self::start_with(port, folder, "")
+    }
+
+    fn start_with(port: u16, folder: &Path, more: &str) -> Self {
         let configuration = folder.join("mosquitto.conf");
-        std::fs::write(&configuration, format!("listener {port} 127.0.0.1\nallow_anonymous true\n")).unwrap();
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\n{more}");
+        std::fs::write(&configuration, text).unwrap();
         let mut command = Command::new("/usr/sbin/mosquitto");
         let child = command.arg("-c").arg(configuration).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Self(child.expect("mosquitto is installed (scripts/test-needs.sh)"))
@@ -265,4 +314,71 @@ async fn mosquitto_is_driven_as_a_silos_broker() {
         .await;
         drop(broker);
     }
+}
+
+/// A certificate for this machine that nobody but itself vouches for, and its key, in PEM form.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[tokio::test]
+async fn mosquitto_is_driven_over_tls_by_who_trusts_its_certificate_and_nobody_else() {
+    const TOPIC: &str = "tenant1/lamp/Lamp01/lamp:Lamp01";
+    let (data, folder, port) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), free_port());
+    let (pem, key) = certificate();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        // Mosquitto, started by root, reads as its own user.
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        path.display().to_string()
+    };
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let more = format!("certfile {}\nkeyfile {}\n", file("cert.pem", &pem), file("key.pem", &key));
+    let _broker = Mosquitto::start_with(port, folder.path(), &more);
+    let door = SocketAddr::from(([127, 0, 0, 1], port));
+    eventually("mosquitto listens", async || tokio::net::TcpStream::connect(door).await.is_ok()).await;
+
+    let fabric = start_fabric(any_port()).await;
+    let platform = Platform::start(fabric.local_addr()).await;
+    let lamp = Lamp::start(fabric.local_addr()).await;
+    let url = format!("mqtts://127.0.0.1:{port}");
+    let params = json!({ "url": url, "ca": pem });
+    let _silo = start("mqtt-external", fabric.local_addr(), data.path(), params).await;
+    platform.connect(&v_thing(LAMP)).await;
+    let connect = |ca: &str| {
+        let options = morgana_fabric::ClientOptions::new(door.to_string(), "tenant");
+        morgana_fabric::Client::connect(options.with_tls(morgana_fabric::ClientTls::trusting(ca).unwrap()))
+    };
+    let (tenant, mut events) = connect(&pem);
+    tenant.subscribe(format!("{TOPIC}/#"), morgana_fabric::Qos::AtLeastOnce).await.unwrap();
+    eventually("a command goes through", async || {
+        let command = json!({ "cmd-value": "green", "cmd-qos": 1, "cmd-id": "a" }).to_string();
+        let topic = format!("{TOPIC}/set-color");
+        tenant.publish(topic, command, morgana_fabric::Qos::AtLeastOnce).await.unwrap();
+        !lamp.received().is_empty()
+    })
+    .await;
+    within("the result comes", async {
+        loop {
+            if let Some(morgana_fabric::Event::Message { topic, payload }) = events.recv().await
+                && topic == format!("{TOPIC}/set-color-result")
+            {
+                let result: Value = serde_json::from_slice(&payload).unwrap();
+                return assert_eq!(result["cmd-result"], "OK");
+            }
+        }
+    })
+    .await;
+
+    // Who trusts another certificate does not connect; a text without one is refused at the start.
+    let (_stranger, mut events) = connect(&certificate().0);
+    let event = within("an answer", events.recv()).await;
+    assert!(matches!(event, Some(morgana_fabric::Event::Disconnected { .. })), "{event:?}");
+    let other = tempfile::tempdir().unwrap();
+    let mut wrong = environment(fabric.local_addr(), other.path(), 5555, json!({ "url": url, "ca": "none" }));
+    wrong.doors = [(5555, 0)].into();
+    let error = Silo::start("mqtt-external", wrong).await.unwrap_err();
+    assert!(error.to_string().contains("'ca'") && error.exit_code() == 78, "{error}");
 }

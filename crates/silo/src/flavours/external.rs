@@ -190,6 +190,7 @@ impl<R: Remote> SiloBroker for External<R> {
                 self.ledger.merge(v_thing, entity.clone());
             }
         }
+        self.ledger.write_now();
         if self.away.is_none() {
             let all = updates
                 .iter()

@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use morgana_fabric::{
-    Client, ClientError, ClientOptions, Event, Open, Policy, Qos, Server, ServerError, ServerOptions,
-    SingleUser,
+    Client, ClientError, ClientOptions, ClientTls, Event, Open, Policy, Qos, Server, ServerError,
+    ServerOptions, SingleUser,
 };
 use morgana_model::{Entity, Secret, TenantId, VThingId};
 use morgana_translate::commands::result_pipe;
@@ -115,13 +115,26 @@ impl Mqtt {
     pub(super) fn external(settings: &Settings) -> Result<Self, RunError> {
         let ledger = Ledger::open(&settings.data.join("ledger"))
             .map_err(RunError::failed("open the silo's ledger"))?;
-        let address = settings.parameter("url").trim_start_matches("mqtt://").trim_end_matches('/');
+        let url = settings.parameter("url").trim_end_matches('/');
+        let (address, is_tls) = match (url.strip_prefix("mqtt://"), url.strip_prefix("mqtts://")) {
+            (_, Some(address)) => (address, true),
+            (Some(address), _) => (address, false),
+            _ => (url, false),
+        };
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            let error =
-                format!("flavour parameter 'url' is \"{address}\": it must be the broker's mqtt://host:port");
+            let error = format!(
+                "flavour parameter 'url' is \"{url}\": it must be the broker's mqtt://host:port or mqtts://host:port"
+            );
             return Err(RunError::Parameter(error));
         }
         let mut options = ClientOptions::new(address, format!("morgana-{}", settings.silo));
+        if is_tls {
+            options = options.with_tls(match settings.parameter("ca") {
+                "" => ClientTls::of_this_machine().map_err(RunError::failed("trust the broker"))?,
+                pem => ClientTls::trusting(pem)
+                    .map_err(|error| RunError::Parameter(format!("flavour parameter 'ca': {error}")))?,
+            });
+        }
         let user = settings.parameter("brokerUser");
         if !user.is_empty() {
             options = options.with_credentials(user, Secret::new(settings.parameter("brokerToken")));
@@ -284,6 +297,7 @@ impl SiloBroker for Mqtt {
                 self.show(&v_thing, entity, extent).await;
             }
         }
+        self.ledger.write_now();
     }
 
     async fn disconnect(&mut self, v_thing: &VThingId) {

@@ -10,6 +10,7 @@ use super::peer::{Answer, Peer, refused};
 use super::{Away, Gone, Remote};
 use crate::actuation::{Pipes, Written};
 use crate::error::RunError;
+use crate::notices::Notices;
 use crate::settings::Settings;
 
 const LD: &str = "application/ld+json";
@@ -18,9 +19,49 @@ const API: &str = "/ngsi-ld/v1";
 pub(in crate::flavours) struct NgsiLd {
     peer: Peer,
     silo: String,
+    notices: Notices,
 }
 
 impl NgsiLd {
+    /// Writes entities, no two of the same id. Gives those that the broker refused, each with the reason.
+    async fn upsert(&self, batch: Vec<(&str, Value)>) -> Result<Vec<(String, String)>, Away> {
+        const PATH: &str = "/entityOperations/upsert?options=update";
+        let documents = Value::Array(batch.iter().map(|(_, document)| document.clone()).collect());
+        let answer = self.send(Method::POST, PATH, Some(&documents)).await?;
+        match (answer.status.as_u16(), &batch[..]) {
+            (200 | 201 | 204, _) => Ok(Vec::new()),
+            // A BatchOperationResult (ETSI GS CIM 009 clause 5.2.16).
+            (207, _) => {
+                refused("entities of an update", &answer);
+                let failures = answer.body.get("errors").and_then(Value::as_array);
+                Ok(failures.into_iter().flatten().map(failure).collect())
+            }
+            (_, [(id, _)]) => {
+                refused(id, &answer);
+                Ok(vec![((*id).to_owned(), reason(&answer.body, answer.status.as_u16()))])
+            }
+            // One by one, so that what is right is there.
+            _ => {
+                let mut failed = Vec::new();
+                for one in batch {
+                    failed.extend(Box::pin(self.upsert(vec![one])).await?);
+                }
+                Ok(failed)
+            }
+        }
+    }
+
+    /// Shows the tenant what was refused.
+    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
+        if let Some(notice) = self.notices.add_all(failed) {
+            let id = notice.id().to_owned();
+            let mut members: Map<String, Value> = notice.into();
+            members.insert("@context".to_owned(), json!([morgana_model::CORE_CONTEXT]));
+            self.upsert(vec![(&id, Value::Object(members))]).await?;
+        }
+        Ok(())
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Away> {
         let path = format!("{API}{path}");
         self.peer.send(method, &path, &[], body.map(|body| (LD, body))).await
@@ -53,7 +94,7 @@ impl Remote for NgsiLd {
         if !service.is_empty() {
             peer.set_header("ngsild-tenant", service);
         }
-        Ok(Self { peer, silo: settings.silo.to_string() })
+        Ok(Self { peer, silo: settings.silo.to_string(), notices: Notices::new(settings.silo.clone()) })
     }
 
     async fn ask(&mut self) -> Result<(), Away> {
@@ -75,15 +116,11 @@ impl Remote for NgsiLd {
             }
             batches[after].push((entity.id(), document));
         }
+        let mut failed = Vec::new();
         for batch in batches {
-            let documents = Value::Array(batch.into_iter().map(|(_, document)| document).collect());
-            let answer =
-                self.send(Method::POST, "/entityOperations/upsert?options=update", Some(&documents)).await?;
-            if !matches!(answer.status.as_u16(), 201 | 204 | 200) {
-                refused("entities of an update", &answer);
-            }
+            failed.extend(self.upsert(batch).await?);
         }
-        Ok(())
+        self.tell(failed).await
     }
 
     async fn take_away(&mut self, _v_thing: &VThingId, gone: &[Gone]) -> Result<(), Away> {
@@ -162,6 +199,18 @@ impl Remote for NgsiLd {
         }
         all
     }
+}
+
+/// An entity that was refused, and why, of a BatchEntityError (clause 5.2.17).
+fn failure(error: &Value) -> (String, String) {
+    let id = error.get("entityId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    (id, reason(error.get("error").unwrap_or(&Value::Null), 400))
+}
+
+/// What a ProblemDetails says for people (RFC 7807).
+fn reason(problem: &Value, status: u16) -> String {
+    let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
+    text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("the broker answered {status}"))
 }
 
 /// A text as one segment of a path (RFC 3986 section 3.3).

@@ -13,11 +13,13 @@ use crate::actuation::{Pipes, Written};
 use crate::error::RunError;
 use crate::flavours::ngsi_v2::feedback;
 use crate::metrics;
+use crate::notices::Notices;
 use crate::settings::Settings;
 
 pub(in crate::flavours) struct NgsiV2 {
     peer: Peer,
     silo: String,
+    notices: Notices,
 }
 
 impl NgsiV2 {
@@ -28,6 +30,18 @@ impl NgsiV2 {
     async fn update(&self, action: &str, entities: &[Map<String, Value>]) -> Result<Answer, Away> {
         let body = json!({ "actionType": action, "entities": entities });
         self.send(Method::POST, "/v2/op/update?options=overrideMetadata", Some(&body)).await
+    }
+
+    /// Shows the tenant what was refused.
+    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
+        let Some(Ok(translated)) = self.notices.add_all(failed).map(|notice| to_ngsi_v2(&notice)) else {
+            return Ok(());
+        };
+        let answer = self.update("append", &[translated.entity]).await?;
+        if !answer.status.is_success() {
+            refused("a notice for the tenant", &answer);
+        }
+        Ok(())
     }
 
     /// Takes away the subscriptions of an entity's pipes that are there.
@@ -61,7 +75,7 @@ impl Remote for NgsiV2 {
         if !service.is_empty() {
             peer.set_header("fiware-service", service);
         }
-        Ok(Self { peer, silo: settings.silo.to_string() })
+        Ok(Self { peer, silo: settings.silo.to_string(), notices: Notices::new(settings.silo.clone()) })
     }
 
     async fn ask(&mut self) -> Result<(), Away> {
@@ -69,7 +83,7 @@ impl Remote for NgsiV2 {
     }
 
     async fn show(&mut self, entities: &[(&VThingId, &Entity)]) -> Result<(), Away> {
-        let mut translated = Vec::new();
+        let (mut translated, mut failed) = (Vec::new(), Vec::new());
         for (v_thing, entity) in entities {
             match to_ngsi_v2(entity) {
                 Ok(mut done) => {
@@ -79,20 +93,24 @@ impl Remote for NgsiV2 {
                 Err(error) => {
                     metrics::refused("inexpressible");
                     tracing::warn!(%v_thing, %error, "an entity was left out");
+                    failed.push((entity.id().to_owned(), error.to_string()));
                 }
             }
         }
         if translated.is_empty() || self.update("append", &translated).await?.status.is_success() {
-            return Ok(());
+            return self.tell(failed).await;
         }
         // One by one, so that what is right is there.
         for entity in &translated {
             let answer = self.update("append", std::slice::from_ref(entity)).await?;
             if !answer.status.is_success() {
-                refused(entity.get("id").and_then(Value::as_str).unwrap_or_default(), &answer);
+                let id = entity.get("id").and_then(Value::as_str).unwrap_or_default();
+                refused(id, &answer);
+                let reason = answer.body.get("description").and_then(Value::as_str);
+                failed.push((id.to_owned(), reason.unwrap_or("the broker refused it").to_owned()));
             }
         }
-        Ok(())
+        self.tell(failed).await
     }
 
     async fn take_away(&mut self, v_thing: &VThingId, gone: &[Gone]) -> Result<(), Away> {
