@@ -51,7 +51,7 @@ pub(crate) use self::{create::base_36, discovery::matches, transaction::Transact
 use crate::{
     Options,
     address::Identity,
-    notify::{Courier, Pending, Subscribers},
+    notify::{Courier, Found, Polled, Shelf, Subscribers},
     primitive::{Operation, Outcome, Request, Response, ResponseType, ResultContent},
     privilege::{Judge, Wish},
     remote::Rounds,
@@ -101,7 +101,10 @@ pub(crate) struct Inner {
     descendants: Arc<Notify>,
     pub(crate) timers: Timers,
     pub(crate) windows: cross::Windows,
-    pub(crate) pending: Pending,
+    /// Notifications that wait for something.
+    pub(crate) shelf: Arc<Shelf>,
+    /// One more waits for a schedule.
+    pub(crate) held: Arc<Notify>,
     stop: CancellationToken,
 }
 
@@ -142,10 +145,15 @@ impl Cse {
             ..morgana_journal::Options::default()
         };
         let mut recovery = Recovery::default();
-        let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| recovery.take(record))?;
+        let mut found = Found::default();
+        let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
+            if Found::is_one(record) { found.take(record) } else { recovery.take(record) }
+        })?;
         let newest = recovery.newest();
         let tree = recovery.build(base(&options, &identity));
-        let courier = Arc::new(Courier::new(HttpClient::new(Duration::from_secs(3)), options.polling_queue));
+        let shelf = Arc::new(Shelf::new(journal.clone(), found));
+        let polled = Polled::new(Arc::clone(&shelf), options.polling_queue);
+        let courier = Arc::new(Courier::new(HttpClient::new(Duration::from_secs(3)), polled));
         let notifier =
             Notifier::new(options.notifications.clone(), Arc::clone(&courier) as Arc<_>, runtime.clone());
         let limits = Limits {
@@ -171,7 +179,8 @@ impl Cse {
             descendants: Arc::default(),
             timers: Timers::default(),
             windows: cross::Windows::default(),
-            pending: Pending::default(),
+            shelf,
+            held: Arc::default(),
             stop: CancellationToken::new(),
             options,
         };
@@ -186,6 +195,7 @@ impl Cse {
         cse.revive_beacons();
         cse.revive_fences();
         cse.revive_windows();
+        cse.inner.revive_waiting(&cse.inner);
         runtime.spawn(crate::notify::watch_pending(Arc::downgrade(&cse.inner), cse.inner.stop.clone()));
         if let Some(registrar) = cse.inner.options.registrar.clone() {
             runtime.spawn(registrar::run(Arc::downgrade(&cse.inner), registrar, cse.inner.stop.clone()));
@@ -292,12 +302,12 @@ impl Cse {
         change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.inner.journal.room().await?;
-        let (result, ticket) = {
+        let (result, tickets) = {
             let mut transaction = Transaction::begin(self);
             let result = change(&mut transaction);
             (result, transaction.finish())
         };
-        if let Some(ticket) = ticket {
+        for ticket in tickets.into_iter().flatten() {
             ticket.durable().await?;
         }
         result

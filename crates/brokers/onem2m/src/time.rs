@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::{SignedDuration, civil::DateTime, tz::TimeZone};
 
 /// Microseconds since 1970 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Time(pub(crate) i64);
 
 impl Time {

@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use serde_json::Value;
 
 pub(crate) use attributes::Attributes;
-pub(crate) use record::{Recovery, encode_gone, encode_resource};
+pub(crate) use record::{RecordError, Recovery, encode_gone, encode_resource};
 pub(crate) use resource::Resource;
 pub(crate) use walk::Below;
 

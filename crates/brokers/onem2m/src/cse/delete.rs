@@ -84,7 +84,7 @@ impl Transaction<'_> {
                 ty::ACP => self.forget_policy(resource)?,
                 ty::TS => self.forget_series(&resource.ri),
                 ty::CSR => self.inner.cse_went(),
-                ty::PCH => self.inner.courier.close_channel(&resource.creator),
+                ty::PCH => self.inner.courier.polled.close(&resource.creator),
                 _ => {}
             }
             self.forget_member(resource)?;

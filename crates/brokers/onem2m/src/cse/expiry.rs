@@ -91,6 +91,9 @@ fn snapshot(inner: &Inner) -> Result<u64, SnapshotError> {
             break;
         }
     }
+    for record in inner.shelf.records() {
+        snapshot.push(&record)?;
+    }
     tokio::runtime::Handle::current().block_on(snapshot.finish())
 }
 

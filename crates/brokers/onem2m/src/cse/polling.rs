@@ -53,7 +53,7 @@ impl Cse {
                 let until =
                     until.unwrap_or_else(|| now.plus_millis(self.inner.limits().request_expiration_ms));
                 let wait = millis((until.0 - now.0) / 1000);
-                match tokio::time::timeout(wait, self.inner.courier.next_polled(&owner, aggregates)).await {
+                match tokio::time::timeout(wait, self.inner.courier.polled.next(&owner, aggregates)).await {
                     Ok(Some(primitive)) => Ok(Outcome::new(Status::Ok, Some(primitive))),
                     Ok(None) => Err(Failure::not_found(&request.to)),
                     Err(_) => Err(Failure::new(

@@ -26,9 +26,10 @@ impl<'a> Transaction<'a> {
         Self { cse, inner, tree: inner.tree.write(), now: Time::now(), ticket: None, announces: false }
     }
 
-    /// What to wait for. Tickets resolve in order, so the last stands for all.
-    pub(super) fn finish(self) -> Option<Ticket> {
-        self.ticket
+    /// What to wait for: of what changed, and of notifications that wait because of it. Tickets resolve in order, so the
+    /// last of each stands for all.
+    pub(super) fn finish(self) -> [Option<Ticket>; 2] {
+        [self.ticket, self.inner.shelf.ticket()]
     }
 
     /// Puts a new resource in. Its number is given here, under the lock: the order in memory is the one that is written

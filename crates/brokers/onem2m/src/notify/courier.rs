@@ -1,34 +1,25 @@
 use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use morgana_engine::{DeliveryError, Endpoint, HttpClient, HttpTransport, Message, Transport};
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{http::HttpCaller, reach::entity_of};
+use super::{
+    http::HttpCaller,
+    listeners::Listeners,
+    parcel::{EVENTS, LANE, Parcel, spelled},
+    polled::Polled,
+    reach::entity_of,
+    shelf::NoRoom,
+};
 use crate::{coap::CoapCaller, status::Status, websocket::Sessions, wire::Form};
 
 /// The largest answer to a notification that is read, in bytes.
 pub(super) const ANSWER_MAX_BYTES: usize = 1024 * 1024;
-
-/// Says to the courier which lane a message is of; it goes no further.
-const LANE: &str = "x-morgana-lane";
-const EVENTS: &str = "x-morgana-events";
-
-/// A NOTIFY request on its way out.
-#[derive(Debug, Clone)]
-pub(crate) struct Parcel {
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) id: String,
-    pub(crate) release: &'static str,
-    pub(crate) category: Option<u64>,
-    pub(crate) cbor: bool,
-    pub(crate) content: Value,
-}
 
 /// What was answered.
 #[derive(Debug, Clone)]
@@ -55,104 +46,35 @@ pub(crate) struct Statistics {
     pub(crate) events: u64,
 }
 
-/// A polling channel's queue.
-#[derive(Debug)]
-struct Channel {
-    sender: mpsc::Sender<Value>,
-    receiver: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>,
-}
-
 /// Takes notifications to their targets, over whatever way leads there.
 #[derive(Debug)]
 pub(crate) struct Courier {
     http: HttpCaller,
     pub(super) https: HttpClient,
     transport: HttpTransport,
-    queue: usize,
     mqtt: OnceLock<Box<dyn Publisher>>,
     /// The WebSocket connections.
     pub(crate) sessions: Sessions,
     coap: OnceLock<CoapCaller>,
-    listeners: Mutex<HashMap<String, mpsc::Sender<Value>>>,
-    channels: Mutex<HashMap<String, Channel>>,
+    listeners: Listeners,
+    /// The polling channels.
+    pub(crate) polled: Polled,
     /// Requests whose answer comes as a message of its own.
     pub(super) waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     statistics: Mutex<HashMap<String, Statistics>>,
 }
 
-impl Parcel {
-    /// The message for a way. `lane` is the subscription's queue and the number of events in the message.
-    pub(super) fn into_message(self, uri: &Uri, lane: Option<(&str, u64)>) -> Message {
-        let mut headers = HeaderMap::new();
-        let mut put = |name: &'static str, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
-        };
-        if let Some((lane, events)) = lane {
-            put(LANE, lane);
-            put(EVENTS, &events.to_string());
-        }
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            if self.cbor {
-                put(header::CONTENT_TYPE.as_str(), "application/cbor");
-            }
-            return Message { headers, body: self.to_primitive().to_string().into() };
-        }
-        put("x-m2m-origin", &self.from);
-        put("x-m2m-ri", &self.id);
-        put("x-m2m-rvi", self.release);
-        put("x-m2m-ot", &crate::time::Time::now().to_string());
-        if let Some(category) = self.category {
-            put("x-m2m-ec", &category.to_string());
-        }
-        let kind = if self.cbor { "application/cbor" } else { "application/json" };
-        put(header::CONTENT_TYPE.as_str(), kind);
-        put(header::ACCEPT.as_str(), kind);
-        let body = if self.cbor {
-            crate::cbor::encode(&self.content)
-        } else {
-            self.content.to_string().into_bytes()
-        };
-        Message { headers, body: body.into() }
-    }
-
-    /// The request primitive, as MQTT and polling channels carry it. Mobius clients read it without `m2m:rqp`.
-    fn to_primitive(&self) -> Value {
-        let mut members = Map::new();
-        members.insert("op".to_owned(), json!(5));
-        members.insert("fr".to_owned(), json!(self.from));
-        members.insert("to".to_owned(), json!(self.to));
-        members.insert("rqi".to_owned(), json!(self.id));
-        members.insert("rvi".to_owned(), json!(self.release));
-        if let Some(category) = self.category {
-            members.insert("ec".to_owned(), json!(category));
-        }
-        members.insert("pc".to_owned(), self.content.clone());
-        Value::from(members)
-    }
-}
-
-/// Headers with their names as the standards spell them.
-fn spelled(headers: &HeaderMap) -> Vec<(&'static str, String)> {
-    const NAMES: [&str; 7] =
-        ["X-M2M-Origin", "X-M2M-RI", "X-M2M-RVI", "X-M2M-OT", "X-M2M-EC", "Content-Type", "Accept"];
-    let value = |name: &'static str| Some((name, headers.get(name)?.to_str().ok()?.to_owned()));
-    NAMES.into_iter().filter_map(value).collect()
-}
-
 impl Courier {
-    pub(crate) fn new(https: HttpClient, queue: usize) -> Self {
+    pub(crate) fn new(https: HttpClient, polled: Polled) -> Self {
         Self {
             transport: HttpTransport::new(https.clone()),
             http: HttpCaller::default(),
             https,
-            queue,
             mqtt: OnceLock::new(),
             sessions: Sessions::default(),
             coap: OnceLock::new(),
-            listeners: Mutex::default(),
-            channels: Mutex::default(),
+            listeners: Listeners::default(),
+            polled,
             waiting: Mutex::default(),
             statistics: Mutex::default(),
         }
@@ -173,52 +95,11 @@ impl Courier {
     }
 
     pub(crate) fn listen(&self, entity: &str, capacity: usize) -> mpsc::Receiver<Value> {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
-        self.listeners.lock().insert(entity.to_owned(), sender);
-        receiver
+        self.listeners.add(entity, capacity)
     }
 
     pub(super) fn has_listener(&self, entity: &str) -> bool {
-        let mut listeners = self.listeners.lock();
-        match listeners.get(entity) {
-            Some(sender) if sender.is_closed() => {
-                listeners.remove(entity);
-                false
-            }
-            Some(_) => true,
-            None => false,
-        }
-    }
-
-    /// The next request on a polling channel, or all that there are when they are to come together.
-    pub(crate) async fn next_polled(&self, owner: &str, aggregate: bool) -> Option<Value> {
-        let receiver = std::sync::Arc::clone(&self.channel(owner).1);
-        let mut receiver = receiver.lock().await;
-        let next = receiver.recv().await?;
-        if !aggregate {
-            return Some(json!({ "m2m:rqp": next }));
-        }
-        let mut all = vec![next];
-        while let Ok(next) = receiver.try_recv() {
-            all.push(next);
-        }
-        Some(json!({ "m2m:agrp": all }))
-    }
-
-    pub(super) fn channel(
-        &self,
-        owner: &str,
-    ) -> (mpsc::Sender<Value>, std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Value>>>) {
-        let mut channels = self.channels.lock();
-        let channel = channels.entry(owner.to_owned()).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(self.queue.max(1));
-            Channel { sender, receiver: std::sync::Arc::new(tokio::sync::Mutex::new(receiver)) }
-        });
-        (channel.sender.clone(), std::sync::Arc::clone(&channel.receiver))
-    }
-
-    pub(crate) fn close_channel(&self, owner: &str) {
-        self.channels.lock().remove(owner);
+        self.listeners.has(entity)
     }
 
     /// Takes the answer to a request that went out by MQTT or a polling channel. Says whether someone waited for it.
@@ -238,6 +119,20 @@ impl Courier {
         self.statistics.lock().get(lane).copied().unwrap_or_default()
     }
 
+    /// Puts a notification into the queue of a target that polls, in the name of a lane; says whether there was room. It
+    /// is kept as long as the write that it tells of.
+    pub(super) fn leave_for_poller(&self, uri: &Uri, parcel: &Parcel, lane: &str, events: u64) -> bool {
+        let left = self.polled.add(&self.entity(uri), parcel.to_primitive()).is_ok();
+        if left {
+            let mut all = self.statistics.lock();
+            let counted = all.entry(lane.to_owned()).or_default();
+            counted.requests += events;
+            counted.responses += events;
+            counted.events += events;
+        }
+        left
+    }
+
     pub(crate) fn forget_statistics(&self, lane: &str) {
         self.statistics.lock().remove(lane);
     }
@@ -251,7 +146,7 @@ impl Courier {
             }
             let entity = self.entity(uri);
             if uri.scheme_str() == Some("local") {
-                self.hand_to_listener(&entity, parcel.to_primitive()).await?;
+                self.listeners.hand_over(&entity, parcel.to_primitive()).await?;
                 return Ok(Answer { status: Status::Ok, content: None });
             }
             let form = if parcel.cbor { Form::Cbor } else { Form::Json };
@@ -262,10 +157,7 @@ impl Courier {
             self.waiting.lock().insert(parcel.id.clone(), sender);
             let primitive = parcel.to_primitive();
             match uri.scheme_str() {
-                Some("poll") => {
-                    let sent = self.channel(&entity).0.try_send(primitive);
-                    sent.map_err(|_| "its polling channel is full".to_owned())?;
-                }
+                Some("poll") => self.polled.add_question(&entity, primitive)?,
                 _ => self.publish(&entity, primitive.to_string().into_bytes()).await?,
             }
             answer.await.map_err(|_| "it did not answer".to_owned())
@@ -333,12 +225,6 @@ impl Courier {
         }
     }
 
-    async fn hand_to_listener(&self, entity: &str, primitive: Value) -> Result<(), String> {
-        let sender = self.listeners.lock().get(entity).cloned();
-        let sender = sender.ok_or("nobody listens")?;
-        sender.send(primitive).await.map_err(|_| "nobody listens any more".to_owned())
-    }
-
     async fn carry(&self, endpoint: &Endpoint, message: &Message) -> Result<(), DeliveryError> {
         if endpoint.uri.scheme_str() == Some("https") {
             return self.transport.deliver(endpoint, message).await;
@@ -375,11 +261,13 @@ impl Courier {
             };
         }
         match endpoint.uri.scheme_str() {
-            Some("local") => self.hand_to_listener(&entity, parsed()?).await.map_err(DeliveryError::Message),
-            Some("poll") => match self.channel(&entity).0.try_send(parsed()?) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(DeliveryError::Refused(StatusCode::TOO_MANY_REQUESTS)),
-            },
+            Some("local") => {
+                self.listeners.hand_over(&entity, parsed()?).await.map_err(DeliveryError::Message)
+            }
+            Some("poll") => {
+                let added = self.polled.add(&entity, parsed()?);
+                added.map_err(|NoRoom| DeliveryError::Refused(StatusCode::TOO_MANY_REQUESTS))
+            }
             _ => self.publish(&entity, message.body.to_vec()).await.map_err(DeliveryError::Message),
         }
     }

@@ -2,16 +2,14 @@
 //! notifications that wait for it (TS-0001 9.6.8 pendingNotification, 10.2.10.7).
 
 use std::{
-    collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::shelf::{Reason, Waiting};
 use crate::{
     address::Identity,
     cse::Inner,
@@ -32,27 +30,6 @@ const SEND_ALL: u64 = 2;
 pub(super) const IMMEDIATE: u64 = 2;
 const LATEST: u64 = 4;
 
-/// Notifications that wait until they may be sent; they do not outlive the CSE.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    lanes: Mutex<HashMap<String, Lane>>,
-    came: Arc<Notify>,
-}
-
-#[derive(Debug)]
-struct Lane {
-    subscription: Box<str>,
-    target: String,
-    waiting: VecDeque<Notification>,
-}
-
-#[derive(Debug)]
-struct Notification {
-    content: Value,
-    events: u64,
-    category: Option<u64>,
-}
-
 /// A notification for one target of a subscription.
 pub(super) struct Held<'a> {
     pub(super) lane: &'a str,
@@ -62,55 +39,29 @@ pub(super) struct Held<'a> {
     pub(super) category: Option<u64>,
 }
 
-impl Pending {
-    /// Keeps a notification as the subscription's policy says; without one it is lost. At most `queue` wait, and the
-    /// oldest are lost first.
-    pub(super) fn hold(&self, subscription: &Resource, held: &Held<'_>, queue: usize) {
-        let policy = subscription.attributes.number("pn");
-        if !matches!(policy, Some(SEND_LATEST | SEND_ALL)) {
-            return;
-        }
-        let mut lanes = self.lanes.lock();
-        let lane = lanes.entry(held.lane.to_owned()).or_insert_with(|| Lane {
-            subscription: subscription.ri.clone(),
-            target: held.target.to_owned(),
-            waiting: VecDeque::new(),
-        });
-        let category = if policy == Some(SEND_LATEST) { Some(LATEST) } else { held.category };
-        if policy == Some(SEND_LATEST) {
-            lane.waiting.clear();
-        }
-        lane.waiting.push_back(Notification { content: held.content.clone(), events: held.events, category });
-        if lane.waiting.len() > queue.max(1) {
-            lane.waiting.pop_front();
-        }
-        self.came.notify_one();
-    }
-
-    /// What waits for a target.
-    fn take(&self, lane: &str) -> VecDeque<Notification> {
-        self.lanes.lock().remove(lane).map(|lane| lane.waiting).unwrap_or_default()
-    }
-
-    pub(super) fn waits(&self, lane: &str) -> bool {
-        let lanes = self.lanes.lock();
-        !lanes.is_empty() && lanes.contains_key(lane)
-    }
-
-    /// Lane, subscription and target of everything that waits.
-    fn all(&self) -> Vec<(String, Box<str>, String)> {
-        let lanes = self.lanes.lock();
-        lanes
-            .iter()
-            .map(|(name, lane)| (name.clone(), lane.subscription.clone(), lane.target.clone()))
-            .collect()
-    }
-}
-
 impl Inner {
+    /// Keeps a notification as the subscription's policy says; without one it is lost. At most `batch_max` wait, and the
+    /// oldest are lost first.
+    pub(super) fn hold(&self, subscription: &Resource, held: &Held<'_>) {
+        let (most, category) = match subscription.attributes.number("pn") {
+            Some(SEND_LATEST) => (1, Some(LATEST)),
+            Some(SEND_ALL) => (self.options.batch_max, held.category),
+            _ => return,
+        };
+        let waiting = Waiting {
+            subscription: subscription.ri.clone(),
+            target: held.target.into(),
+            events: held.events,
+            category,
+            ..Waiting::new(Reason::Schedule, held.lane, held.content.clone())
+        };
+        self.shelf.put(waiting, most);
+        self.held.notify_one();
+    }
+
     /// Sends what waits for a target of a subscription.
     pub(super) fn send_pending(&self, tree: &Tree, lane: &str, target: &str) {
-        for waiting in self.pending.take(lane) {
+        for waiting in self.shelf.take(Reason::Schedule, lane) {
             self.send_to(tree, target, lane, waiting.content, waiting.events, waiting.category);
         }
     }
@@ -150,14 +101,15 @@ fn node_of(tree: &Tree, identity: &Identity, target: &str) -> Option<Slot> {
     identity.find(tree, link).filter(|node| tree.at(*node).ty == ty::NOD)
 }
 
-/// Sends what waits as soon as it may, until the CSE is gone.
+/// Sends what waits for a schedule as soon as it may, until the CSE is gone.
 pub(crate) async fn watch_pending(cse: Weak<Inner>, stop: CancellationToken) {
     loop {
         let Some(inner) = cse.upgrade() else { return };
-        let waiting = inner.pending.all();
+        let mut waiting = inner.shelf.fronts();
+        waiting.retain(|waiting| waiting.reason == Reason::Schedule);
         if waiting.is_empty() {
             // The CSE must not be kept alive by who waits for it.
-            let came = Arc::clone(&inner.pending.came);
+            let came = Arc::clone(&inner.held);
             drop(inner);
             tokio::select! {
                 () = came.notified() => {}
@@ -167,9 +119,9 @@ pub(crate) async fn watch_pending(cse: Weak<Inner>, stop: CancellationToken) {
         }
         {
             let tree = inner.tree.read();
-            for (lane, subscription, target) in waiting {
+            for Waiting { queue: lane, subscription, target, .. } in waiting {
                 match tree.by_id(&subscription).map(|slot| tree.at(slot)) {
-                    None => drop(inner.pending.take(&lane)),
+                    None => drop(inner.shelf.take(Reason::Schedule, &lane)),
                     Some(found) if is_open(&tree, &inner.identity, found, &target, Time::now()) => {
                         inner.send_pending(&tree, &lane, &target);
                     }

@@ -65,8 +65,7 @@ impl Courier {
 
     async fn request_polled(&self, cse: &str, request: &Request) -> Result<Answer, String> {
         let waiting = self.expect(request);
-        let sent = self.channel(&format!("/{cse}")).0.try_send(waiting.primitive(request));
-        sent.map_err(|_| "its polling channel is full".to_owned())?;
+        self.polled.add_question(&format!("/{cse}"), waiting.primitive(request))?;
         waiting.answer().await
     }
 

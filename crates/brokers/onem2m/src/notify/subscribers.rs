@@ -5,7 +5,6 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::courier::Statistics;
@@ -17,11 +16,10 @@ const SAMPLES: usize = 64;
 /// What the CSE remembers of subscribers and series while it runs; none of it outlives it.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    batches: Mutex<HashMap<Box<str>, Vec<Value>>>,
     series: Mutex<HashMap<String, Series>>,
     /// The missing samples that a subscription has not been told of, with when they were missed.
     missing: Mutex<HashMap<Box<str>, VecDeque<Missing>>>,
-    /// How many notifications a subscription with a rate limit sent in its window, and those that wait for the next.
+    /// How many notifications a subscription with a rate limit sent in its window.
     rates: Mutex<HashMap<Box<str>, Rate>>,
     /// What was counted when a subscription began to count, by lane.
     counted_before: Mutex<HashMap<String, Statistics>>,
@@ -33,15 +31,6 @@ pub(crate) struct Subscribers {
 struct Rate {
     until: Time,
     sent: u64,
-    held: Vec<Value>,
-}
-
-/// What becomes of a notification under a rate limit.
-pub(super) enum Admission {
-    /// It may go.
-    Now(Value),
-    /// It waits for the next window; `true` when it is the first, so that someone has to wait for that.
-    Held(bool),
 }
 
 /// A sample that did not come.
@@ -58,54 +47,25 @@ struct Series {
 }
 
 impl Subscribers {
-    /// Adds to a subscription's batch; says how many wait in it.
-    pub(super) fn add_to_batch(&self, ri: &str, notification: Value) -> usize {
-        let mut batches = self.batches.lock();
-        let batch = batches.entry(ri.into()).or_default();
-        batch.push(notification);
-        batch.len()
-    }
-
-    /// Lets `most` notifications of a subscription go in a window of `millis`, and holds those beyond, at most `queue`
-    /// of them: the oldest are lost first.
-    pub(super) fn admit(
-        &self,
-        ri: &str,
-        notification: Value,
-        most: u64,
-        millis: i64,
-        queue: usize,
-    ) -> Admission {
+    /// Whether a subscription may send one more notification in its window of `millis`, in which it may send `most`.
+    /// While others wait it may not: they go first.
+    pub(super) fn admits(&self, ri: &str, most: u64, millis: i64, others_wait: bool) -> bool {
         let now = Time::now();
         let mut rates = self.rates.lock();
-        let fresh = || Rate { until: now.plus_millis(millis), sent: 0, held: Vec::new() };
+        let fresh = || Rate { until: now.plus_millis(millis), sent: 0 };
         let rate = rates.entry(ri.into()).or_insert_with(fresh);
-        if rate.until <= now && rate.held.is_empty() {
+        if rate.until <= now && !others_wait {
             *rate = fresh();
         }
-        if rate.sent < most && rate.held.is_empty() {
-            rate.sent += 1;
-            return Admission::Now(notification);
-        }
-        rate.held.push(notification);
-        if rate.held.len() > queue {
-            rate.held.remove(0);
-        }
-        Admission::Held(rate.held.len() == 1)
+        let admits = rate.sent < most && !others_wait;
+        rate.sent += u64::from(admits);
+        admits
     }
 
-    /// What was held, when the window is over; a new one begins with it.
-    pub(super) fn release(&self, ri: &str, millis: i64) -> Vec<Value> {
-        let mut rates = self.rates.lock();
-        let Some(rate) = rates.get_mut(ri) else { return Vec::new() };
-        let held = std::mem::take(&mut rate.held);
-        rate.until = Time::now().plus_millis(millis);
-        rate.sent = held.len() as u64;
-        held
-    }
-
-    pub(super) fn take_batch(&self, ri: &str) -> Vec<Value> {
-        self.batches.lock().remove(ri).unwrap_or_default()
+    /// A new window of `millis` begins, with what waited for it.
+    pub(super) fn begin_window(&self, ri: &str, millis: i64, sent: usize) {
+        let rate = Rate { until: Time::now().plus_millis(millis), sent: sent as u64 };
+        self.rates.lock().insert(ri.into(), rate);
     }
 
     /// Tells the expiry task that the time between two looks changed.
@@ -155,7 +115,6 @@ impl Subscribers {
 
     /// Forgets what was remembered of a subscription.
     pub(super) fn forget(&self, ri: &str) {
-        self.batches.lock().remove(ri);
         self.missing.lock().remove(ri);
         self.rates.lock().remove(ri);
     }
