@@ -183,6 +183,35 @@ async fn the_upper_tester_is_there_only_when_asked_for() {
 }
 
 #[tokio::test]
+async fn with_a_token_only_who_shows_it_is_answered_and_is_authenticated_to_policies() {
+    let cse = Cse::start(&["--token", "sesame"]).await;
+    let base = format!("http://{}", cse.broker.address("http"));
+    let http = reqwest::Client::new();
+    let ask = async |request: reqwest::RequestBuilder, from: &str, token: Option<&str>| {
+        let request = request.header("x-m2m-origin", from).header("x-m2m-ri", "1").header("x-m2m-rvi", "4");
+        let request = match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        request.send().await.unwrap().status().as_u16()
+    };
+    let post = |ty: u32, content: serde_json::Value| {
+        let request = http.post(format!("{base}/Mobius")).body(content.to_string());
+        request.header("content-type", format!("application/json;ty={ty}"))
+    };
+    for token in [None, Some("wrong")] {
+        assert_eq!(ask(http.get(format!("{base}/Mobius")), "CAdmin", token).await, 401);
+    }
+    let rule = json!({ "acr": [{ "acor": ["Cother"], "acop": 63, "acaf": true }] });
+    let policy = json!({ "m2m:acp": { "rn": "acp", "pv": rule, "pvs": rule } });
+    assert_eq!(ask(post(1, policy), "CAdmin", Some("sesame")).await, 201);
+    let container = json!({ "m2m:cnt": { "rn": "c", "acpi": ["Mobius/acp"] } });
+    assert_eq!(ask(post(3, container), "CAdmin", Some("sesame")).await, 201);
+    assert_eq!(ask(http.get(format!("{base}/Mobius/c")), "Cother", Some("sesame")).await, 200);
+    assert_eq!(ask(http.get(format!("{base}/Mobius/c")), "Cother", None).await, 401);
+}
+
+#[tokio::test]
 async fn switches_that_make_no_sense_are_refused_with_their_name() {
     let folder = tempfile::tempdir().unwrap();
     for (switches, name) in [
@@ -193,6 +222,7 @@ async fn switches_that_make_no_sense_are_refused_with_their_name() {
         (["--cse-type", "x"], "--cse-type"),
         (["--mqtt", "http://broker"], "--mqtt"),
         (["--coap-port", "99999"], "--coap-port"),
+        (["--token=x", "--ws-port=0"], "--token"),
     ] {
         let arguments = [&["broker", "onem2m", "--port", "0"][..], &switches].concat();
         let outcome = run_program(MORGANA, &arguments, &[], folder.path()).await;

@@ -104,7 +104,12 @@ fn every_type() -> Vec<Wanted> {
         ),
         ("cse-in", ADMIN, 34, json!({"m2m:dac": {"rn": "dac", "dae": true, "dap": ["http://127.0.0.1:9/"]}})),
         ("cse-in", ADMIN, 48, cross),
-        ("cse-in/cnt", "Cae", 23, json!({"m2m:sub": {"rn": "sub", "nu": ["Cae"], "enc": {"net": [3], "chty": [4]}}})),
+        (
+            "cse-in/cnt",
+            "Cae",
+            23,
+            json!({"m2m:sub": {"rn": "sub", "nu": ["Cae"], "enc": {"net": [3], "chty": [4]}}}),
+        ),
         (
             "cse-in",
             "/id-mn",

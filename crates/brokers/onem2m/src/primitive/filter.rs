@@ -172,6 +172,11 @@ impl Filter {
     /// As [`Self::add`].
     pub(crate) fn add_json(&mut self, name: &str, value: &Value) -> Result<(), Failure> {
         match value {
+            // m2m:geoQuery, with the coordinates as text or as they are.
+            Value::Object(query) if name == "gq" => {
+                query.iter().try_for_each(|(name, value)| self.add_json(name, value))
+            }
+            Value::Array(_) if name == "geom" => self.add(name, &value.to_string()),
             Value::Array(values) => values.iter().try_for_each(|value| self.add_json(name, value)),
             // m2m:attribute: a name and a value.
             Value::Object(object) if matches!(name, "atr" | "catr" | "patr") => {

@@ -84,6 +84,7 @@ fn read(members: Map<String, Value>) -> Result<Request, Failure> {
         let list = list.as_array().ok_or_else(|| Failure::bad("m2m:atrl: it must be a list"))?;
         request.attributes = list.iter().filter_map(|entry| entry.as_str().map(str::to_owned)).collect();
     }
+    request.filter.complete()?;
     Ok(request)
 }
 
@@ -94,6 +95,10 @@ fn keep(criteria: &mut Vec<(String, String)>, name: &str, wanted: &Value) {
         other => other.to_string(),
     };
     match wanted {
+        Value::Object(members) if name == "gq" => {
+            members.iter().for_each(|(name, wanted)| keep(criteria, name, wanted));
+        }
+        Value::Array(_) if name == "geom" => criteria.push((name.to_owned(), wanted.to_string())),
         Value::Array(values) => values.iter().for_each(|value| keep(criteria, name, value)),
         Value::Object(pair) => {
             let member = |key: &str| pair.get(key).map(text).unwrap_or_default();

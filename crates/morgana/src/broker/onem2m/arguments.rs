@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use morgana_fabric::ClientOptions;
 use morgana_model::Secret;
-use morgana_onem2m::{HttpOptions, NotifierOptions, Options, Registrar};
+use morgana_onem2m::{Access, HttpOptions, NotifierOptions, Options, Registrar};
 
 use super::super::{Durability, Place};
 
@@ -64,6 +64,17 @@ pub(crate) struct Arguments {
     /// standard, which gives it to its creator alone.
     #[arg(long, help_heading = "Access")]
     inherit_access: bool,
+    /// Answer only who shows this token, as `Authorization: Bearer TOKEN` or `X-Auth-Token: TOKEN`; to policies they are
+    /// authenticated (accessControlAuthenticationFlag). HTTP is then the only door: the others have no place for it
+    /// [default: everyone who reaches the CSE].
+    #[arg(
+        long,
+        env = "MORGANA_BROKER_TOKEN",
+        hide_env_values = true,
+        conflicts_with_all = ["mqtt_port", "ws_port", "coap_port"],
+        help_heading = "Access"
+    )]
+    token: Option<String>,
 
     /// Behave as Mobius does where it differs from the standard: --inherit-access, --structured-references,
     /// --no-verification, and the name of the CSEBase as --mqtt-topic-id.
@@ -162,11 +173,11 @@ impl Arguments {
     }
 
     pub(super) fn http(&self) -> HttpOptions {
-        HttpOptions {
-            body_max_bytes: self.body_max_bytes,
-            upper_tester: self.upper_tester,
-            ..HttpOptions::default()
-        }
+        let access = match &self.token {
+            Some(token) => Access::Token(token.as_str().into()),
+            None => Access::Open,
+        };
+        HttpOptions { access, body_max_bytes: self.body_max_bytes, upper_tester: self.upper_tester }
     }
 
     pub(super) fn mqtt_client_id(&self) -> String {
