@@ -168,7 +168,13 @@ impl Shelf {
     /// The first of each queue, without its content.
     pub(super) fn fronts(&self) -> Vec<Waiting> {
         let queues = self.queues.lock();
-        let front = |waiting: &Waiting| Waiting { content: Value::Null, ..waiting.clone() };
+        let front = |waiting: &Waiting| Waiting {
+            number: waiting.number,
+            subscription: waiting.subscription.clone(),
+            target: waiting.target.clone(),
+            since: waiting.since,
+            ..Waiting::new(waiting.reason, &waiting.queue, Value::Null)
+        };
         queues.all.values().filter_map(VecDeque::front).map(front).collect()
     }
 
