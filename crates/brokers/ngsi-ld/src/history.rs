@@ -186,20 +186,21 @@ fn add(instances: &mut Vec<Attribute>, attribute: Attribute, max: usize) {
     if instances.iter().any(|known| known.instance_id() == attribute.instance_id()) {
         return;
     }
-    // Deletions do not push out what was before them.
-    let same = |known: &Attribute| {
-        known.is(&attribute.name, attribute.dataset_id())
-            && known.deleted_at().is_some() == attribute.deleted_at().is_some()
-    };
-    if instances.iter().filter(|known| same(known)).count() >= max
+    let start = first_of(instances, &attribute.name);
+    let end = start + instances[start..].iter().take_while(|known| known.name == attribute.name).count();
+    let at = instances[start..end].partition_point(|known| time(known) <= time(&attribute));
+    let (name, dataset_id) = (attribute.name.clone(), attribute.dataset_id().map(Box::<str>::from));
+    let is_end = attribute.deleted_at().is_some();
+    instances.insert(start + at, attribute);
+    // Deletions do not push out what was before them. The oldest goes only now: it may be the new one, as when a journal
+    // gives again what went long ago.
+    let same =
+        |known: &Attribute| known.is(&name, dataset_id.as_deref()) && known.deleted_at().is_some() == is_end;
+    if instances.iter().filter(|known| same(known)).count() > max
         && let Some(oldest) = instances.iter().position(same)
     {
         instances.remove(oldest);
     }
-    let start = first_of(instances, &attribute.name);
-    let end = start + instances[start..].iter().take_while(|known| known.name == attribute.name).count();
-    let at = instances[start..end].partition_point(|known| time(known) <= time(&attribute));
-    instances.insert(start + at, attribute);
 }
 
 fn first_of(instances: &[Attribute], name: &Name) -> usize {
@@ -208,4 +209,38 @@ fn first_of(instances: &[Attribute], name: &Name) -> usize {
 
 fn time(attribute: &Attribute) -> Timestamp {
     attribute.observed_at.unwrap_or(attribute.created_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Json, Kind};
+
+    fn instance(id: &str, minute: u32) -> Attribute {
+        let at = Timestamp::parse(&format!("2026-03-01T12:{minute:02}:00Z")).unwrap();
+        let mut attribute = Attribute {
+            name: Name::new("urn:a"),
+            kind: Kind::Property,
+            value: Json::Bool(true),
+            created_at: at,
+            modified_at: at,
+            observed_at: Some(at),
+            details: None,
+            observed_digits: None,
+        };
+        attribute.details_mut().instance_id = Some(id.into());
+        attribute
+    }
+
+    #[test]
+    fn a_journal_read_twice_pushes_nothing_out() {
+        let mut instances = Vec::new();
+        for _ in 0..2 {
+            for (id, minute) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+                add(&mut instances, instance(id, minute), 2);
+            }
+            let ids: Vec<_> = instances.iter().filter_map(Attribute::instance_id).collect();
+            assert_eq!(ids, ["c", "d"]);
+        }
+    }
 }

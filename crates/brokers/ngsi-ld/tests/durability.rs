@@ -6,6 +6,7 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
     env,
     io::{BufRead, BufReader},
     path::Path,
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{car, eventually, expect, listen, options, reopen, start_options};
+use common::{car, eventually, expect, listen, options, reopen_with, serve_broker, start_options};
 use morgana_ngsi_ld::{Broker, Context, Options, UpsertMode};
 use serde_json::json;
 
@@ -21,7 +22,14 @@ const DIR: &str = "MORGANA_NGSI_LD_CHILD_DIR";
 
 fn child_options(dir: &Path) -> Options {
     // Small, so that snapshots happen in the middle of the killing.
-    Options { snapshot_after_bytes: 20_000, ..options(dir) }
+    Options { snapshot_after_bytes: 20_000, history_instances: 100_000, ..options(dir) }
+}
+
+/// The values that the past of an entity has.
+async fn past(broker: &Broker, id: &str) -> BTreeSet<u64> {
+    let it = serve_broker(broker.clone()).await;
+    let past = it.read(&format!("/temporal/entities/{id}?options=temporalValues")).await;
+    past["n"]["values"].as_array().unwrap().iter().filter_map(|pair| pair[0].as_u64()).collect()
 }
 
 /// The next segment of the log is a pipe, so that the disk answers when somebody reads from it, and then with an error.
@@ -55,7 +63,7 @@ async fn nobody_is_told_of_a_write_that_was_not_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_writes_until_it_is_killed() {
     let Some(dir) = env::var_os(DIR) else { return };
-    let broker = Broker::open(child_options(Path::new(&dir))).unwrap();
+    let broker = reopen_with(child_options(Path::new(&dir))).await;
     for number in first(&broker).. {
         let entity = |name: &str| json!({"id": format!("urn:e:{name}"), "type": "T", "n": {"type": "Property", "value": number}});
         let result =
@@ -105,7 +113,9 @@ async fn every_acknowledged_write_survives_a_kill() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let broker = reopen(dir.path()).await;
+        let broker = reopen_with(child_options(dir.path())).await;
+        let kept = past(&broker, "urn:e:b").await;
+        assert!((1..=acked).all(|number| kept.contains(&number)), "the past has {} of {acked}", kept.len());
         for id in ["urn:e:a", "urn:e:b", "urn:e:c"] {
             let value = value(&broker, id);
             assert!(value >= acked, "{id} is {value}, and {acked} was acknowledged");

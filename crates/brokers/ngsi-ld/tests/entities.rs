@@ -487,3 +487,22 @@ async fn types_and_attributes_are_discovered() {
     expect_error(it.get("/types/None"), 404, "ResourceNotFound", "None").await;
     expect_error(it.get("/attributes/none"), 404, "ResourceNotFound", "none").await;
 }
+
+#[tokio::test]
+async fn a_time_is_shown_as_it_was_written() {
+    let it = start().await;
+    let times = [
+        "2026-03-14T13:00:00.000Z",
+        "2026-03-14T13:00:00.120Z",
+        "2026-03-14T13:00:00Z",
+        "2026-03-14T13:00:00.5Z",
+    ];
+    let instance = |(at, time): (usize, &&str)| json!({"value": at, "observedAt": time, "datasetId": format!("urn:d:{at}")});
+    let a: Vec<_> = times.iter().enumerate().map(instance).collect();
+    it.create(json!({"id": "urn:e:1", "type": "T", "a": a})).await;
+    expect(it.patch("/entities/urn:e:1/attrs/a", &json!({"value": 9, "datasetId": "urn:d:0"})), 204).await;
+    let shown = it.read("/entities/urn:e:1").await;
+    let shown: Vec<_> =
+        shown["a"].as_array().unwrap().iter().map(|one| one["observedAt"].as_str().unwrap()).collect();
+    assert_eq!(shown, times);
+}

@@ -257,6 +257,7 @@ fn as_entity(id: &str, snapshot: &Json, core: &Context) -> Entity {
         modified_at: now,
         observed_at: None,
         details: None,
+        observed_digits: None,
     };
     Entity {
         id: id.into(),

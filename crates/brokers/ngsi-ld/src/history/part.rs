@@ -84,6 +84,7 @@ mod tests {
             modified_at: at(59),
             observed_at: Some(at(*minute)),
             details: None,
+            observed_digits: None,
         };
         Entity {
             id: "urn:e:1".into(),

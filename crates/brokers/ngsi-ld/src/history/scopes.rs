@@ -28,6 +28,7 @@ pub(crate) fn scope_instance(scopes: &[Box<str>], at: Timestamp) -> Attribute {
         modified_at: at,
         observed_at: None,
         details: None,
+        observed_digits: None,
     };
     if scopes.is_empty() {
         attribute.former_mut().deleted_at = Some(at);

@@ -125,6 +125,10 @@ pub struct Attribute {
     /// What most attributes do not have.
     #[n(6)]
     pub details: Option<Box<Details>>,
+    /// With how many digits after the second `observed_at` was written, when it has zeros at its end: it is shown as it
+    /// was written.
+    #[n(7)]
+    pub observed_digits: Option<u8>,
 }
 
 /// The rarer members of an attribute.

@@ -5,7 +5,7 @@ use super::{
     Attribute, Entity, Fragment, Json, Kind, Name, Timestamp, check_uri, geometry, null_of,
     proof::PROOF,
     uri::shorten,
-    value::{date_time, scopes},
+    value::{date_time, digits, scopes},
 };
 use crate::{Context, Error, ErrorKind};
 
@@ -245,6 +245,7 @@ impl Reader<'_> {
             modified_at: self.now,
             observed_at: None,
             details: None,
+            observed_digits: None,
         }
     }
 
@@ -280,7 +281,10 @@ impl Reader<'_> {
                         attribute.value = self.check_value(kind, value, key)?;
                     }
                 }
-                "observedAt" => attribute.observed_at = Some(date_time(&value, &what())?),
+                "observedAt" => {
+                    attribute.observed_at = Some(date_time(&value, &what())?);
+                    attribute.observed_digits = digits(&value);
+                }
                 "expiresAt" => attribute.details_mut().expires_at = Some(date_time(&value, &what())?),
                 "unitCode" if matches!(kind, Kind::Property | Kind::ListProperty) => {
                     if !matches!(value, Json::String(_)) {

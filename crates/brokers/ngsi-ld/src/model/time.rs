@@ -34,6 +34,13 @@ impl Timestamp {
         Instant::from_microsecond(micros).ok().map(|_| Self(micros))
     }
 
+    /// The time as text, with so many digits after the second.
+    pub(crate) fn with_digits(self, digits: u8) -> String {
+        let printer = DateTimePrinter::new().precision(Some(digits));
+        Instant::from_microsecond(self.0)
+            .map_or_else(|_| String::new(), |at| printer.timestamp_to_string(&at))
+    }
+
     /// Microseconds since 1970.
     pub fn as_micros(self) -> i64 {
         self.0

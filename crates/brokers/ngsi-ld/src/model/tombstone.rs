@@ -13,6 +13,7 @@ impl Attribute {
             modified_at: self.modified_at,
             observed_at: None,
             details: None,
+            observed_digits: None,
         };
         if let Some(id) = self.dataset_id() {
             left.details_mut().dataset_id = Some(id.into());

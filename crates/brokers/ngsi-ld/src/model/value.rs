@@ -118,3 +118,11 @@ pub(crate) fn date_time(value: &Json, what: &str) -> Result<Timestamp, Error> {
         Error::bad(format!("{what} must be a date and time in UTC such as 2026-11-22T05:45:30Z"))
     })
 }
+
+/// With how many digits a DateTime's second is written, when the last of them is a zero.
+pub(super) fn digits(value: &Json) -> Option<u8> {
+    let text = value.get("@value").unwrap_or(value).as_str()?;
+    let (_, fraction) = text.strip_suffix('Z')?.split_once(['.', ','])?;
+    // More than microseconds are not kept.
+    (fraction.ends_with('0') && fraction.len() <= 6).then_some(fraction.len() as u8)
+}

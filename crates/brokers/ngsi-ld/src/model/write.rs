@@ -281,8 +281,10 @@ impl Serialize for Instance<'_> {
         if let Some(id) = attribute.instance_id().filter(|_| &*attribute.name != SCOPE) {
             map.serialize_entry("instanceId", id)?;
         }
-        if let Some(time) = attribute.observed_at {
-            map.serialize_entry("observedAt", &time)?;
+        match (attribute.observed_at, attribute.observed_digits) {
+            (Some(time), Some(digits)) => map.serialize_entry("observedAt", &time.with_digits(digits))?,
+            (Some(time), None) => map.serialize_entry("observedAt", &time)?,
+            (None, _) => {}
         }
         if let Some(time) = attribute.expires_at()
             && view.sys_attrs

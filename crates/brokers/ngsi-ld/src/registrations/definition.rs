@@ -208,6 +208,7 @@ fn source(id: &str, document: &Json, created_at: Timestamp, modified_at: Timesta
             modified_at,
             observed_at: None,
             details: None,
+            observed_digits: None,
         });
     }
     Ok(Entity {

@@ -129,6 +129,7 @@ fn with_deleted(entity: &Entity, changes: &Changes) -> Arc<Entity> {
             modified_at: entity.modified_at,
             observed_at: None,
             details: None,
+            observed_digits: None,
         });
     }
     Arc::new(old)
