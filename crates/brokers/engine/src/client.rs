@@ -99,7 +99,6 @@ pub struct HttpClient {
 #[derive(Debug)]
 struct Shared {
     public_only: bool,
-    capitalizing: bool,
     connector: Connector,
     plain: Plain,
     tls: OnceLock<Result<Tls, Arc<io::Error>>>,
@@ -108,26 +107,21 @@ struct Shared {
 impl HttpClient {
     /// A client that goes anywhere.
     pub fn new(connect_timeout: Duration) -> Self {
-        Self::with(connect_timeout, false, false)
+        Self::with(connect_timeout, false)
     }
 
     /// A client that goes to public addresses only: a user who names a URL cannot reach inside with it.
     pub fn public_only(connect_timeout: Duration) -> Self {
-        Self::with(connect_timeout, true, false)
+        Self::with(connect_timeout, true)
     }
 
-    /// A client that writes the names of headers with capital letters, as some servers tell them apart that should not.
-    pub(crate) fn capitalizing(connect_timeout: Duration, public_only: bool) -> Self {
-        Self::with(connect_timeout, public_only, true)
-    }
-
-    fn with(connect_timeout: Duration, public_only: bool, capitalizing: bool) -> Self {
+    fn with(connect_timeout: Duration, public_only: bool) -> Self {
         let mut connector = HttpConnector::new_with_resolver(Resolver { public_only });
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
         connector.enforce_http(false);
-        let plain = builder().http1_title_case_headers(capitalizing).build(connector.clone());
-        let shared = Shared { public_only, capitalizing, connector, plain, tls: OnceLock::new() };
+        let plain = builder().build(connector.clone());
+        let shared = Shared { public_only, connector, plain, tls: OnceLock::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -140,7 +134,7 @@ impl HttpClient {
         self.check(&uri)?;
         let sent = if uri.scheme_str() == Some("https") {
             let shared = &self.shared;
-            match shared.tls.get_or_init(|| tls(shared.connector.clone(), shared.capitalizing)) {
+            match shared.tls.get_or_init(|| tls(shared.connector.clone())) {
                 Ok(client) => client.request(request).await,
                 Err(error) => return Err(ClientError::Tls(Arc::clone(error))),
             }
@@ -178,14 +172,14 @@ fn builder() -> hyper_util::client::legacy::Builder {
     builder
 }
 
-fn tls(connector: Connector, capitalizing: bool) -> Result<Tls, Arc<io::Error>> {
+fn tls(connector: Connector) -> Result<Tls, Arc<io::Error>> {
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())
         .map_err(|error| Arc::new(io::Error::other(error)))?
         .https_or_http()
         .enable_http1()
         .wrap_connector(connector);
-    Ok(builder().http1_title_case_headers(capitalizing).build(connector))
+    Ok(builder().build(connector))
 }
 
 /// Whether an address is one of the public Internet: not this machine, not a private or special network.

@@ -65,8 +65,8 @@ impl Fetcher {
     pub fn new(options: FetchOptions) -> Self {
         let timeout = Duration::from_millis(options.timeout_ms);
         Self {
-            public: HttpClient::capitalizing(timeout, true),
-            anywhere: HttpClient::capitalizing(timeout, false),
+            public: HttpClient::public_only(timeout),
+            anywhere: HttpClient::new(timeout),
             options,
         }
     }

@@ -5,8 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, response::Redirect, routing::get};
-use morgana_engine::{FetchError, FetchOptions, Fetcher, serve};
-use tokio::{net::TcpListener, sync::Notify};
+use morgana_engine::{FetchError, FetchOptions, Fetcher, HttpClient, serve};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 
 async fn start(router: Router) -> (String, CancellationToken, tokio::task::JoinHandle<()>) {
@@ -100,4 +104,23 @@ async fn a_fetch_stays_outside_unless_a_host_is_allowed() {
     // A redirect does not lead where the first URL could not.
     let error = open.get(&format!("{base}/inside"), "*/*").await.unwrap_err();
     assert!(error.to_string().contains("not a public address"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_writes_the_names_of_headers_with_capital_letters() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", listener.local_addr().unwrap());
+    let read = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    let request = http::Request::get(uri).header("x-additional-key", "1").body(Default::default()).unwrap();
+    HttpClient::new(Duration::from_secs(30)).send(request).await.unwrap();
+    let head = read.await.unwrap();
+    assert!(head.contains("\r\nX-Additional-Key: 1\r\n"), "{head}");
 }
