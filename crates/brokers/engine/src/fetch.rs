@@ -64,11 +64,7 @@ impl Fetcher {
     /// A fetcher with these options.
     pub fn new(options: FetchOptions) -> Self {
         let timeout = Duration::from_millis(options.timeout_ms);
-        Self {
-            public: HttpClient::public_only(timeout),
-            anywhere: HttpClient::new(timeout),
-            options,
-        }
+        Self { public: HttpClient::public_only(timeout), anywhere: HttpClient::new(timeout), options }
     }
 
     /// Fetches `url`.

@@ -143,10 +143,6 @@ impl Sent {
     /// The context of one document of the body.
     pub(super) async fn context_of(&self, document: &Json, broker: &Broker) -> Result<Arc<Context>, Error> {
         match (self.is_ld, document.get("@context")) {
-            (true, None) if document.as_object().is_none_or(<[_]>::is_empty) => {
-                let detail = format!("the body must be a JSON object with members, not {}", document.kind());
-                Err(Error::new(ErrorKind::InvalidRequest, detail))
-            }
             (true, None) => Err(Error::bad("an application/ld+json body needs an @context")),
             (true, own) => broker.context(own).await,
             (false, Some(_)) => Err(Error::bad(
