@@ -9,6 +9,7 @@
 mod broker;
 mod context;
 mod error;
+pub mod fuzz;
 mod history;
 mod http;
 mod model;

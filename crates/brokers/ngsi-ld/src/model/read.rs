@@ -232,7 +232,10 @@ impl Reader<'_> {
                 Ok(Instance::Value(self.plain(name, Kind::GeoProperty, value)))
             }
             Json::Object(members) => self.object(name, key, members, depth),
-            value => Ok(Instance::Value(self.plain(name, Kind::Property, value))),
+            value => {
+                let value = self.check_value(Kind::Property, value, key)?;
+                Ok(Instance::Value(self.plain(name, Kind::Property, value)))
+            }
         }
     }
 

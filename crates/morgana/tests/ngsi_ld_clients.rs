@@ -1,0 +1,35 @@
+//! Clients of NGSI-LD that others wrote, against `morgana broker ngsi-ld`.
+
+use morgana_testbed::clients::Client;
+use morgana_testbed::{Broker, Listener};
+use serde_json::Value;
+
+const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
+
+/// Runs an application to its end, and gives the data of the first notification that it caused.
+async fn run(client: &str, script: &str) -> Value {
+    let folder = tempfile::tempdir().expect("a folder for the broker");
+    let switches = ["--history-instances", "100"];
+    let broker = Broker::start(MORGANA, "ngsi-ld", &folder.path().join("data"), &switches).await;
+    let listener = Listener::start().await;
+    let base = format!("http://{}", broker.address("http"));
+    let outcome = Client::of(client).run(script, &[&base, listener.uri()]).await;
+    assert_eq!(outcome.status, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stdout.ends_with("done\n"), "{}", outcome.stdout);
+    listener.posted.wait_for("a notification", |_| true).await;
+    let documents = listener.posted.all();
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    documents[0]["data"][0].clone()
+}
+
+#[tokio::test]
+async fn an_application_on_ngsijs_works_and_is_notified() {
+    let told = run("ngsijs", "room_ld.js").await;
+    assert_eq!((&told["id"], &told["temperature"]["value"]), (&"urn:ngsi-ld:Room:1".into(), &22.into()));
+}
+
+#[tokio::test]
+async fn an_application_on_ngsildclient_works_and_is_notified() {
+    let told = run("ngsildclient", "room.py").await;
+    assert_eq!((&told["id"], &told["temperature"]["value"]), (&"urn:ngsi-ld:Room:3".into(), &33.5.into()));
+}
