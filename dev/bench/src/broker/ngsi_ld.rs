@@ -86,7 +86,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> io::Result<&'static str> {
     bench.load(Case::new("GET one entity", one_of(entity)).aim(40_000.0).peer(33_000.0)).await?;
     let query = Case::new("query by type, limit 20", one_of(of_type()));
     bench.load(query.aim(10_000.0).peer(357.0)).await?;
-    let with_q = requests(|number| format!("/entities?type={}&q=temperature>10&limit=20", kind(number)));
+    let with_q = requests(|number| format!("/entities?type={}&q=temperature%3E10&limit=20", kind(number)));
     bench.load(Case::new("query by type and q, limit 20", one_of(with_q))).await?;
     bench.load(Case::new("durable update of an attribute", update).aim(20_000.0).peer(1_400.0)).await?;
     bench.load(Case::new("durable update of an attribute", update).clients(1)).await?;
