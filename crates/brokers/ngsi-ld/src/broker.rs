@@ -64,7 +64,7 @@ use crate::{
     },
     registrations::Registrations,
     sources::{SourceOptions, Sources},
-    store::Store,
+    store::{Loading, Store},
     subscriptions::Subscriptions,
 };
 
@@ -206,7 +206,7 @@ impl Broker {
     /// Opens one tenant; without an alias it is the default one, and keeps its alias in its folder.
     fn open_as(options: Options, transport: Arc<dyn Transport>, who: Option<Who>) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Handle::try_current()?;
-        let mut store = Store::default();
+        let mut entities = Loading::default();
         let mut subscriptions = Subscriptions::default();
         let mut registered = Registrations::default();
         let mut notes = Notes::default();
@@ -226,8 +226,8 @@ impl Broker {
         let contexts = Contexts::in_dir(options.contexts, Some(journal.dir.join("contexts")));
         let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
             match decode_record(record)? {
-                Record::Entity(entity) => drop(store.put(Arc::new(entity))),
-                Record::NoEntity(id) => drop(store.remove(&id)),
+                Record::Entity(entity) => entities.put(Arc::new(entity)),
+                Record::NoEntity(id) => entities.remove(&id),
                 Record::Subscription(id, document) => subscriptions.restore(id, document),
                 Record::NoSubscription(id) => subscriptions.forget(&id),
                 Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
@@ -251,7 +251,7 @@ impl Broker {
         };
         let tenants = Tenants::new(all, Arc::clone(&transport), &alias, tenant);
         let inner = Inner {
-            store: RwLock::new(store),
+            store: RwLock::new(entities.finish()),
             writing: Mutex::new(()),
             journal,
             history,

@@ -1,6 +1,7 @@
 //! The entities in memory, by id, and by what they have in common.
 
 mod index;
+mod loading;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -11,8 +12,8 @@ use std::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 use roaring::RoaringBitmap;
 
-pub(crate) use self::index::Area;
 use self::index::Indexes;
+pub(crate) use self::{index::Area, loading::Loading};
 
 use crate::model::{Entity, Name, Timestamp, next_expiry};
 
@@ -52,43 +53,53 @@ impl Store {
 
     /// Puts an entity in, in place of one with its id. Returns the old one.
     pub(crate) fn put(&mut self, entity: Arc<Entity>) -> Option<Arc<Entity>> {
-        let hash = self.hasher.hash_one(&*entity.id);
-        let known = self.ids.find(hash, |place| self.id_at(*place) == Some(&entity.id)).copied();
-        let Some(place) = known else {
-            let place = self.free_place();
-            self.indexes.insert(place, &entity);
-            self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
-            self.places[place as usize] = Some(entity);
-            let (places, hasher) = (&self.places, &self.hasher);
-            self.ids.insert_unique(hash, place, |place| {
-                hasher.hash_one(places[*place as usize].as_ref().map_or("", |entity| &*entity.id))
-            });
-            return None;
-        };
-        let old = self.places[place as usize].replace(Arc::clone(&entity));
+        let (place, old) = self.set(Arc::clone(&entity));
         if let Some(at) = old.as_deref().and_then(next_expiry) {
             self.expiries.remove(&(at, place));
         }
         self.expiries.extend(next_expiry(&entity).map(|at| (at, place)));
-        if let Some(old) = &old {
-            self.indexes.update(place, old, &entity);
+        match &old {
+            Some(old) => self.indexes.update(place, old, &entity),
+            None => self.indexes.insert(place, &entity),
         }
         old
     }
 
     /// Takes an entity out.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Entity>> {
+        let (place, entity) = self.take(id)?;
+        if let Some(at) = next_expiry(&entity) {
+            self.expiries.remove(&(at, place));
+        }
+        self.indexes.remove(place, &entity);
+        Some(entity)
+    }
+
+    /// Puts an entity into its place alone. Returns the place, and what was there.
+    fn set(&mut self, entity: Arc<Entity>) -> (u32, Option<Arc<Entity>>) {
+        let hash = self.hasher.hash_one(&*entity.id);
+        let known = self.ids.find(hash, |place| self.id_at(*place) == Some(&entity.id)).copied();
+        if let Some(place) = known {
+            return (place, self.places[place as usize].replace(entity));
+        }
+        let place = self.free_place();
+        self.places[place as usize] = Some(entity);
+        let (places, hasher) = (&self.places, &self.hasher);
+        self.ids.insert_unique(hash, place, |place| {
+            hasher.hash_one(places[*place as usize].as_ref().map_or("", |entity| &*entity.id))
+        });
+        (place, None)
+    }
+
+    /// Takes an entity out of its place alone. Returns the place, and what was there.
+    fn take(&mut self, id: &str) -> Option<(u32, Arc<Entity>)> {
         let hash = self.hasher.hash_one(id);
         let places = &self.places;
         let is_it = |place: &u32| places[*place as usize].as_ref().is_some_and(|entity| &*entity.id == id);
         let (place, _) = self.ids.find_entry(hash, is_it).ok()?.remove();
         let entity = self.places[place as usize].take()?;
-        if let Some(at) = next_expiry(&entity) {
-            self.expiries.remove(&(at, place));
-        }
-        self.indexes.remove(place, &entity);
         self.free.push_back(place);
-        Some(entity)
+        Some((place, entity))
     }
 
     fn free_place(&mut self) -> u32 {

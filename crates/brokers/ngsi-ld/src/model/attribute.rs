@@ -142,9 +142,11 @@ pub struct Details {
     pub unit_code: Option<Json>,
     /// The expanded type or types of the entities that a relationship points to.
     #[n(2)]
+    #[cbor(decode_with = "super::codec::exact")]
     pub object_type: Vec<Name>,
     /// Attributes of the attribute.
     #[n(3)]
+    #[cbor(decode_with = "super::codec::exact")]
     pub attributes: Vec<Attribute>,
     /// When the broker forgets the instance (NGSI-LD 4.22).
     #[n(4)]

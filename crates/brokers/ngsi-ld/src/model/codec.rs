@@ -190,6 +190,33 @@ impl<'b, C> Decode<'b, C> for Json {
     }
 }
 
+/// Reads so many items into no more room than they need: what is read from the disk stays for long.
+fn items<'b, T>(
+    decoder: &mut Decoder<'b>,
+    length: Option<u64>,
+    mut read: impl FnMut(&mut Decoder<'b>) -> Result<T, decode::Error>,
+) -> Result<Vec<T>, decode::Error> {
+    let length = length.ok_or_else(|| decode::Error::message("an array or a map without its length"))?;
+    // An item takes a byte at least, so that a damaged length asks for no more memory than its record is worth.
+    let rest = decoder.input().len() - decoder.position();
+    let length = usize::try_from(length).ok().filter(|length| *length <= rest);
+    let length = length.ok_or_else(decode::Error::end_of_input)?;
+    let mut items = Vec::with_capacity(length);
+    for _ in 0..length {
+        items.push(read(decoder)?);
+    }
+    Ok(items)
+}
+
+/// An array of members of entities, for their `decode_with`.
+pub(super) fn exact<'b, C, T: Decode<'b, C>>(
+    decoder: &mut Decoder<'b>,
+    context: &mut C,
+) -> Result<Vec<T>, decode::Error> {
+    let length = decoder.array()?;
+    items(decoder, length, |decoder| T::decode(decoder, context))
+}
+
 impl Json {
     fn read(decoder: &mut Decoder<'_>) -> Result<Self, decode::Error> {
         Ok(match decoder.datatype()? {
@@ -205,14 +232,12 @@ impl Json {
             ),
             Type::String => Self::String(decoder.str()?.into()),
             Type::Array => {
-                let length =
-                    decoder.array()?.ok_or_else(|| decode::Error::message("array without length"))?;
-                (0..length).map(|_| Self::read(decoder)).collect::<Result<Vec<_>, _>>()?.into()
+                let length = decoder.array()?;
+                items(decoder, length, Self::read)?.into()
             }
             Type::Map => {
-                let length = decoder.map()?.ok_or_else(|| decode::Error::message("map without length"))?;
-                let member = |_| Ok((decoder.str()?.into(), Self::read(decoder)?));
-                Self::Object((0..length).map(member).collect::<Result<Vec<_>, decode::Error>>()?.into())
+                let length = decoder.map()?;
+                Self::Object(items(decoder, length, |it| Ok((it.str()?.into(), Self::read(it)?)))?.into())
             }
             other => return Err(decode::Error::type_mismatch(other)),
         })

@@ -10,9 +10,11 @@ pub struct Entity {
     pub id: Box<str>,
     /// The expanded types, at least one.
     #[n(1)]
+    #[cbor(decode_with = "super::codec::exact")]
     pub types: Vec<Name>,
     /// The scopes (NGSI-LD 4.18), often none.
     #[n(2)]
+    #[cbor(decode_with = "super::codec::exact")]
     pub scopes: Vec<Box<str>>,
     /// When the entity was created.
     #[n(3)]
@@ -22,6 +24,7 @@ pub struct Entity {
     pub modified_at: Timestamp,
     /// All instances of all attributes; those of one attribute are side by side.
     #[n(5)]
+    #[cbor(decode_with = "super::codec::exact")]
     pub attributes: Vec<Attribute>,
     /// When the broker forgets the entity (NGSI-LD 4.22).
     #[n(6)]

@@ -26,6 +26,24 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
+    /// The indexes of all these entities at once.
+    pub(super) fn of<'a>(entities: impl Iterator<Item = (u32, &'a Entity)>) -> Self {
+        let mut all = Self::default();
+        let mut spots: HashMap<Name, Vec<Spot>> = HashMap::new();
+        for (place, entity) in entities {
+            each_type(entity, |name| add(&mut all.types, name, place));
+            each_attribute(entity, |name| add(&mut all.attributes, name, place));
+            all.insert_scopes(place, entity);
+            for (name, geometry) in geometries(entity) {
+                if let Some(rectangle) = rectangle(geometry) {
+                    spots.entry(name.clone()).or_default().push(Spot::new(rectangle, place));
+                }
+            }
+        }
+        all.spots = spots.into_iter().map(|(name, spots)| (name, RTree::bulk_load(spots))).collect();
+        all
+    }
+
     pub(super) fn insert(&mut self, place: u32, entity: &Entity) {
         each_type(entity, |name| add(&mut self.types, name, place));
         each_attribute(entity, |name| add(&mut self.attributes, name, place));
