@@ -1,5 +1,7 @@
 //! Clients of NGSI-LD that others wrote, against `morgana broker ngsi-ld`.
 
+use std::path::Path;
+
 use morgana_testbed::clients::Client;
 use morgana_testbed::{Broker, Listener};
 use serde_json::Value;
@@ -32,4 +34,20 @@ async fn an_application_on_ngsijs_works_and_is_notified() {
 async fn an_application_on_ngsildclient_works_and_is_notified() {
     let told = run("ngsildclient", "room.py").await;
     assert_eq!((&told["id"], &told["temperature"]["value"]), (&"urn:ngsi-ld:Room:3".into(), &33.5.into()));
+}
+
+#[tokio::test]
+async fn names_are_those_of_a_full_json_ld_processor() {
+    let folder = tempfile::tempdir().expect("a folder for the broker");
+    // The contexts that it hosts itself are at an address that is not public.
+    let switches = ["--allow-host", "127.0.0.1"];
+    let broker = Broker::start(MORGANA, "ngsi-ld", &folder.path().join("data"), &switches).await;
+    let base = format!("http://{}", broker.address("http"));
+    // Beside the repository where it was made; elsewhere the script says that there are none.
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/smart-data-models");
+    let examples = examples.to_str().expect("a path in UTF-8");
+    let outcome = Client::of("pyld").run("oracle.py", &[&base, examples]).await;
+    eprintln!("{}", outcome.stdout);
+    assert_eq!(outcome.status, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.stdout.ends_with("done\n"), "{}", outcome.stdout);
 }
