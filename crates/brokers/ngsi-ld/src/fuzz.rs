@@ -98,8 +98,14 @@ fn past(entity: &Entity, period: &str) {
     let styles = [Style::Instances, Style::Values(window.property)];
     for style in styles.into_iter().chain(aggregated.ok().map(Style::Aggregated)) {
         let view = View { sys_attrs: true, ..View::default() };
-        let evolution =
-            Evolution { entity, context: &context, view: &view, style: &style, with_context: true };
+        let evolution = Evolution {
+            entity,
+            context: &context,
+            view: &view,
+            style: &style,
+            part: None,
+            with_context: true,
+        };
         assert!(serde_json::to_vec(&evolution).is_ok(), "the past can be written");
     }
 }

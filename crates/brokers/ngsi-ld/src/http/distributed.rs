@@ -35,6 +35,11 @@ pub(super) async fn distribute(State(door): State<Door>, request: Request, next:
     let Some(route) = Route::of(request.method(), request.uri().path()) else {
         return next.run(request).await;
     };
+    // In a box, so that the many requests without sources are not as large as the few with them.
+    Box::pin(with_sources(door, route, request, next)).await
+}
+
+async fn with_sources(door: Door, route: Route, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let fan = Fan::new(&door, &headers);
     match route {

@@ -100,7 +100,9 @@ pub(super) async fn mapped(State(door): State<Door>, request: Request, next: Nex
     if !(is_query || is_one) || request.method() != Method::GET || (named.is_none() && !wished) {
         return next.run(request).await;
     }
-    answer(&door, request, named, is_query, next).await.unwrap_or_else(IntoResponse::into_response)
+    // In a box, so that requests without a map are small.
+    let answer = Box::pin(answer(&door, request, named, is_query, next));
+    answer.await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn answer(

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::ServiceExt;
 
 use super::{
@@ -37,10 +37,15 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Hands a request to the snapshot that it names; the answer names it again.
-pub(super) async fn in_snapshot(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let Some(value) = request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned() else {
-        return next.run(request).await;
-    };
+pub(super) async fn in_snapshot(State(door): State<Door>, request: Request, next: Next) -> Response {
+    match request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned() {
+        // In a box, so that requests to the present are small.
+        Some(value) => Box::pin(of_snapshot(door, value, request)).await,
+        None => next.run(request).await,
+    }
+}
+
+async fn of_snapshot(door: Door, value: HeaderValue, mut request: Request) -> Response {
     let id = value.to_str().unwrap_or_default().rsplit_once("/snapshots/").map(|(_, id)| id.to_owned());
     let id = id.unwrap_or_else(|| value.to_str().unwrap_or_default().to_owned());
     let mut response = match door.broker.snapshot_broker(&id) {

@@ -48,7 +48,7 @@ mod tests {
     fn a_store_that_was_loaded_is_one_that_was_filled() {
         let room = |number: usize, rest: &str| {
             entity(&format!(
-                r#"{{"id":"urn:r:{number}","type":"Room","scope":["/a/{}"],"t":{number},"location":{{"type":"Point",
+                r#"{{"id":"urn:r:{number}","type":"Room","scope":["/a/s{}"],"t":{number},"location":{{"type":"Point",
                 "coordinates":[{},44.5]}}{rest}}}"#,
                 number % 3,
                 number % 90
@@ -75,7 +75,10 @@ mod tests {
             (
                 (store.len(), store.end(), store.expired(Timestamp::parse("2091-01-01T00:00:00Z").unwrap())),
                 (store.of_types(&[&kind]), store.with_attributes(&[name("u")])),
-                (store.in_scopes(|scope| scope == "a/1"), store.in_area(&location, [10.0, 40.0, 20.5, 50.0])),
+                (
+                    store.in_scopes(|scope| scope == "a/s1"),
+                    store.in_area(&location, [10.0, 40.0, 20.5, 50.0]),
+                ),
                 store.types().map(|(name, count)| (name.to_string(), count)).collect::<Vec<_>>(),
             )
         };
