@@ -17,6 +17,7 @@ const ENTITIES: &[&str] = &[
     r#"{"id":"urn:x:1","type":"T","a":"urn:ngsi-ld:null","b":{"type":"Property","value":{"@type":"DateTime","@value":"x"}}}"#,
     r#"{"@id":"urn:x:1","@type":"T","a":1,"b":true,"c":[1],"d":{"e":null}}"#,
     r#"{"id":"urn:x:1","type":"T","a":["urn:ngsi-ld:null"]}"#,
+    r#"{"id":"urn:x:1","type":"T","a":{"vocab":"urn:ngsi-ld:null"},"b":{"languageMap":{"@none":"urn:ngsi-ld:null"}}}"#,
     r#"[]"#,
     r#"{}"#,
     r#"{"id":1}"#,

@@ -1,6 +1,6 @@
 //! GeoJSON geometries (RFC 7946) as NGSI-LD 4.7 allows them.
 
-use super::Json;
+use super::{Json, shorten};
 use crate::Error;
 
 /// The geometry types and how deep their coordinates nest; a position has depth 0.
@@ -25,7 +25,8 @@ pub(super) fn check(json: &Json, what: &str) -> Result<(), Error> {
     let kind = json.get("type").and_then(Json::as_str).ok_or_else(|| bad("it has no type"))?;
     let depth = TYPES.iter().find(|(name, _)| *name == kind).map(|(_, depth)| *depth);
     let depth = depth.ok_or_else(|| {
-        bad("its type is not one of Point, MultiPoint, LineString, MultiLineString, Polygon, MultiPolygon")
+        let names: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
+        bad(&format!("its type \"{}\" is not one of {}", shorten(kind), names.join(", ")))
     })?;
     let coordinates = json.get("coordinates").ok_or_else(|| bad("it has no coordinates"))?;
     if !nested(coordinates, depth) {

@@ -223,6 +223,9 @@ impl Reader<'_> {
         }
         if self.form == Form::Simplified {
             let (kind, value) = simplified(value);
+            if is_null(&value) || is_null_map(kind, &value) {
+                return Ok(Instance::Deletion(None));
+            }
             let value = self.check_value(kind, value, key)?;
             return Ok(Instance::Value(self.plain(name, kind, value)));
         }
