@@ -68,9 +68,12 @@ const TEMPORAL: &[&str] = &[
 
 #[test]
 fn the_corpus_is_survived() {
-    let corpora: [(fn(&[u8]), &[&str]); 4] =
-        [(fuzz::entity, ENTITIES), (fuzz::query, QUERIES), (fuzz::geo, GEO), (fuzz::temporal, TEMPORAL)];
-    for (target, corpus) in corpora {
+    for (target, corpus) in [
+        (fuzz::entity as fn(&[u8]), ENTITIES),
+        (fuzz::query, QUERIES),
+        (fuzz::geo, GEO),
+        (fuzz::temporal, TEMPORAL),
+    ] {
         corpus.iter().for_each(|text| target(text.as_bytes()));
     }
 }
