@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/needs.sh
 
 # file:package
-wanted=(/usr/sbin/mosquitto:mosquitto /usr/bin/node:nodejs /usr/bin/npm:npm)
+wanted=(/usr/sbin/mosquitto:mosquitto /usr/bin/mosquitto_sub:mosquitto-clients /usr/bin/node:nodejs /usr/bin/npm:npm)
 missing=()
 for pair in "${wanted[@]}"; do
     file=${pair%%:*}

@@ -9,7 +9,7 @@ mod entities;
 mod entity_maps;
 mod expiry;
 mod mqtt;
-mod mqtt3;
+mod mqtt_once;
 mod notes;
 mod past;
 mod periodic;
@@ -20,6 +20,7 @@ mod registrations;
 mod snapshots;
 mod subscribe;
 mod tenants;
+mod tls;
 mod transport;
 mod watch;
 
@@ -91,6 +92,8 @@ pub struct Options {
     /// Whether notifications go to public addresses only, so that who may subscribe cannot reach into the network of
     /// the broker.
     pub public_endpoints_only: bool,
+    /// A file of certificates, in the form PEM, that vouch for `mqtts` servers instead of those of the system.
+    pub notification_ca: Option<PathBuf>,
     /// How context sources are asked (NGSI-LD 4.3.6).
     pub sources: SourceOptions,
     /// This broker as its context sources reach it, such as `https://broker.example`, for what they notify (NGSI-LD
@@ -113,6 +116,7 @@ impl Default for Options {
             history_max_age_s: 0,
             notifications: NotifierOptions::default(),
             public_endpoints_only: false,
+            notification_ca: None,
             sources: SourceOptions::default(),
             public_url: None,
             tenants_max: 1000,
@@ -189,7 +193,8 @@ impl Broker {
         let connect = Duration::from_secs(5);
         let public_only = options.public_endpoints_only;
         let client = if public_only { HttpClient::public_only(connect) } else { HttpClient::new(connect) };
-        let transport = AnyTransport::new(HttpTransport::new(client), public_only);
+        let transport =
+            AnyTransport::new(HttpTransport::new(client), public_only, options.notification_ca.clone());
         Self::open_with(options, Arc::new(transport))
     }
 

@@ -9,7 +9,7 @@ use morgana_model::Secret;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::mqtt3;
+use super::{mqtt_once, tls::Tls};
 
 /// Servers that are kept connected; more of them share what they have by connecting anew.
 const CONNECTIONS: usize = 64;
@@ -27,6 +27,8 @@ pub(super) struct Publication {
     pub(super) qos: u8,
     /// MQTT 3.1.1 instead of 5.0.
     pub(super) is_version_3: bool,
+    /// Over TLS.
+    pub(super) tls: Option<Tls>,
     pub(super) payload: Bytes,
 }
 
@@ -70,8 +72,8 @@ impl MqttClients {
     /// When the server cannot be reached in time, or does not take the message.
     pub(super) async fn publish(&self, message: Publication, timeout: Duration) -> Result<(), DeliveryError> {
         let attempt = async {
-            if message.is_version_3 {
-                return mqtt3::publish(&message).await.map_err(|error| error.to_string());
+            if message.is_version_3 || message.tls.is_some() {
+                return mqtt_once::publish(&message).await.map_err(|error| error.to_string());
             }
             let client = self.client(&message.address, message.user);
             let qos = match message.qos {

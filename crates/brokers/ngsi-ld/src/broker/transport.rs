@@ -1,12 +1,15 @@
 //! Takes notifications to HTTP and to MQTT endpoints.
 
-use std::pin::Pin;
+use std::{path::PathBuf, pin::Pin};
 
 use bytes::Bytes;
 use http::Uri;
 use morgana_engine::{DeliveryError, Endpoint, HttpTransport, Message, Transport, is_public};
 
-use super::mqtt::{MqttClients, Publication};
+use super::{
+    mqtt::{MqttClients, Publication},
+    tls::Trust,
+};
 use crate::subscriptions::{MQTT_QOS, MQTT_VERSION};
 
 /// HTTP and MQTT, by the scheme of an endpoint.
@@ -14,13 +17,14 @@ use crate::subscriptions::{MQTT_QOS, MQTT_VERSION};
 pub(super) struct AnyTransport {
     http: HttpTransport,
     mqtt: MqttClients,
+    trust: Trust,
     /// Whether MQTT servers have to have a public address; the HTTP client sees to its own.
     public_only: bool,
 }
 
 impl AnyTransport {
-    pub(super) fn new(http: HttpTransport, public_only: bool) -> Self {
-        Self { http, mqtt: MqttClients::default(), public_only }
+    pub(super) fn new(http: HttpTransport, public_only: bool, ca: Option<PathBuf>) -> Self {
+        Self { http, mqtt: MqttClients::default(), trust: Trust::new(ca), public_only }
     }
 }
 
@@ -40,12 +44,16 @@ impl Transport for AnyTransport {
         endpoint: &'a Endpoint,
         message: &'a Message,
     ) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>> {
-        if endpoint.uri.scheme_str() != Some("mqtt") {
+        if !matches!(endpoint.uri.scheme_str(), Some("mqtt" | "mqtts")) {
             return self.http.deliver(endpoint, message);
         }
         Box::pin(async move {
             let mut publication = publication(endpoint, message.body.clone())
                 .ok_or_else(|| DeliveryError::NoTransport(endpoint.uri.clone()))?;
+            if is_tls(&endpoint.uri) {
+                let host = endpoint.uri.host().unwrap_or_default();
+                publication.tls = Some(self.trust.of(host).map_err(DeliveryError::Message)?);
+            }
             if self.public_only {
                 publication.address = public(&publication.address).await?;
             }
@@ -64,12 +72,18 @@ fn publication(endpoint: &Endpoint, payload: Bytes) -> Option<Publication> {
         topic: uri.path().trim_start_matches('/').into(),
         qos: text(MQTT_QOS).and_then(|qos| qos.parse().ok()).unwrap_or(0),
         is_version_3: text(MQTT_VERSION) == Some("mqtt3.1.1"),
+        tls: None,
         payload,
     })
 }
 
+fn is_tls(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("mqtts")
+}
+
 fn address(uri: &Uri) -> Option<Box<str>> {
-    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(1883)).into())
+    let port = uri.port_u16().unwrap_or(if is_tls(uri) { 8883 } else { 1883 });
+    Some(format!("{}:{port}", uri.host()?).into())
 }
 
 fn user(uri: &Uri) -> Option<(Box<str>, Box<str>)> {
@@ -98,6 +112,7 @@ mod tests {
             (found.address, found.user, found.topic)
         };
         assert_eq!(of("mqtt://host/a/b"), ("host:1883".into(), None, "a/b".into()));
+        assert_eq!(of("mqtts://host/a"), ("host:8883".into(), None, "a".into()));
         let user = Some(("u".into(), "p".into()));
         assert_eq!(of("mqtt://u:p@[::1]:8075/a"), ("[::1]:8075".into(), user, "a".into()));
         assert_eq!(of("mqtt://u@host/a"), ("host:1883".into(), Some(("u".into(), "".into())), "a".into()));

@@ -44,7 +44,7 @@ impl Delivery {
         check_uri(uri, "notification: uri of endpoint")?;
         let uri: Uri = uri.parse().ok().filter(is_deliverable).ok_or_else(|| {
             Error::bad(
-                "notification: uri of endpoint must be an http or https URL, or an mqtt URL with a topic such as mqtt://host:1883/topic",
+                "notification: uri of endpoint must be an http or https URL, or an mqtt or mqtts URL with a topic such as mqtt://host:1883/topic",
             )
         })?;
         let accept = match text(endpoint, "accept")? {
@@ -72,13 +72,13 @@ impl Delivery {
 }
 
 fn is_mqtt(uri: &Uri) -> bool {
-    uri.scheme_str() == Some("mqtt")
+    matches!(uri.scheme_str(), Some("mqtt" | "mqtts"))
 }
 
 fn is_deliverable(uri: &Uri) -> bool {
     match uri.scheme_str() {
         Some("http" | "https") => true,
-        Some("mqtt") => uri.host().is_some_and(|host| !host.is_empty()) && uri.path().len() > 1,
+        Some("mqtt" | "mqtts") => uri.host().is_some_and(|host| !host.is_empty()) && uri.path().len() > 1,
         _ => false,
     }
 }

@@ -1,17 +1,25 @@
-//! Publishes by MQTT 3.1.1 for subscribers that ask for it (NGSI-LD 7.2, `MQTT-Version`): one connection a message, as
-//! few subscribers do. Everything else goes by MQTT 5.0, over connections that stay.
+//! Publishes one message over a connection of its own: by MQTT 3.1.1 for subscribers that ask for it, and over TLS
+//! (NGSI-LD 7.2, `MQTT-Version`, `mqtts`), as few subscribers do. Everything else goes by MQTT 5.0, over connections
+//! that stay.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::TlsConnector;
 
 use super::mqtt::{Publication, client_id};
 
 /// The identifier of the one message of a connection.
 const PACKET_ID: [u8; 2] = [0, 1];
+
+/// The longest packet that a server may answer with, in bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// From this reason code on, MQTT 5.0 tells of a failure.
+const FAILURES: u8 = 0x80;
 
 const CONNACK: u8 = 2;
 const PUBACK: u8 = 4;
@@ -21,22 +29,35 @@ const PUBCOMP: u8 = 7;
 /// Connects, publishes, waits for what the quality of service asks for, and disconnects.
 ///
 /// # Errors
-/// When the server cannot be reached, refuses, or says what it should not.
+/// When the server cannot be reached, is not who it should be, refuses, or says what it should not.
 pub(super) async fn publish(message: &Publication) -> io::Result<()> {
-    let mut stream = TcpStream::connect(&*message.address).await?;
+    let stream = TcpStream::connect(&*message.address).await?;
     stream.set_nodelay(true)?;
+    match &message.tls {
+        None => speak(stream, message).await,
+        Some(tls) => {
+            let connector = TlsConnector::from(Arc::clone(&tls.config));
+            speak(connector.connect(tls.server.clone(), stream).await?, message).await
+        }
+    }
+}
+
+async fn speak(mut stream: impl AsyncRead + AsyncWrite + Unpin, message: &Publication) -> io::Result<()> {
     stream.write_all(&connect(message)?).await?;
+    stream.flush().await?;
     let (kind, body) = packet(&mut stream).await?;
     if kind != CONNACK || body.get(1) != Some(&0) {
         return Err(io::Error::other(format!("the MQTT server refused the connection ({body:?})")));
     }
     stream.write_all(&publish_packet(message)?).await?;
+    stream.flush().await?;
     match message.qos {
         0 => {}
         1 => expect(&mut stream, PUBACK).await?,
         _ => {
             expect(&mut stream, PUBREC).await?;
             stream.write_all(&[0x62, 2, PACKET_ID[0], PACKET_ID[1]]).await?;
+            stream.flush().await?;
             expect(&mut stream, PUBCOMP).await?;
         }
     }
@@ -44,12 +65,14 @@ pub(super) async fn publish(message: &Publication) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// MQTT 3.1.1, 3.1: a clean session.
+/// MQTT 3.1.1, 3.1, and MQTT 5.0, 3.1: a clean session.
 fn connect(message: &Publication) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     text(&mut body, "MQTT")?;
     let flags = if message.user.is_some() { 0b1100_0010 } else { 0b10 };
-    body.extend([4, flags, 0, 30]);
+    let level = if message.is_version_3 { 4 } else { 5 };
+    body.extend([level, flags, 0, 30]);
+    no_properties(&mut body, message);
     text(&mut body, &client_id())?;
     if let Some((user, password)) = &message.user {
         text(&mut body, user)?;
@@ -58,15 +81,23 @@ fn connect(message: &Publication) -> io::Result<Vec<u8>> {
     framed(0x10, &body)
 }
 
-/// MQTT 3.1.1, 3.3.
+/// MQTT 3.1.1, 3.3, and MQTT 5.0, 3.3.
 fn publish_packet(message: &Publication) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     text(&mut body, &message.topic)?;
     if message.qos > 0 {
         body.extend(PACKET_ID);
     }
+    no_properties(&mut body, message);
     body.extend_from_slice(&message.payload);
     framed(0x30 | (message.qos.min(2) << 1), &body)
+}
+
+/// MQTT 5.0 says how many properties there are, also when there are none.
+fn no_properties(into: &mut Vec<u8>, message: &Publication) {
+    if !message.is_version_3 {
+        into.push(0);
+    }
 }
 
 fn text(into: &mut Vec<u8>, text: &str) -> io::Result<()> {
@@ -95,22 +126,34 @@ fn framed(first: u8, body: &[u8]) -> io::Result<Vec<u8>> {
     Ok(packet)
 }
 
-async fn expect(stream: &mut TcpStream, wanted: u8) -> io::Result<()> {
-    match packet(stream).await? {
-        (kind, body) if kind == wanted && body == PACKET_ID => Ok(()),
-        (kind, _) => {
-            Err(io::Error::other(format!("the MQTT server sent packet {kind} where {wanted} was due")))
+async fn expect(stream: &mut (impl AsyncRead + Unpin), wanted: u8) -> io::Result<()> {
+    let (kind, body) = packet(stream).await?;
+    if kind != wanted || !body.starts_with(&PACKET_ID) {
+        return Err(io::Error::other(format!("the MQTT server sent packet {kind} where {wanted} was due")));
+    }
+    match body.get(2) {
+        Some(reason) if *reason >= FAILURES => {
+            Err(io::Error::other(format!("the MQTT server did not take the message (reason {reason:#x})")))
         }
+        _ => Ok(()),
     }
 }
 
-/// The next packet: all that come here are of two bytes.
-async fn packet(stream: &mut TcpStream) -> io::Result<(u8, [u8; 2])> {
-    let mut packet = [0; 4];
-    stream.read_exact(&mut packet).await?;
-    let [first, length, a, b] = packet;
-    if length != 2 {
+/// The next packet: its kind and what follows its length.
+async fn packet(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Vec<u8>)> {
+    let first = stream.read_u8().await?;
+    let mut length = 0;
+    for shift in [0, 7, 14, 21] {
+        let byte = stream.read_u8().await?;
+        length |= usize::from(byte & 127) << shift;
+        if byte < 128 {
+            break;
+        }
+    }
+    if length > ANSWER_MAX {
         return Err(io::Error::other("the MQTT server sent a packet that was not due"));
     }
-    Ok((first >> 4, [a, b]))
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok((first >> 4, body))
 }
