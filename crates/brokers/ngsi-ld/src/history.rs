@@ -128,6 +128,28 @@ pub(crate) fn stamp(attributes: &mut [Attribute], now: Timestamp) {
     }
 }
 
+/// One past of what this broker and others have of an entity, in the order of time; the same instance is there once.
+pub(crate) fn together(local: Option<&Entity>, remote: &[&Entity]) -> Option<Entity> {
+    let mut rest = remote.iter();
+    let mut whole = local.cloned().or_else(|| rest.next().map(|first| Entity::clone(first)))?;
+    for other in rest {
+        for name in &other.types {
+            if !whole.types.contains(name) {
+                whole.types.push(name.clone());
+            }
+        }
+        if whole.scopes.is_empty() {
+            whole.scopes.clone_from(&other.scopes);
+        }
+        whole.created_at = whole.created_at.min(other.created_at);
+        whole.modified_at = whole.modified_at.max(other.modified_at);
+        for attribute in &other.attributes {
+            add(&mut whole.attributes, attribute.clone(), usize::MAX);
+        }
+    }
+    Some(whole)
+}
+
 fn apply(entities: &mut BTreeMap<Box<str>, Arc<Entity>>, past: Past, max: usize) {
     match past {
         Past::Entity(entity) => drop(entities.insert(entity.id.clone(), Arc::new(entity))),

@@ -4,7 +4,6 @@
 mod attributes;
 mod batch;
 mod contexts;
-mod csource_subscriptions;
 mod discovery;
 mod distributed;
 mod entities;
@@ -106,7 +105,6 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .chain(discovery::routes())
         .chain(contexts::routes())
         .chain(registrations::routes())
-        .chain(csource_subscriptions::routes())
         .chain(temporal::routes())
         .chain(identity::routes())
         .chain(entity_maps::routes())

@@ -78,6 +78,19 @@ impl Registration {
     }
 }
 
+impl Registration {
+    /// Whether the source may say something about the past that a window shows: it does unless its registration says
+    /// of which time it is, and that is another.
+    pub(crate) fn may_know(&self, window: &Window) -> bool {
+        let interval = match window.property {
+            TimeProperty::Observed => self.observed,
+            _ => self.managed,
+        };
+        let (Some((start, end)), Some(span)) = (interval, window.span) else { return true };
+        span.to.is_none_or(|to| start < to) && span.from.is_none_or(|from| end.is_none_or(|end| from <= end))
+    }
+}
+
 impl RegistrationQuery {
     /// Asks for sources of the attributes that a query of entities speaks of, beside those asked for by name.
     pub(crate) fn ask_about(&mut self, q: Option<Query>) {

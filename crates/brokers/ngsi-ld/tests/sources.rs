@@ -430,3 +430,152 @@ async fn names_of_a_context_arrive_in_terms_that_the_source_knows() {
     let found: Value = expect(sent.body(query.to_string()), 200).await.json().await.unwrap();
     assert_eq!(found[0]["speed"]["value"], 5, "{found}");
 }
+
+#[tokio::test]
+async fn types_and_attributes_of_sources_are_there_too() {
+    let (it, other) = (start().await, start().await);
+    it.create(car("1", json!({"speed": 50}))).await;
+    other.create(car("2", json!({"color": "red"}))).await;
+    other
+        .create(json!({"id": "urn:ngsi-ld:Ship:1", "type": "Ship", "load": {"type": "Property", "value": 1}}))
+        .await;
+    other.create(json!({"id": "urn:ngsi-ld:Plane:1", "type": "Plane"})).await;
+    let cars_and_ships = json!({"entities": [{"type": "Car"}, {"type": "Ship"}]});
+    register(&it, &other.base, "inclusive", &[], cars_and_ships).await;
+    // A source says no more than it is registered for.
+    assert_eq!(it.read("/types").await["typeList"], json!(["Car", "Ship"]));
+    assert_eq!(it.read("/types?local=true").await["typeList"], json!(["Car"]));
+    let details = it.read("/types?details=true").await;
+    let ship = details.as_array().unwrap().iter().find(|one| one["typeName"] == "Ship").unwrap();
+    assert_eq!(ship["attributeNames"], json!(["load"]));
+    let one = it.read("/types/Car").await;
+    assert_eq!(one["entityCount"], 2);
+    let mut names: Vec<_> = one["attributeDetails"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["attributeName"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["color", "speed"]);
+    assert_eq!(it.read("/types/Ship").await["attributeDetails"][0]["attributeTypes"], json!(["Property"]));
+    expect(it.get("/types/Plane"), 404).await;
+    assert_eq!(it.read("/attributes").await["attributeList"], json!(["color", "load", "speed"]));
+    let load = it.read("/attributes/load").await;
+    assert_eq!((&load["attributeCount"], &load["typeNames"]), (&json!(1), &json!(["Ship"])));
+    let details = it.read("/attributes?details=true").await;
+    assert!(details.as_array().unwrap().iter().any(|one| one["attributeName"] == "color"), "{details}");
+    // Who is not there is warned of.
+    let silent = registration("http://127.0.0.1:1", "inclusive", &[], json!({"entities": [{"type": "Car"}]}));
+    expect(it.post("/csourceRegistrations", &silent), 201).await;
+    let answer = expect(it.get("/types"), 200).await;
+    assert!(answer.headers()["ngsild-warning"].to_str().unwrap().starts_with("199 "));
+}
+
+fn instance(value: u32, day: u32) -> Value {
+    json!({"type": "Property", "value": value, "observedAt": format!("2026-01-{day:02}T00:00:00Z")})
+}
+
+#[tokio::test]
+async fn the_past_is_that_of_all_sources_together() {
+    let (it, other) = (
+        start_with(|options| options.history_instances = 100).await,
+        start_with(|options| options.history_instances = 100).await,
+    );
+    let past = |id: &str, instances: Value| json!({"id": format!("urn:ngsi-ld:Car:{id}"), "type": "Car", "speed": instances});
+    expect(it.post("/temporal/entities", &past("1", json!([instance(1, 1), instance(3, 3)]))), 201).await;
+    expect(other.post("/temporal/entities", &past("1", json!([instance(2, 2), instance(4, 4)]))), 201).await;
+    expect(other.post("/temporal/entities", &past("2", json!([instance(9, 9)]))), 201).await;
+    let cars = json!({"entities": [{"type": "Car"}]});
+    register(&it, &other.base, "inclusive", &["retrieveTemporal", "queryTemporal"], cars.clone()).await;
+    let values = |entity: &Value| -> Vec<u64> {
+        entity["speed"]["values"].as_array().unwrap().iter().map(|pair| pair[0].as_u64().unwrap()).collect()
+    };
+    let time = "timerel=after&timeAt=2026-01-01T00:00:00Z&options=temporalValues";
+    let one = it.read(&format!("/temporal/entities/urn:ngsi-ld:Car:1?{time}")).await;
+    assert_eq!(values(&one), [1, 2, 3, 4]);
+    assert_eq!(
+        values(&it.read(&format!("/temporal/entities/urn:ngsi-ld:Car:1?{time}&local=true")).await),
+        [1, 3]
+    );
+    assert_eq!(
+        values(&it.read(&format!("/temporal/entities/urn:ngsi-ld:Car:1?{time}&lastN=2")).await),
+        [3, 4]
+    );
+    assert_eq!(values(&it.read(&format!("/temporal/entities/urn:ngsi-ld:Car:2?{time}")).await), [9]);
+    let all = it.read(&format!("/temporal/entities?type=Car&{time}")).await;
+    assert_eq!(ids(&all), ["urn:ngsi-ld:Car:1", "urn:ngsi-ld:Car:2"]);
+    // Filters look at all parts together.
+    assert_eq!(
+        ids(&it.read(&format!("/temporal/entities?type=Car&q=speed==2&{time}")).await),
+        ["urn:ngsi-ld:Car:1"]
+    );
+    assert_eq!(
+        ids(&it.read(&format!("/temporal/entities?type=Car&limit=1&offset=1&{time}")).await),
+        ["urn:ngsi-ld:Car:2"]
+    );
+    let body = json!({"type": "Query", "entities": [{"type": "Car", "id": "urn:ngsi-ld:Car:2"}],
+        "temporalQ": {"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}});
+    let found: Value =
+        expect(it.post("/temporal/entityOperations/query", &body), 200).await.json().await.unwrap();
+    assert_eq!(ids(&found), ["urn:ngsi-ld:Car:2"]);
+    assert!(found[0]["speed"][0]["instanceId"].is_string(), "{found}");
+}
+
+#[tokio::test]
+async fn a_broker_without_a_past_shows_that_of_its_sources() {
+    let (it, source) = (
+        start().await,
+        stub(|_| {
+            (
+                StatusCode::OK,
+                json!([{"id": "urn:ngsi-ld:Car:1", "type": "Car",
+        "speed": [instance(1, 1)]}])
+                .to_string(),
+            )
+        })
+        .await,
+    );
+    expect(it.get("/temporal/entities/urn:ngsi-ld:Car:1"), 501).await;
+    let mut one = registration(
+        &source.url,
+        "inclusive",
+        &["queryTemporalBatch"],
+        json!({"entities": [{"type": "Car"}]}),
+    );
+    one["observationInterval"] = json!({"startAt": "2026-01-01T00:00:00Z", "endAt": "2026-02-01T00:00:00Z"});
+    expect(it.post("/csourceRegistrations", &one), 201).await;
+    let found = it.read("/temporal/entities?type=Car&timerel=after&timeAt=2026-01-01T00:00:00Z").await;
+    assert_eq!(ids(&found), ["urn:ngsi-ld:Car:1"]);
+    let seen = source.take();
+    assert_eq!(seen[0].body["temporalQ"], json!({"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}));
+    // What the source says of another time it is not asked for.
+    expect(it.get("/temporal/entities?type=Car&timerel=after&timeAt=2027-01-01T00:00:00Z"), 501).await;
+    assert!(source.take().is_empty());
+}
+
+#[tokio::test]
+async fn two_brokers_that_are_sources_of_each_other_write_once() {
+    let (it, other) = (start().await, start().await);
+    let cars = json!({"entities": [{"type": "Car"}]});
+    let operations = ["redirectionOps", "upsertBatch", "mergeBatch", "deleteBatch"];
+    // Neither registration says what the other broker is called.
+    register(&it, &other.base, "inclusive", &operations, cars.clone()).await;
+    register(&other, &it.base, "inclusive", &operations, cars).await;
+    it.create(car("1", json!({"speed": 50}))).await;
+    for broker in [&it, &other] {
+        assert_eq!(
+            broker.read("/entities/urn:ngsi-ld:Car:1?local=true&options=keyValues").await["speed"],
+            50
+        );
+    }
+    expect(other.patch("/entities/urn:ngsi-ld:Car:1/attrs", &json!({"speed": 60})), 204).await;
+    expect(other.post("/entityOperations/upsert", &json!([car("2", json!({"speed": 70}))])), 201).await;
+    for broker in [&it, &other] {
+        let all = broker.read("/entities?type=Car&local=true&options=keyValues").await;
+        assert_eq!((&all[0]["speed"], &all[1]["speed"]), (&json!(60), &json!(70)), "{all}");
+        assert_eq!(broker.read("/entities?type=Car").await.as_array().unwrap().len(), 2);
+    }
+    expect(it.delete("/entities/urn:ngsi-ld:Car:1"), 204).await;
+    expect(other.get("/entities/urn:ngsi-ld:Car:1"), 404).await;
+}

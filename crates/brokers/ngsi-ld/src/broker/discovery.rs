@@ -9,7 +9,7 @@ use crate::model::{Entity, Kind, Name, Timestamp, live};
 const SCAN_STEP: usize = 256;
 
 /// A type and what its entities have.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TypeUse {
     pub(crate) name: Name,
     pub(crate) entities: usize,
@@ -17,7 +17,7 @@ pub(crate) struct TypeUse {
 }
 
 /// An attribute and where it is used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AttributeUse {
     pub(crate) name: Name,
     pub(crate) count: usize,

@@ -1,6 +1,8 @@
 //! Operations on the temporal evolution of entities (NGSI-LD 5.6.11 to 5.6.16, 5.7.3, 5.7.4).
 
 use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broker, EntityQuery, Inner, Page, Write};
 use crate::{
     Context, Error, ErrorKind,
-    history::{History, Past, Timeline, Window, is_scope, scope_instance, stamp, when},
+    history::{History, Past, Timeline, Window, is_scope, scope_instance, stamp, together, when},
     model::{Attribute, Changes, Entity, Form, Fragment, Json, Name, Projection, Reader, Timestamp},
 };
 
@@ -210,13 +212,20 @@ impl Broker {
         self.write(|write| write.remember(Past::Before(oldest))).await
     }
 
-    /// What a window shows of the past of an entity (NGSI-LD 5.7.3).
-    pub(crate) fn past(&self, id: &str, window: &Window) -> Result<Entity, Error> {
-        let entity = self.history()?.get(id).ok_or_else(|| Error::entity_not_found(id))?;
+    /// What a window shows of the past of an entity, here and at sources (NGSI-LD 5.7.3).
+    pub(crate) fn past(&self, id: &str, window: &Window, remote: &[Entity]) -> Result<Entity, Error> {
+        let remote: Vec<&Entity> = remote.iter().filter(|one| *one.id == *id).collect();
+        let local = match self.history() {
+            Ok(history) => history.get(id),
+            // Who keeps no past may know who does.
+            Err(error) if remote.is_empty() => return Err(error),
+            Err(_) => None,
+        };
+        let entity = together(local.as_deref(), &remote).ok_or_else(|| Error::entity_not_found(id))?;
         Ok(window.of(&entity))
     }
 
-    /// The entities whose past matches in a window, in the order of their ids (NGSI-LD 5.7.4).
+    /// The entities whose past matches in a window, here and at sources, in the order of their ids (NGSI-LD 5.7.4).
     pub(crate) fn query_past(
         &self,
         queries: &[EntityQuery],
@@ -224,40 +233,100 @@ impl Broker {
         (offset, limit, count): (usize, usize, bool),
         backwards: bool,
         projection: &Projection,
+        remote: &[Entity],
     ) -> Result<Page, Error> {
-        let history = self.history()?;
         let mut page = Page::default();
         let mut seen = 0;
-        let mut after: Option<Arc<Entity>> = None;
-        'pages: loop {
-            let found = history.scan(after.as_ref().map(|entity| &*entity.id), SCAN_STEP, backwards);
-            let Some(last) = found.last() else { break };
-            after = Some(Arc::clone(last));
-            for entity in found {
-                let inside = window.inside(&entity);
-                // Scopes from before the window make no one part of it.
-                let now = Timestamp::now();
-                if !inside.attributes.iter().any(|one| window.has(one, now)) {
-                    continue;
-                }
-                let selected = queries.iter().find_map(|query| select(query, window, &entity, &inside));
-                let Some(selected) = selected else { continue };
-                if !projection.shows_attributes_of(&selected) {
-                    continue;
-                }
-                seen += 1;
-                if seen > offset && page.entities.len() < limit {
-                    page.entities.push(Arc::new(window.newest(selected)));
-                } else if seen > offset {
-                    page.more = true;
-                    if !count {
-                        break 'pages;
-                    }
+        self.each_past(remote, backwards, |entity| {
+            let inside = window.inside(&entity);
+            // Scopes from before the window make no one part of it.
+            let now = Timestamp::now();
+            if !inside.attributes.iter().any(|one| window.has(one, now)) {
+                return ControlFlow::Continue(());
+            }
+            let selected = queries.iter().find_map(|query| select(query, window, &entity, &inside));
+            let Some(selected) = selected else { return ControlFlow::Continue(()) };
+            if !projection.shows_attributes_of(&selected) {
+                return ControlFlow::Continue(());
+            }
+            seen += 1;
+            if seen > offset && page.entities.len() < limit {
+                page.entities.push(Arc::new(window.newest(selected)));
+            } else if seen > offset {
+                page.more = true;
+                if !count {
+                    return ControlFlow::Break(());
                 }
             }
-        }
+            ControlFlow::Continue(())
+        })?;
         page.total = count.then_some(seen);
         Ok(page)
+    }
+
+    /// Visits the past of every entity, with what sources have of it, in the order of ids.
+    fn each_past(
+        &self,
+        remote: &[Entity],
+        backwards: bool,
+        mut visit: impl FnMut(Arc<Entity>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut elsewhere: BTreeMap<&str, Vec<&Entity>> = BTreeMap::new();
+        for one in remote {
+            elsewhere.entry(&one.id).or_default().push(one);
+        }
+        let history = match self.history() {
+            Ok(history) => Some(history),
+            Err(error) if remote.is_empty() => return Err(error),
+            Err(_) => None,
+        };
+        let mut after: Option<Arc<Entity>> = None;
+        loop {
+            let from = after.as_ref().map(|entity| &*entity.id);
+            let found = history.map(|history| history.scan(from, SCAN_STEP, backwards)).unwrap_or_default();
+            after = found.last().cloned();
+            for entity in found {
+                // Those that only others have come before, in the same order.
+                let is_before = |id: &str| if backwards { id > &*entity.id } else { id < &*entity.id };
+                while let Some(id) = next_of(&elsewhere, backwards).filter(|id| is_before(id)) {
+                    if visit_remote(&mut elsewhere, id, &mut visit).is_break() {
+                        return Ok(());
+                    }
+                }
+                let whole = match elsewhere.remove(&*entity.id) {
+                    Some(others) => together(Some(&entity), &others).map_or(entity, Arc::new),
+                    None => entity,
+                };
+                if visit(whole).is_break() {
+                    return Ok(());
+                }
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        while let Some(id) = next_of(&elsewhere, backwards) {
+            if visit_remote(&mut elsewhere, id, &mut visit).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next_of<'a>(elsewhere: &BTreeMap<&'a str, Vec<&Entity>>, backwards: bool) -> Option<&'a str> {
+    let next = if backwards { elsewhere.keys().next_back() } else { elsewhere.keys().next() };
+    next.copied()
+}
+
+fn visit_remote(
+    elsewhere: &mut BTreeMap<&str, Vec<&Entity>>,
+    id: &str,
+    visit: &mut impl FnMut(Arc<Entity>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    match elsewhere.remove(id).and_then(|others| together(None, &others)) {
+        Some(whole) => visit(Arc::new(whole)),
+        None => ControlFlow::Continue(()),
     }
 }
 

@@ -197,6 +197,7 @@ impl super::Write<'_> {
             return Err(Error::bad("expiresAt is in the past"));
         }
         self.append(&encode_registration(&registration.id, Some(&stored(&registration))))?;
+        self.inner.sources.forget_alias(&registration.id);
         let new = Arc::new(registration);
         let old = self.inner.registrations.write().insert(Arc::clone(&new));
         self.tell_of_source(old.as_deref(), Some(&new));

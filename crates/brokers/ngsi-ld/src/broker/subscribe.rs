@@ -135,8 +135,7 @@ impl Broker {
     /// Subscriptions as they are shown, in the order of creation, and how many there are (NGSI-LD 5.8.4).
     pub(crate) fn subscriptions(
         &self,
-        offset: usize,
-        limit: usize,
+        (offset, limit): (usize, usize),
         context: &Context,
         sys_attrs: bool,
         with_context: bool,

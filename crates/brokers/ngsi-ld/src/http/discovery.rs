@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Route, Shared, reply, request::Asked};
+use super::{Route, Shared, distributed::Discovered, reply, request::Asked};
 use crate::{
     Context, Error, ErrorKind,
     broker::{AttributeUse, TypeUse},
@@ -75,11 +75,12 @@ fn shown_context(asked: &Asked) -> Option<Json> {
 
 async fn types(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     let context = &*asked.context;
+    let (broker, found) = (&door.broker, asked.discovered.as_deref());
     if !asked.params.flag("details")? {
         let found = Found {
             id: list_id("EntityTypeList"),
             r#type: "EntityTypeList",
-            type_list: Some(terms(&door.broker.types(), context)),
+            type_list: Some(terms(&Discovered::types(found, broker), context)),
             context: shown_context(&asked),
             ..Found::default()
         };
@@ -93,8 +94,9 @@ async fn types(State(door): Shared, asked: Asked) -> Result<Response, Error> {
         context: shown_context(&asked),
         ..Found::default()
     };
+    let types = Discovered::types(found, broker);
     let found: Vec<_> =
-        door.broker.types().iter().filter_map(|name| door.broker.type_use(name)).map(describe).collect();
+        types.iter().filter_map(|name| Discovered::type_use(found, broker, name)).map(describe).collect();
     Ok(reply::body(StatusCode::OK, &found, context, asked.accepted))
 }
 
@@ -102,7 +104,8 @@ async fn one_type(State(door): Shared, Path(term): Path<String>, asked: Asked) -
     let context = &*asked.context;
     let name = context.name(&term, "type")?;
     let missing = || Error::new(ErrorKind::ResourceNotFound, format!("there is no entity of type {term}"));
-    let found = door.broker.type_use(&name).ok_or_else(missing)?;
+    let found = Discovered::type_use(asked.discovered.as_deref(), &door.broker, &name);
+    let found = found.ok_or_else(missing)?;
     let detail = |(name, types): &(Name, Vec<Kind>)| Found {
         id: name.to_string(),
         r#type: "Attribute",
@@ -137,7 +140,7 @@ fn attribute(found: &AttributeUse, asked: &Asked, counted: bool) -> Found {
 }
 
 async fn attributes(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let found = door.broker.attribute_uses();
+    let found = Discovered::attribute_uses(asked.discovered.as_deref(), &door.broker);
     if asked.params.flag("details")? {
         let found: Vec<_> = found.iter().map(|one| attribute(one, &asked, false)).collect();
         return Ok(reply::body(StatusCode::OK, &found, &asked.context, asked.accepted));
@@ -159,6 +162,7 @@ async fn one_attribute(
 ) -> Result<Response, Error> {
     let name = asked.context.name(&term, "attribute name")?;
     let missing = || Error::new(ErrorKind::ResourceNotFound, format!("no entity has the attribute {term}"));
-    let found = door.broker.attribute_uses().into_iter().find(|one| one.name == name).ok_or_else(missing)?;
+    let found = Discovered::attribute_uses(asked.discovered.as_deref(), &door.broker);
+    let found = found.into_iter().find(|one| one.name == name).ok_or_else(missing)?;
     Ok(reply::body(StatusCode::OK, &attribute(&found, &asked, true), &asked.context, asked.accepted))
 }

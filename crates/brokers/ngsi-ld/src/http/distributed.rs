@@ -4,7 +4,9 @@
 
 mod answer;
 mod batch;
+mod discover;
 mod fan;
+mod past;
 mod query;
 mod remote;
 mod retrieve;
@@ -20,6 +22,8 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue};
 
+pub(super) use discover::Discovered;
+pub(super) use past::RemotePast;
 pub(super) use remote::{Remote, found, page, sources};
 
 use self::{fan::Fan, retrieve::head, route::Route};
@@ -42,6 +46,7 @@ pub(super) async fn distribute(State(door): State<Door>, request: Request, next:
 async fn with_sources(door: Door, route: Route, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let fan = Fan::new(&door, &headers);
+    fan.learn_aliases().await;
     match route {
         Route::Retrieve(id) => match retrieve::ask(&fan, head(&request), &id).await {
             Ok(remote) => read(request, remote, next).await,
@@ -53,6 +58,25 @@ async fn with_sources(door: Door, route: Route, request: Request, next: Next) ->
         },
         Route::QueryBatch => match query::ask_in_body(&fan, request).await {
             Ok((request, remote)) => read(request, remote, next).await,
+            Err(refused) => refused,
+        },
+        Route::Discover(what) => match discover::ask(&fan, head(&request), &what).await {
+            Ok(found) => {
+                let warnings = found.warnings.clone();
+                with(request, found, warnings, next).await
+            }
+            Err(refused) => refused.into_response(),
+        },
+        Route::Past(id) => match past::ask(&fan, head(&request), Some(&id)).await {
+            Ok((found, warnings)) => with(request, found, warnings, next).await,
+            Err(refused) => refused.into_response(),
+        },
+        Route::QueryPast => match past::ask(&fan, head(&request), None).await {
+            Ok((found, warnings)) => with(request, found, warnings, next).await,
+            Err(refused) => refused.into_response(),
+        },
+        Route::QueryPastBatch => match past::ask_in_body(&fan, request).await {
+            Ok((request, found, warnings)) => with(request, found, warnings, next).await,
             Err(refused) => refused,
         },
         Route::Purge => write::purge(&fan, request, next).await,
@@ -67,7 +91,21 @@ async fn read(mut request: Request, remote: Remote, next: Next) -> Response {
     if remote.takes_part {
         request.extensions_mut().insert(Arc::new(remote));
     }
-    let mut response = next.run(request).await;
+    warned(next.run(request).await, warnings)
+}
+
+/// Runs the handler with what sources said beside the request.
+async fn with<T: Send + Sync + 'static>(
+    mut request: Request,
+    found: T,
+    warnings: Vec<String>,
+    next: Next,
+) -> Response {
+    request.extensions_mut().insert(Arc::new(found));
+    warned(next.run(request).await, warnings)
+}
+
+fn warned(mut response: Response, warnings: Vec<String>) -> Response {
     for warning in warnings {
         if let Ok(value) = HeaderValue::try_from(warning) {
             response.headers_mut().append(WARNING, value);

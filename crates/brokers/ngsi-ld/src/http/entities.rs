@@ -57,7 +57,7 @@ async fn purge(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path, remote, mapped, version } = asked;
+    let Asked { params, context, accepted, path, remote, mapped, version, .. } = asked;
     let query = entity_query(&params, &context, &door.options)?;
     let view = View { version, ..params.view(&context)? };
     let queries = [query.with_projection(&view.projection)];

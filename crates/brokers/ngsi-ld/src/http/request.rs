@@ -9,7 +9,12 @@ use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use morgana_engine::Problem;
 
-use super::{Door, distributed::Remote, entity_maps::Mapped, params::Params};
+use super::{
+    Door,
+    distributed::{Discovered, Remote, RemotePast},
+    entity_maps::Mapped,
+    params::Params,
+};
 use crate::{Broker, Context, Error, ErrorKind, model::Json};
 
 /// The form of an answer's body (NGSI-LD 6.3.4).
@@ -52,6 +57,10 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// What context sources said.
     pub(super) remote: Option<Arc<Remote>>,
+    /// What types and attributes context sources have.
+    pub(super) discovered: Option<Arc<Discovered>>,
+    /// What context sources have of the past.
+    pub(super) past: Option<Arc<RemotePast>>,
     /// The entity map of the query.
     pub(super) mapped: Option<Arc<Mapped>>,
     /// The minor version of the standard that the answer is wanted in (`Prefer: ngsi-ld=1.5`).
@@ -70,8 +79,11 @@ impl FromRequestParts<Door> for Asked {
             door.broker.context(link.map(Json::from).as_ref()).await.map_err(IntoResponse::into_response)?;
         let remote = parts.extensions.get().cloned();
         let mapped = parts.extensions.get().cloned();
+        let discovered = parts.extensions.get().cloned();
+        let past = parts.extensions.get().cloned();
         let version = preferred_version(&parts.headers);
-        Ok(Self { params, context, accepted, path: parts.uri.path().to_owned(), remote, mapped, version })
+        let path = parts.uri.path().to_owned();
+        Ok(Self { params, context, accepted, path, remote, discovered, past, mapped, version })
     }
 }
 
@@ -84,6 +96,8 @@ pub(super) struct Sent {
     pub(super) path: String,
     /// What context sources said.
     pub(super) remote: Option<Arc<Remote>>,
+    /// As in [`Asked`].
+    pub(super) past: Option<Arc<RemotePast>>,
     /// As in [`Asked`].
     pub(super) version: Option<u8>,
     link: Option<String>,
@@ -127,6 +141,7 @@ impl FromRequest<Door> for Sent {
             accepted,
             path: parts.uri.path().to_owned(),
             remote: parts.extensions.get().cloned(),
+            past: parts.extensions.get().cloned(),
             version: preferred_version(&parts.headers),
             link: link.map(Into::into),
             is_ld,

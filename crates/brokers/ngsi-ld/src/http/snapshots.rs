@@ -157,7 +157,7 @@ fn find_past(door: &Door, query: &Json, context: &Context, limit: usize) -> Resu
     let temporal =
         query.get("temporalQ").ok_or_else(|| Error::bad("snapshotTemporalQueries: temporalQ is missing"))?;
     let window = Window::from_json(temporal)?;
-    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection)?;
+    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, &[])?;
     Ok(page.entities.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 

@@ -13,6 +13,7 @@ use morgana_engine::Problem;
 use super::{
     HttpOptions, ROOT, Route, Shared,
     batch::{Asking, asking},
+    distributed::RemotePast,
     entities::{check_links, entity_query, has_content},
     params::Params,
     reply,
@@ -164,7 +165,7 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
     let window = window(&asked.params)?;
     let style = style(&asked.params, &window, None)?;
     let view = asked.params.temporal_view(&asked.context)?;
-    let entity = door.broker.past(&id, &window)?;
+    let entity = door.broker.past(&id, &window, RemotePast::entities(asked.past.as_deref()))?;
     if let Some(mapped) = &asked.mapped {
         mapped.note(&entity.id, vec!["@none".into()]);
     }
@@ -183,7 +184,8 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
 }
 
 async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
-    let Asked { params, context, accepted, path, mapped, .. } = asked;
+    let Asked { params, context, accepted, path, mapped, past, .. } = asked;
+    let remote = RemotePast::entities(past.as_deref());
     let query = entity_query(&params, &context, &door.options)?;
     check_links(std::slice::from_ref(&query), &Projection::default(), 0)?;
     let window = window(&params)?;
@@ -199,11 +201,12 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     if let Some(mapped) = &mapped {
         let all = door
             .broker
-            .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection)?
+            .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection, remote)?
             .entities;
         mapped.keep(all, |_| vec!["@none".into()]);
     }
-    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection)?;
+    let page =
+        door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)?;
     let response = answer(&page.entities, &context, &window, &view, &style, accepted, &door.options);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }
@@ -223,7 +226,9 @@ async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Erro
     let queries: Vec<_> = queries.into_iter().map(|query| query.with_projection(&projection)).collect();
     view.projection = projection;
     let paging = sent.params.paging(&door.options)?;
-    let page = door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection)?;
+    let remote = RemotePast::entities(sent.past.as_deref());
+    let page =
+        door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)?;
     let response = answer(&page.entities, &context, &window, &view, &style, sent.accepted, &door.options);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
 }

@@ -121,6 +121,12 @@ pub(crate) struct Answer {
     pub(crate) is_stale: bool,
 }
 
+/// How long a source that did not say what it calls itself is not asked again.
+const ALIAS_RETRY: Duration = Duration::from_secs(60);
+
+/// When a source was asked what it calls itself, and what it said.
+type Asked = (Instant, Option<Box<str>>);
+
 type Cached = (Instant, Response<Bytes>);
 
 /// Talks to context sources.
@@ -129,6 +135,8 @@ pub(crate) struct Sources {
     fetcher: Fetcher,
     pub(crate) options: SourceOptions,
     states: Mutex<HashMap<Box<str>, SourceState>>,
+    /// What sources call themselves, by registration, and when they were asked.
+    aliases: Mutex<HashMap<Box<str>, Asked>>,
     cache: Mutex<HashMap<String, Cached>>,
 }
 
@@ -140,7 +148,13 @@ impl Sources {
             timeout_ms: options.timeout_ms,
             ..FetchOptions::default()
         };
-        Self { fetcher: Fetcher::new(fetch), options, states: Mutex::default(), cache: Mutex::default() }
+        Self {
+            fetcher: Fetcher::new(fetch),
+            options,
+            states: Mutex::default(),
+            aliases: Mutex::default(),
+            cache: Mutex::default(),
+        }
     }
 
     /// How it went with the source of a registration.
@@ -148,8 +162,38 @@ impl Sources {
         self.states.lock().get(registration).cloned().unwrap_or_default()
     }
 
+    /// What a source calls itself in `Via` headers, if its registration says so, or it did. A source that has what this
+    /// broker has not is not asked: a request that comes back from there can be done by no one, and has to be told so.
+    pub(crate) fn alias(&self, registration: &Registration) -> Option<Box<str>> {
+        let told = registration.access.alias.clone();
+        told.or_else(|| self.aliases.lock().get(&registration.id)?.1.clone())
+    }
+
+    /// Whether a source has to be asked what it calls itself: nothing is known, or it was silent some time ago.
+    pub(crate) fn is_nameless(&self, registration: &Registration) -> bool {
+        let asked = self.aliases.lock().get(&registration.id).cloned();
+        registration.access.alias.is_none()
+            && !registration.access.mode.is_proxied()
+            && asked.is_none_or(|(at, alias)| alias.is_none() && at.elapsed() > ALIAS_RETRY)
+    }
+
+    /// Asks a source what it calls itself (NGSI-LD 5.15.1), by this request. It counts as no question of anyone.
+    pub(crate) async fn identify(&self, registration: &Registration, request: Request<Full<Bytes>>) {
+        let timeout = registration.access.timeout.unwrap_or(Duration::from_millis(self.options.timeout_ms));
+        let answer = self.fetcher.send(request, timeout).await.ok().filter(|one| one.status().is_success());
+        let identity = answer.and_then(|one| serde_json::from_slice::<serde_json::Value>(one.body()).ok());
+        let alias = identity.and_then(|one| one["contextSourceAlias"].as_str().map(Into::into));
+        self.aliases.lock().insert(registration.id.clone(), (Instant::now(), alias));
+    }
+
+    /// Forgets what a source calls itself: its registration may lead elsewhere now.
+    pub(crate) fn forget_alias(&self, registration: &str) {
+        self.aliases.lock().remove(registration);
+    }
+
     /// Forgets a registration that is no more.
     pub(crate) fn forget(&self, registration: &str) {
+        self.forget_alias(registration);
         self.states.lock().remove(registration);
         self.cache.lock().retain(|key, _| !key.starts_with(&format!("{registration} ")));
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, future::BoxFuture, stream};
-use http::{HeaderMap, HeaderValue};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::super::Door;
 use crate::{
@@ -33,13 +33,41 @@ impl<'a> Fan<'a> {
         &self.door.broker
     }
 
+    /// Asks sources what they call themselves, when that tells whether the request has come through them: two brokers
+    /// may be sources of each other, and their registrations need not say so (NGSI-LD 5.15.1, 6.3.18).
+    pub(super) async fn learn_aliases(&self) {
+        if self.is_loop || !self.headers.contains_key(header::VIA) {
+            return;
+        }
+        let mut nameless = self.broker().live_registrations(Timestamp::now());
+        nameless.retain(|one| self.broker().sources().is_nameless(one));
+        let ask = |one: &Arc<Registration>| {
+            let (one, core) = (Arc::clone(one), Context::core());
+            async move {
+                let call = Call::new(Method::GET, "/info/sourceIdentity", &core);
+                if let Ok(request) = call.request(&one.access, &core, &self.via, self.headers) {
+                    self.broker().sources().identify(&one, request).await;
+                }
+            }
+            .boxed()
+        };
+        self.all(nameless.iter().map(ask).collect()).await;
+    }
+
     /// The registrations of the present that the request has not come through (NGSI-LD 6.3.18).
     pub(super) fn registrations(&self) -> Vec<Arc<Registration>> {
+        let mut all = self.registrations_of_all_times();
+        all.retain(|one| one.is_of_the_present());
+        all
+    }
+
+    /// As [`Self::registrations`], with those that are of the past.
+    pub(super) fn registrations_of_all_times(&self) -> Vec<Arc<Registration>> {
         let known = |one: &Arc<Registration>| {
-            one.access.alias.as_deref().is_none_or(|alias| !passed(self.headers, alias))
+            self.broker().sources().alias(one).is_none_or(|alias| !passed(self.headers, &alias))
         };
         let mut all = self.broker().live_registrations(Timestamp::now());
-        all.retain(|one| one.is_of_the_present() && known(one));
+        all.retain(known);
         all
     }
 

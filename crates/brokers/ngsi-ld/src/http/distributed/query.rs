@@ -29,8 +29,8 @@ use crate::{
 };
 
 /// The most entities that a source is asked for at once, and how often it is asked for more.
-const PAGE: usize = 1000;
-const PAGES: usize = 20;
+pub(super) const PAGE: usize = 1000;
+pub(super) const PAGES: usize = 20;
 
 /// A query as it can be handed on.
 struct Asking {

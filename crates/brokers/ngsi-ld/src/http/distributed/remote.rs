@@ -55,9 +55,7 @@ impl Remote {
     }
 
     fn note(&mut self, registration: &Registration, code: u16, text: &str) {
-        let agent = registration.access.alias.as_deref().unwrap_or(&registration.id);
-        let text: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
-        self.warnings.push(format!("{code} {agent} \"{}\"", text.replace(['"', '\\'], "'")));
+        self.warnings.push(warning(registration, code, text));
     }
 
     /// One entity together with what this broker has of it.
@@ -95,6 +93,13 @@ impl Remote {
         };
         order.iter().filter_map(|id| whole(id)).collect()
     }
+}
+
+/// The value of an NGSILD-Warning header (NGSI-LD 6.3.17).
+pub(super) fn warning(registration: &Registration, code: u16, text: &str) -> String {
+    let agent = registration.access.alias.as_deref().unwrap_or(&registration.id);
+    let text: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    format!("{code} {agent} \"{}\"", text.replace(['"', '\\'], "'"))
 }
 
 /// All entities that match one of several queries, here and at the sources that took part.

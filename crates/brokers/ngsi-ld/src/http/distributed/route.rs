@@ -11,9 +11,21 @@ pub(super) enum Route {
     Retrieve(String),
     Query,
     QueryBatch,
+    /// The past of an entity.
+    Past(String),
+    QueryPast,
+    QueryPastBatch,
     Purge,
+    Discover(Discover),
     Batch(Batch),
     One(One),
+}
+
+/// A question for what there is (NGSI-LD 5.7.5 to 5.7.10); a name is one type or attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Discover {
+    Types(Option<String>),
+    Attributes(Option<String>),
 }
 
 /// A batch operation.
@@ -48,6 +60,15 @@ impl Route {
             ("GET", ["entities" | "entityMaps"]) => Some(Self::Query),
             ("GET", ["entities", id]) => Some(Self::Retrieve((*id).to_owned())),
             ("POST", ["entityOperations", "query"]) => Some(Self::QueryBatch),
+            ("GET", ["temporal", "entities"]) => Some(Self::QueryPast),
+            ("GET", ["temporal", "entities", id]) => Some(Self::Past((*id).to_owned())),
+            ("POST", ["temporal", "entityOperations", "query"]) => Some(Self::QueryPastBatch),
+            ("GET", ["types"]) => Some(Self::Discover(Discover::Types(None))),
+            ("GET", ["types", name]) => Some(Self::Discover(Discover::Types(Some((*name).to_owned())))),
+            ("GET", ["attributes"]) => Some(Self::Discover(Discover::Attributes(None))),
+            ("GET", ["attributes", name]) => {
+                Some(Self::Discover(Discover::Attributes(Some((*name).to_owned()))))
+            }
             ("DELETE", ["entities"]) => Some(Self::Purge),
             ("POST", ["entityOperations", kind]) => Some(Self::Batch(match *kind {
                 "create" => Batch::Create,
