@@ -1,4 +1,5 @@
 //! `morgana broker ngsi-v2` killed in the middle of the writing of several clients, again and again.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
