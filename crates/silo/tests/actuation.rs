@@ -112,7 +112,8 @@ async fn a_burst_is_carried(flavour: &'static str) {
         senders.spawn(async move {
             for number in (sender..COMMANDS).step_by(8) {
                 let value = json!({ "cmd-value": number, "cmd-qos": 0, "cmd-id": number });
-                assert!(application.command("set-color", value).await.is_success());
+                let status = application.command("set-color", value).await;
+                assert!(status.is_success(), "{status}");
             }
         });
     }

@@ -157,15 +157,16 @@ mod tests {
     use super::*;
     use crate::model::{Form, Reader, Timestamp};
 
-    /// Subscriptions to types, ids and attributes of their own, and ten that a change of `speed` of a Car concerns.
+    /// Subscriptions to types, ids, patterns and attributes of their own, and ten that a change of `speed` of a Car concerns.
     fn many(count: usize) -> Subscriptions {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let mut all = Subscriptions::default();
         for number in 0..count {
-            let selection = match (number < 10, number % 3) {
+            let selection = match (number < 10, number % 4) {
                 (true, _) => r#""entities": [{"type": "Car"}], "watchedAttributes": ["speed"]"#.to_owned(),
                 (_, 0) => format!(r#""entities": [{{"type": "Type{number}"}}]"#),
                 (_, 1) => format!(r#""entities": [{{"type": "Car", "id": "urn:c:{number}"}}]"#),
+                (_, 2) => format!(r#""entities": [{{"type": "Car", "idPattern": "^urn:c:{number}:.*"}}]"#),
                 _ => format!(r#""entities": [{{"type": "Car"}}], "watchedAttributes": ["a{number}"]"#),
             };
             let text = format!(

@@ -73,7 +73,9 @@ impl Application {
         let found = match self.flavour {
             "ngsi-ld" => self.get(&format!("/ngsi-ld/v1/entities/{ENTITY}")).await?[name]["value"].clone(),
             "ngsi-v2" => {
-                let mut attribute = self.get(&format!("/v2/entities/{ENTITY}")).await?[name].take();
+                // The entity is there before its pipes are.
+                let mut entity = self.get(&format!("/v2/entities/{ENTITY}")).await?;
+                let mut attribute = entity.get_mut(name)?.take();
                 let mut value = attribute["value"].take();
                 let member = ["status", "result"].into_iter().find(|member| name.ends_with(member));
                 if let Some(member) = member.filter(|_| value != "") {
