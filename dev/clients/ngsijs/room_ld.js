@@ -79,7 +79,8 @@ async function subscriptions() {
 async function attributes() {
     await context.appendEntityAttributes({ id, open: { type: 'Property', value: true } });
     const kept = await context.appendEntityAttributes({ id, open: { type: 'Property', value: false } }, { noOverwrite: true });
-    assert.equal(kept.notUpdated[0].attributeName, 'open');
+    // NGSI-LD 5.2.18: what an update did not change is named by its whole IRI.
+    assert.equal(kept.notUpdated[0].attributeName, 'https://uri.etsi.org/ngsi-ld/default-context/open');
     assert.equal((await context.getEntity({ id, keyValues: true })).entity.open, true);
     await context.deleteEntityAttribute({ id, attribute: 'open' });
     await refused(context.deleteEntityAttribute({ id, attribute: 'open' }), NGSI.NotFoundError);

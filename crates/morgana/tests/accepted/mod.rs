@@ -26,6 +26,12 @@ impl Accepted {
         let platform = Platform::start_with(MORGANA, options).await;
         let admin = platform.admin().await;
         let relay = platform.relay(&admin, "relay", "room", "Room").await;
+        // It says which update it has soon after it runs; its status changes no more then.
+        let relay = eventually("the relay says which update it has", async || {
+            let now = platform.client(&admin).thing_visor(&relay.id).await.unwrap();
+            if now.status.updates_known.is_some() { Ok(now) } else { Err(now) }
+        })
+        .await;
         let alice = platform.tenant(&admin, "alice").await;
         let context = platform.silo(&alice, "context", "ngsi-ld").await;
         platform.plug(&alice, &context, "relay/room").await;

@@ -31,8 +31,13 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     // Before its context is missed: what is no entity at all is another error (NGSI-LD 5.6.1.4).
-    if sent.body.as_object().is_none_or(<[_]>::is_empty) {
-        let detail = format!("an entity must be a JSON object with members, not {}", sent.body.kind());
+    let no_entity = match sent.body.as_object() {
+        Some([]) => Some("an empty one"),
+        Some(_) => None,
+        None => Some(sent.body.kind()),
+    };
+    if let Some(sent) = no_entity {
+        let detail = format!("an entity must be a JSON object with members, not {sent}");
         return Err(Error::new(ErrorKind::InvalidRequest, detail));
     }
     let context = sent.context(&door.broker).await?;
