@@ -143,6 +143,8 @@ impl Engine {
                 }
             }
         }
+        // Once more, for the doors: when the end came before this task first ran, they were not there to hear of it.
+        self.shut_down();
         if tokio::time::timeout(END_WAIT, closed.recv()).await.is_err() {
             tracing::warn!("mqtt connections did not end in time");
         }

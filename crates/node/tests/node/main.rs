@@ -154,6 +154,10 @@ async fn one_that_is_removed_and_assigned_again_starts_with_empty_folders() {
         report.state == State::Ready && report.incarnation > before.incarnation
     };
     test.reported(&assignment.name, "ready again", newer).await;
+    // What it wrote before it was ready may be read a moment later.
+    while test.node.log_tail(&assignment.name, 10).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(test.node.log_tail(&assignment.name, 10).await.unwrap().last().unwrap(), "life 1");
     test.node.shutdown().await;
 }
