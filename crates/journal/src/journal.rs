@@ -127,8 +127,18 @@ impl Journal {
         if wake {
             self.shared.work.notify_one();
         }
+        Ok(self.ticket(number))
+    }
+
+    /// A promise for every record that was appended before this call.
+    pub fn appended(&self) -> Ticket {
+        let last = self.shared.queue.lock().last;
+        self.ticket(last)
+    }
+
+    fn ticket(&self, number: u64) -> Ticket {
         let number = if self.shared.options.durability == Durability::None { 0 } else { number };
-        Ok(Ticket::new(number, self.shared.progress.subscribe()))
+        Ticket::new(number, self.shared.progress.subscribe())
     }
 
     /// Waits while more than `queue_max_bytes` wait for the disk. Call it before taking the lock under which

@@ -41,6 +41,19 @@ async fn records_come_back_in_order() {
 }
 
 #[tokio::test]
+async fn what_was_appended_so_far_is_durable_when_the_promise_for_all_of_it_resolves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, ..) = open(dir.path()).unwrap();
+    assert!(journal.appended().is_durable(), "there is nothing to wait for");
+    let records: Vec<_> = (0..100_u32).map(|number| journal.append_quietly(&number.to_le_bytes())).collect();
+    let all = journal.appended();
+    assert!(!all.is_durable(), "the writer was not called yet");
+    journal.write_now();
+    all.durable().await.unwrap();
+    assert!(records.into_iter().all(|record| record.unwrap().is_durable()));
+}
+
+#[tokio::test]
 async fn a_snapshot_replaces_the_log_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, ..) = open(dir.path()).unwrap();

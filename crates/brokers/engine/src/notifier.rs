@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     DeliveryCounts, DeliveryError, Endpoint, Message, Transport,
-    lane::{Job, Lane, Render, Turn},
+    lane::{Job, Lane, Turn},
 };
 
 /// How messages to subscribers are queued and retried.
@@ -161,15 +161,19 @@ impl Shared {
     async fn work(&self, lane: &Lane) {
         while let Some(Turn { after, job }) = lane.next() {
             let turn = async {
-                if let Some(write) = after
-                    && let Err(error) = write.durable().await
-                {
-                    tracing::warn!(%error, "a notification is dropped, as what it tells of was not kept");
-                    return lane.dropped();
-                }
                 match job {
-                    Job::Message(render) => self.deliver(lane, render).await,
-                    Job::Delivery(delivery) => deliver_once(lane, delivery).await,
+                    Job::Message(render) => {
+                        // While the disk is busy with the write.
+                        let message = render();
+                        if is_kept(after).await { self.deliver(lane, message).await } else { lane.dropped() }
+                    }
+                    Job::Delivery(delivery) => {
+                        if is_kept(after).await {
+                            deliver_once(lane, delivery).await
+                        } else {
+                            lane.dropped()
+                        }
+                    }
                 }
             };
             tokio::select! {
@@ -179,9 +183,9 @@ impl Shared {
         }
     }
 
-    async fn deliver(&self, lane: &Lane, render: Render) {
+    async fn deliver(&self, lane: &Lane, message: Result<Message, DeliveryError>) {
         lane.attempt(Timestamp::now());
-        let message = match render() {
+        let message = match message {
             Ok(message) => message,
             Err(error) => {
                 lane.attempt_failed(Timestamp::now(), &error);
@@ -208,6 +212,18 @@ impl Shared {
             }
             backoff *= 2;
             lane.attempt(Timestamp::now());
+        }
+    }
+}
+
+/// Waits until the write that a message tells of is durable; false when it never will be.
+async fn is_kept(write: Option<Ticket>) -> bool {
+    let Some(write) = write else { return true };
+    match write.durable().await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "a notification is dropped, as what it tells of was not kept");
+            false
         }
     }
 }

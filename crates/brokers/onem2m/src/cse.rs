@@ -89,7 +89,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) identity: Identity,
     pub(crate) tree: RwLock<Tree>,
-    journal: Journal,
+    pub(crate) journal: Journal,
     sequence: AtomicU64,
     pub(crate) notifier: Notifier,
     pub(crate) courier: Arc<Courier>,

@@ -99,8 +99,10 @@ impl Inner {
             return;
         }
         let lane_name = lane.to_owned();
-        self.notifier
-            .send(lane, move || Ok(parcel.into_message(&destination.uri, Some((&lane_name, events)))));
+        // What it tells of is in the journal before it; nobody hears of a write that may still be lost.
+        self.notifier.send_after(self.journal.appended(), lane, move || {
+            Ok(parcel.into_message(&destination.uri, Some((&lane_name, events))))
+        });
     }
 
     pub(crate) fn next_request_id(&self) -> String {
