@@ -31,6 +31,13 @@ pub(crate) struct Arguments {
     /// `*` for all. May be given more than once.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
+    /// This broker as its context sources reach it, such as `https://broker.example`: they notify it there of what its
+    /// subscribers asked for (5.8.1.4). As subscribers reach it, when this is not given.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// A file of certificates (PEM) that vouch for the `mqtts` servers of subscribers, instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    notification_ca: Option<std::path::PathBuf>,
     /// How many instances of each attribute's past are kept; 0 keeps no temporal evolution.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     history_instances: usize,
@@ -60,6 +67,8 @@ impl Arguments {
             history_instances: self.history_instances,
             history_max_age_s: self.history_max_age,
             public_endpoints_only: self.reach.public_endpoints_only,
+            public_url: self.public_url.clone(),
+            notification_ca: self.notification_ca.clone(),
             ..Options::default()
         };
         options.tenants_max = self.tenants_max.unwrap_or(options.tenants_max);

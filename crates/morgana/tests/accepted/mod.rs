@@ -29,7 +29,7 @@ impl Accepted {
         // It says which update it has soon after it runs; its status changes no more then.
         let relay = eventually("the relay says which update it has", async || {
             let now = platform.client(&admin).thing_visor(&relay.id).await.unwrap();
-            if now.status.updates_known.is_some() { Ok(now) } else { Err(now) }
+            if now.status.updates_known.is_some() { Ok(now) } else { Err("none yet") }
         })
         .await;
         let alice = platform.tenant(&admin, "alice").await;

@@ -226,6 +226,7 @@ impl Reader<'_> {
             if is_null(&value) || is_null_map(kind, &value) {
                 return Ok(Instance::Deletion(None));
             }
+            check_core_geometry(key, kind, depth)?;
             let value = self.check_value(kind, value, key)?;
             return Ok(Instance::Value(self.plain(name, kind, value)));
         }
@@ -236,6 +237,7 @@ impl Reader<'_> {
             }
             Json::Object(members) => self.object(name, key, members, depth),
             value => {
+                check_core_geometry(key, Kind::Property, depth)?;
                 let value = self.check_value(Kind::Property, value, key)?;
                 Ok(Instance::Value(self.plain(name, Kind::Property, value)))
             }
@@ -267,12 +269,8 @@ impl Reader<'_> {
             return Err(Error::bad(format!("attribute \"{key}\" nests deeper than {MAX_DEPTH} attributes")));
         }
         let kind = kind_of(&members, key)?;
-        if depth == 0
-            && is_core_geometry(key)
-            && kind != Kind::GeoProperty
-            && !members.iter().any(|(_, value)| is_null(value))
-        {
-            return Err(Error::bad(format!("attribute \"{key}\" must be a GeoProperty (NGSI-LD 4.7)")));
+        if !members.iter().any(|(_, value)| is_null(value)) {
+            check_core_geometry(key, kind, depth)?;
         }
         let mut attribute = self.plain(name, kind, Json::Null);
         let mut deletion = false;
@@ -384,9 +382,14 @@ impl Reader<'_> {
     }
 }
 
-/// The geometries that the core @context knows.
-fn is_core_geometry(key: &str) -> bool {
-    matches!(key, "location" | "observationSpace" | "operationSpace")
+/// Refuses an attribute of an entity (depth 0) that has the name of a geometry of the core @context and is none
+/// (NGSI-LD 4.7).
+fn check_core_geometry(key: &str, kind: Kind, depth: usize) -> Result<(), Error> {
+    let geometry = matches!(key, "location" | "observationSpace" | "operationSpace");
+    if depth == 0 && geometry && kind != Kind::GeoProperty {
+        return Err(Error::bad(format!("attribute \"{key}\" must be a GeoProperty (NGSI-LD 4.7)")));
+    }
+    Ok(())
 }
 
 /// Whether a value is the NGSI-LD null.
