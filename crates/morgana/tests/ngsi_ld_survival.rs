@@ -1,5 +1,6 @@
 //! `morgana broker ngsi-ld`, killed with `kill -9`: registrations, subscriptions to context sources, copies of
 //! subscriptions at them, snapshots and tenants are there again.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
@@ -73,8 +74,8 @@ async fn registrations_and_subscriptions_to_them_survive_kills_in_the_middle_of_
 async fn a_copy_of_a_subscription_is_made_after_a_kill_and_let_go_after_another() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (folder.path().join("here"), folder.path().join("there"));
-    let (_source, source) = start(&there).await;
-    let endpoint = format!("http://{}", _source.address("http"));
+    let (source_broker, source) = start(&there).await;
+    let endpoint = format!("http://{}", source_broker.address("http"));
     let (broker, http) = start(&here).await;
     http.post("/csourceRegistrations", &registration("r", &endpoint)).await.expect(201);
     http.post("/subscriptions", &subscription("s")).await.expect(201);

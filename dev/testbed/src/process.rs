@@ -109,7 +109,11 @@ mod tests {
         };
         let mut inside = sleep().current_dir(folder.path()).spawn().unwrap();
         let mut marked = sleep().env("X", folder.path().join("y")).spawn().unwrap();
-        let mut found = processes_of(folder.path());
+        // The system shows the environment of a program a moment after it was started.
+        let mut found = Vec::new();
+        while found.len() < 2 {
+            found = processes_of(folder.path());
+        }
         found.sort_by_key(|process| process.pid);
         let mut spawned = [inside.id() as i32, marked.id() as i32];
         spawned.sort_unstable();
