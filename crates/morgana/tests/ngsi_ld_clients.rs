@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use morgana_testbed::Broker;
 use morgana_testbed::clients::Client;
-use morgana_testbed::{Broker, Listener};
 use serde_json::Value;
 
 const MORGANA: &str = env!("CARGO_BIN_EXE_morgana");
@@ -13,13 +13,8 @@ async fn run(client: &str, script: &str) -> Value {
     let folder = tempfile::tempdir().expect("a folder for the broker");
     let switches = ["--history-instances", "100"];
     let broker = Broker::start(MORGANA, "ngsi-ld", &folder.path().join("data"), &switches).await;
-    let listener = Listener::start().await;
     let base = format!("http://{}", broker.address("http"));
-    let outcome = Client::of(client).run(script, &[&base, listener.uri()]).await;
-    assert_eq!(outcome.status, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
-    assert!(outcome.stdout.ends_with("done\n"), "{}", outcome.stdout);
-    listener.posted.wait_for("a notification", |_| true).await;
-    let documents = listener.posted.all();
+    let documents = Client::of(client).play(script, &base).await;
     assert_eq!(documents.len(), 1, "{documents:?}");
     documents[0]["data"][0].clone()
 }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use morgana_testbed::clients::Client;
-use morgana_testbed::{Answer, Broker, Http, Listener, PATIENCE, eventually};
+use morgana_testbed::{Answer, Broker, Http, PATIENCE, eventually};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -18,13 +18,8 @@ async fn broker(folder: &tempfile::TempDir) -> Broker {
 async fn run(client: &str, script: &str) -> Vec<f64> {
     let folder = tempfile::tempdir().expect("a folder for the broker");
     let broker = broker(&folder).await;
-    let listener = Listener::start().await;
     let base = format!("http://{}", broker.address("http"));
-    let outcome = Client::of(client).run(script, &[&base, listener.uri()]).await;
-    assert_eq!(outcome.status, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
-    assert!(outcome.stdout.ends_with("done\n"), "{}", outcome.stdout);
-    listener.posted.wait_for("a notification", |_| true).await;
-    let documents = listener.posted.all();
+    let documents = Client::of(client).play(script, &base).await;
     documents.iter().filter_map(|document| document["data"][0]["temperature"]["value"].as_f64()).collect()
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::Outcome;
+use crate::{Listener, Outcome};
 
 /// How long a client may take. It starts an interpreter and loads its libraries on a busy machine.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(180);
@@ -54,6 +55,20 @@ impl Client {
         let output = ended.unwrap_or_else(|_| panic!("{script} does not end")).expect("it can be started");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Outcome { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs a script that is an application on the broker at `base`, to its end, and gives the notifications that it
+    /// caused. The script gets the broker's address and the one to be notified at, and says "done" last.
+    ///
+    /// # Panics
+    /// When the application fails, or nobody is notified.
+    pub async fn play(&self, script: &str, base: &str) -> Vec<Value> {
+        let listener = Listener::start().await;
+        let outcome = self.run(script, &[base, listener.uri()]).await;
+        assert_eq!(outcome.status, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
+        assert!(outcome.stdout.ends_with("done\n"), "{}", outcome.stdout);
+        listener.posted.wait_for("a notification", |_| true).await;
+        listener.posted.all()
     }
 
     /// A command that runs one of its scripts and is killed when it is dropped.

@@ -121,8 +121,7 @@ impl HttpClient {
         connector.set_connect_timeout(Some(connect_timeout));
         connector.enforce_http(false);
         let plain = builder().build(connector.clone());
-        let shared = Shared { public_only, connector, plain, tls: OnceLock::new() };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared { public_only, connector, plain, tls: OnceLock::new() }) }
     }
 
     /// Sends a request and gives the answer as soon as its head is there. Redirects are not followed.
@@ -133,8 +132,7 @@ impl HttpClient {
         let uri = request.uri().clone();
         self.check(&uri)?;
         let sent = if uri.scheme_str() == Some("https") {
-            let shared = &self.shared;
-            match shared.tls.get_or_init(|| tls(shared.connector.clone())) {
+            match self.shared.tls.get_or_init(|| tls(self.shared.connector.clone())) {
                 Ok(client) => client.request(request).await,
                 Err(error) => return Err(ClientError::Tls(Arc::clone(error))),
             }
