@@ -18,7 +18,7 @@ use super::{
         temporal::window,
     },
     fan::Fan,
-    query::{PAGE, PAGES},
+    query::{PAGE, PAGES, own_context},
     remote::warning,
     retrieve::body,
     write::again,
@@ -251,11 +251,8 @@ impl Asking<'_> {
         let items = json.as_array().unwrap_or(std::slice::from_ref(&json));
         let mut found = Vec::with_capacity(items.len());
         for item in items {
-            let own = match item.get("@context") {
-                Some(source) => fan.broker().context(Some(source)).await.ok(),
-                None => None,
-            };
-            let entity = read_past(item, own.as_ref().unwrap_or(&context));
+            let own = own_context(fan, item, &context).await;
+            let entity = read_past(item, &own);
             let entity = entity.map_err(|error| Failure::Invalid(error.to_string()))?;
             let wanted = match self.id {
                 Some(id) => *entity.id == *id,

@@ -319,13 +319,19 @@ pub(super) async fn entities(
     };
     let mut found = Vec::with_capacity(items.len());
     for item in items {
-        let own = match item.get("@context") {
-            Some(source) => fan.broker().context(Some(source)).await.ok(),
-            None => None,
-        };
-        found.push(read_entity(item, own.as_ref().unwrap_or(context)).map_err(invalid)?);
+        let own = own_context(fan, item, context).await;
+        found.push(read_entity(item, &own).map_err(invalid)?);
     }
     Ok(found)
+}
+
+/// The context of an item of a list: its own if it has one that can be had, else that of the list.
+pub(super) async fn own_context(fan: &Fan<'_>, item: &Json, of_list: &Arc<Context>) -> Arc<Context> {
+    let own = match item.get("@context") {
+        Some(source) => fan.broker().context(Some(source)).await.ok(),
+        None => None,
+    };
+    own.unwrap_or_else(|| Arc::clone(of_list))
 }
 
 /// The entity, if it is the one that was asked for.
