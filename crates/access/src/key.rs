@@ -55,6 +55,11 @@ impl SigningKey {
         key
     }
 
+    /// The key that has these bytes; none where they are not as many as a key has.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+
     /// Reads the key from `file`; makes a new one there if there is no such file.
     ///
     /// # Errors
@@ -188,6 +193,14 @@ mod tests {
         }
         let error = load_or_generate(folder.path()).unwrap_err();
         assert!(matches!(error, KeyError::Malformed { .. }), "a folder is no key: {error:?}");
+    }
+
+    #[test]
+    fn a_key_is_made_of_its_bytes_and_of_nothing_shorter_or_longer() {
+        assert_eq!(SigningKey::from_bytes(&[7; LENGTH]).unwrap().0, Zeroizing::new([7; LENGTH]));
+        for length in [0, LENGTH - 1, LENGTH + 1] {
+            assert!(SigningKey::from_bytes(&vec![7; length]).is_none(), "{length}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod authorize;
 mod fabric;
 mod fabric_contents;
 mod fabric_rules;
+mod handed_on;
 mod key;
 mod password;
 mod policy;
@@ -24,6 +25,7 @@ pub use authorize::{Action, Caller, Denied, Idempotency, Origin, Rule, authorize
 pub use fabric::{FabricRole, UnknownFabricUser};
 pub use fabric_contents::may_say;
 pub use fabric_rules::{Connections, may_publish, may_subscribe};
+pub use handed_on::{handed_on, verify_handed_on};
 pub use key::{KeyError, SigningKey};
 pub use password::{PASSWORD_MAX_BYTES, PasswordError, hash_password, verify_password};
 pub use policy::{PASSWORD_MIN_CHARACTERS, WeakPassword, check_new_password};

@@ -6,6 +6,7 @@
 
 mod extract;
 mod guests;
+mod handed_on;
 mod operations;
 mod options;
 mod problem;
@@ -16,7 +17,8 @@ mod tagged;
 mod v1;
 mod viriot;
 
-pub use operations::{HANDED_ON, Metrics};
+pub use handed_on::HANDED_ON;
+pub use operations::Metrics;
 pub use options::{MetricsAccess, Options};
 pub use router::{endpoints, router};
 pub use server::{ServerOptions, serve};

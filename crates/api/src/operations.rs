@@ -13,6 +13,7 @@ use morgana_model::{ErrorCode, Failure, Role, WorkloadName};
 
 use crate::MetricsAccess;
 use crate::extract::{address, authorization};
+use crate::handed_on::HANDED_ON;
 use crate::problem::Answer;
 use crate::routes::Routes;
 
@@ -32,9 +33,6 @@ pub(crate) fn routes() -> Routes<Shared> {
 const WORKLOAD_MEMORY: &str = "morgana_workload_resident_memory_bytes";
 /// Processor time that each workload used since its start, in seconds, by `workload`.
 const WORKLOAD_CPU: &str = "morgana_workload_cpu_seconds_total";
-
-/// Marks a request that a controller on standby hands on to the one that leads.
-pub const HANDED_ON: HeaderName = HeaderName::from_static("morgana-handed-on");
 
 /// What proxies add to a request (RFC 7239, and what was there before it).
 const PROXIED: [HeaderName; 4] = [

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{map_request_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use morgana_controller::Controller;
@@ -18,7 +18,7 @@ use utoipa::openapi::OpenApi;
 use crate::operations::{self, Metrics, Shared};
 use crate::problem::Refusal;
 use crate::routes::Routes;
-use crate::{Options, v1, viriot};
+use crate::{Options, handed_on, v1, viriot};
 
 /// The whole API as one router.
 pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Router {
@@ -36,13 +36,14 @@ pub fn router(controller: Controller, metrics: Metrics, options: &Options) -> Ro
         .router
         .merge(v1)
         .merge(operations::routes().router.with_state(shared))
-        .merge(viriot::routes().router.layer(timeout).with_state(controller))
+        .merge(viriot::routes().router.layer(timeout).with_state(controller.clone()))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(options.max_body_bytes))
         .layer(CatchPanicLayer::new())
-        .layer(map_response(in_our_form));
+        .layer(map_response(in_our_form))
+        .layer(map_request_with_state(controller, handed_on::from_its_client));
     match cors(&options.cors_origins) {
         Some(cors) => router.layer(cors),
         None => router,

@@ -264,6 +264,12 @@ impl Controller {
         (self.0.published)(user)
     }
 
+    /// The address of the client whose request another controller hands on, from the header that only one
+    /// with the platform's key can write.
+    pub fn client_handed_on(&self, method: &str, target: &str, said: &str) -> Option<IpAddr> {
+        morgana_access::verify_handed_on(self.key(), method, target, said)
+    }
+
     /// A print of some bytes that only this platform can make (for idempotency keys).
     pub fn print_of(&self, parts: &[&[u8]]) -> String {
         morgana_access::print_of(self.key(), parts)

@@ -1,5 +1,6 @@
 //! A platform for tests: everything real but the node, on which nothing runs.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use morgana_access::{FabricRole, SigningKey};
@@ -141,6 +142,11 @@ impl TestPlatform {
         let origin = Origin::default();
         let login = self.controller.login(credentials, &origin, SessionKind::Refreshed);
         login.await.expect("a session")
+    }
+
+    /// What another controller of the platform says when it hands on a request of `client`.
+    pub fn handed_on(&self, method: &str, target: &str, client: IpAddr) -> String {
+        morgana_access::handed_on(&self.key, method, target, client)
     }
 
     /// A client of the fabric with the rights of a workload, which a test plays.

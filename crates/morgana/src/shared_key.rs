@@ -33,10 +33,18 @@ impl Document for SharedKey {
     }
 }
 
+/// The key of the System DB; none where no controller has put one there yet.
+pub(crate) async fn find(store: &Arc<dyn Store>) -> Result<Option<SigningKey>, Failure> {
+    let keys = Table::<SharedKey>::new(Arc::clone(store));
+    match keys.get(NAME).await.map_err(failed)? {
+        Some(shared) => bytes_of(&shared.value).map(|bytes| SigningKey::from_bytes(&bytes)),
+        None => Ok(None),
+    }
+}
+
 /// The key of the System DB, put in `file` too; where the System DB has none yet, that of `file`, which
 /// is made if there is none. A file with another key is kept under another name.
 pub(crate) async fn load(store: &Arc<dyn Store>, file: &Path) -> Result<SigningKey, Failure> {
-    let failed = |error| Failure::new("cannot use the signing key in the system database", error);
     let keys = Table::<SharedKey>::new(Arc::clone(store));
     let mut shared = keys.get(NAME).await.map_err(failed)?;
     if shared.is_none() {
@@ -51,9 +59,7 @@ pub(crate) async fn load(store: &Arc<dyn Store>, file: &Path) -> Result<SigningK
     let Some(shared) = shared else {
         return Err(Failure::plain("the signing key in the system database went away; start again"));
     };
-    let bytes = STANDARD
-        .decode(shared.value.key.expose())
-        .map_err(|error| Failure::new("the signing key in the system database is damaged", error))?;
+    let bytes = bytes_of(&shared.value)?;
     match fs::read(file) {
         Ok(found) if found == bytes => {}
         Ok(_) => {
@@ -66,6 +72,15 @@ pub(crate) async fn load(store: &Arc<dyn Store>, file: &Path) -> Result<SigningK
         Err(error) => return Err(unusable(file, error)),
     }
     own(file)
+}
+
+fn bytes_of(shared: &SharedKey) -> Result<Vec<u8>, Failure> {
+    let decoded = STANDARD.decode(shared.key.expose());
+    decoded.map_err(|error| Failure::new("the signing key in the system database is damaged", error))
+}
+
+fn failed(error: morgana_store::Error) -> Failure {
+    Failure::new("cannot use the signing key in the system database", error)
 }
 
 fn own(file: &Path) -> Result<SigningKey, Failure> {

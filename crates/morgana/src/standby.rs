@@ -1,16 +1,18 @@
 //! A controller that waits for the lead: it holds the door open and hands requests to the one that
 //! leads (docs/decisions/0010-two-controllers.md).
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use morgana_access::SigningKey;
 use morgana_api::HANDED_ON;
 use morgana_model::{ErrorCode, Problem};
 use morgana_store::{Document, Expect, Kind, PostgresStore, Store, Table};
@@ -18,6 +20,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::shared_key;
 
 /// How often the lead is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(250);
@@ -87,7 +90,10 @@ pub(crate) async fn tell(
 
 #[derive(Clone)]
 struct Standby {
+    store: Arc<dyn Store>,
     leaders: Table<Leader>,
+    /// The key of the platform since a leader of then.
+    key: Arc<Mutex<Option<(Timestamp, SigningKey)>>>,
     /// The client for a leader of this authority.
     client: Arc<Mutex<(Option<String>, reqwest::Client)>>,
     own: Arc<str>,
@@ -101,6 +107,42 @@ impl Standby {
             *known = (leader.authority.clone(), client(leader.authority.as_deref())?);
         }
         Ok(known.1.clone())
+    }
+
+    /// The key that the one that leads has, too; it is looked up once for each leader.
+    async fn key_of(&self, leader: &Leader) -> Option<SigningKey> {
+        if let Some((since, key)) = self.key.lock().as_ref()
+            && *since == leader.since
+        {
+            return Some(key.clone());
+        }
+        match shared_key::find(&self.store).await {
+            Ok(Some(key)) => {
+                *self.key.lock() = Some((leader.since, key.clone()));
+                Some(key)
+            }
+            // The one that leads puts it there before it answers.
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(%error, "the signing key cannot be looked up; a request goes on as our own");
+                None
+            }
+        }
+    }
+
+    /// What the one that leads is told of where a request came from.
+    async fn said_of(
+        &self,
+        leader: &Leader,
+        method: &str,
+        target: &str,
+        client: Option<IpAddr>,
+    ) -> HeaderValue {
+        let signed = match (self.key_of(leader).await, client) {
+            (Some(key), Some(client)) => morgana_access::handed_on(&key, method, target, client),
+            _ => "1".to_owned(),
+        };
+        HeaderValue::from_str(&signed).unwrap_or(HeaderValue::from_static("1"))
     }
 }
 
@@ -118,8 +160,9 @@ fn client(authority: Option<&str>) -> Result<reqwest::Client, reqwest::Error> {
 pub(crate) fn router(store: &PostgresStore, own: &str) -> Result<Router, Failure> {
     let client = client(None).map_err(|error| Failure::new("cannot reach other controllers", error))?;
     let client = Arc::new(Mutex::new((None, client)));
-    let leaders = Table::new(Arc::new(store.clone()) as Arc<dyn Store>);
-    let standby = Standby { leaders, client, own: own.into() };
+    let store: Arc<dyn Store> = Arc::new(store.clone());
+    let leaders = Table::new(Arc::clone(&store));
+    let standby = Standby { store, leaders, key: Arc::default(), client, own: own.into() };
     Ok(Router::new()
         .route("/healthz", get(async || "on standby"))
         .route("/readyz", get(async || unavailable("this controller is on standby; ask the one that leads")))
@@ -154,12 +197,22 @@ async fn hand_on(State(standby): State<Standby>, request: Request) -> Response {
         }
     };
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    // As it is sent: a URL has one form of a path such as `/v1/./login`, and that is what is signed.
+    let Ok(url) = reqwest::Url::parse(&format!("{}{target}", leader.url)) else {
+        return unavailable(
+            "the controller that leads has told no URL that can be asked; ask it at its own address",
+        );
+    };
+    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let sent = format!("{}{query}", url.path());
+    let said = standby.said_of(&leader, parts.method.as_str(), &sent, from).await;
     let mut headers = without_hop(&parts.headers);
     headers.remove(header::HOST);
-    headers.insert(HANDED_ON, HeaderValue::from_static("1"));
+    headers.insert(HANDED_ON, said);
     let asked = client
-        .request(parts.method, format!("{}{path}", leader.url))
+        .request(parts.method, url)
         .headers(headers)
         .body(reqwest::Body::wrap_stream(body.into_data_stream()))
         .send()

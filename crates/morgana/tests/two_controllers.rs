@@ -207,6 +207,61 @@ async fn requests_are_handed_on_over_tls_to_a_leader_with_an_authority_of_its_ow
     assert!(users.stdout.contains("alice"), "{users:?}");
 }
 
+/// A client of this machine at an address of its own.
+fn client_at(address: [u8; 4]) -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from(address));
+    client.build().unwrap()
+}
+
+/// Tries a wrong password of `user`; the status.
+async fn guess(client: &reqwest::Client, platform: &Platform, path: &str, user: &str) -> u16 {
+    let body = json!({ "userID": user, "password": "a wrong one" });
+    let asked = client.post(format!("{}{path}", platform.rest_url())).json(&body).send().await;
+    asked.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn what_is_handed_on_comes_from_its_client_and_not_from_the_standby() {
+    let server = Postgres::start().await;
+    server.database("system");
+    let workloads = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (on(&server, workloads.path()), on(&server, workloads.path()));
+    one.restart().await;
+    other.stand_by().await;
+    let admin = one.admin().await;
+    one.tenant(&admin, "alice").await;
+    one.tenant(&admin, "bob").await;
+    let (guesser, honest) = (client_at([127, 0, 0, 2]), client_at([127, 0, 0, 3]));
+
+    // Also where the path has another form than it is sent in, and with a header that the client made up: the
+    // standby hands nothing on that says to be handed on, and the leader does not believe it.
+    assert_eq!(guess(&guesser, &other, "/v1/login", "alice").await, 401);
+    assert_eq!(guess(&guesser, &other, "/v1/./login?x=a%20b", "alice").await, 401);
+    let forged =
+        guesser.post(format!("{}/v1/login", one.rest_url())).header("morgana-handed-on", "127.0.0.3 x");
+    let forged = forged.json(&json!({ "userID": "alice", "password": "a wrong one" })).send().await.unwrap();
+    assert_eq!(forged.status().as_u16(), 401);
+    // Attempts are written down in their order, a moment later.
+    assert_eq!(guess(&honest, &other, "/login", "carol").await, 401);
+    let from = async |who: &str| {
+        let path = format!("/v1/audit?who={who}&outcome=unauthenticated");
+        let lines = one.http_as(&admin).get(&path).await.body;
+        lines["items"].as_array().unwrap().iter().map(|line| line["from"].clone()).collect::<Vec<_>>()
+    };
+    let last = eventually("the attempts are in the audit log", async || match from("carol").await {
+        none if none.is_empty() => Err("no line of carol"),
+        lines => Ok(lines),
+    });
+    assert_eq!(last.await, [json!("127.0.0.3")]);
+    assert_eq!(from("alice").await, [json!("127.0.0.2")]);
+
+    // Who guesses through a standby uses up its own tries and nobody else's.
+    while guess(&guesser, &other, "/v1/login", "bob").await == 401 {}
+    assert_eq!(guess(&guesser, &other, "/v1/login", "bob").await, 429);
+    assert_eq!(guess(&guesser, &one, "/v1/login", "bob").await, 429, "at the leader's own door, too");
+    assert_eq!(guess(&honest, &other, "/v1/login", "bob").await, 401);
+}
+
 #[tokio::test]
 async fn one_that_loses_the_lead_ends_with_its_workloads() {
     let server = Postgres::start().await;
