@@ -126,15 +126,9 @@ impl Actuation {
         presence.sent(Waiting { entity, kind, command: written.command, value: order::shown(value) }, now);
     }
 
-    /// The pipe that was written into. Where the broker does not say whose it is, and two vThings give the same
-    /// entity with the same command, it is the first of them.
+    /// The pipe that was written into.
     fn target(&self, written: &Written) -> Option<&Pipes> {
-        if let Some(v_thing) = &written.v_thing {
-            return self.pipes.get(v_thing)?.get(&written.entity);
-        }
-        let mut all = self.pipes.values().filter_map(|entities| entities.get(&written.entity));
-        let takes = |pipes: &&Pipes| pipes.commands.contains(&written.command);
-        all.clone().find(takes).or_else(|| all.next())
+        self.pipes.get(&written.v_thing)?.get(&written.entity)
     }
 
     /// Feedback came for this silo: whoever sent it got the commands that were sent before.

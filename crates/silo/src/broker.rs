@@ -47,8 +47,9 @@ pub(crate) trait SiloBroker: Send + Sync {
     /// Shows what vThings gave. They are connected.
     async fn merge(&mut self, updates: Vec<Update>);
 
-    /// Erases what this vThing gave and no other connected vThing did, and forgets the vThing.
-    async fn disconnect(&mut self, v_thing: &VThingId);
+    /// Erases what this vThing gave and no other connected vThing did, and forgets the vThing. Gives the vThings
+    /// whose whole context is wanted now: some of it had no place beside this one.
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId>;
 
     /// Shows the pipes of commands, those that are not there yet; what is in the others stays.
     async fn open_pipes(&mut self, pipes: &[Pipes]);

@@ -42,6 +42,8 @@ pub(crate) enum Event<'a> {
     Refused(&'a Topic),
     /// The tenant wrote into a pipe of a command.
     Written(Written),
+    /// There is room in the broker now for what it had refused of a vThing.
+    Wanted(&'a VThingId),
     /// Time passed; see [`Controller::next_due`].
     Tick,
 }
@@ -178,6 +180,11 @@ impl Controller {
                 self.refused_due.get_or_insert(now + REFUSED_INTERVAL);
             }
             Event::Written(written) => self.actuation.written(written, self.online, now, &mut actions),
+            Event::Wanted(v_thing) => {
+                if let Some(context) = self.v_things.get_mut(v_thing) {
+                    *context = Context::wanted(now);
+                }
+            }
             Event::Tick => {}
         }
         for v_thing in self.actuation.look(now, &mut actions) {

@@ -18,6 +18,7 @@ mod flavours;
 mod ledger;
 mod metrics;
 mod notices;
+mod owners;
 mod run;
 mod service;
 mod settings;

@@ -17,6 +17,11 @@ pub(crate) struct Notices {
     recent: VecDeque<Value>,
 }
 
+/// The entity that shows them.
+pub(crate) fn notices_id(silo: &VSiloId) -> String {
+    format!("urn:ngsi-ld:VSilo:{silo}")
+}
+
 impl Notices {
     pub(crate) fn new(silo: VSiloId) -> Self {
         Self { silo, recent: VecDeque::new() }
@@ -34,7 +39,7 @@ impl Notices {
         if self.recent.len() > SHOWN {
             self.recent.pop_front();
         }
-        let id = format!("urn:ngsi-ld:VSilo:{}", self.silo);
+        let id = notices_id(&self.silo);
         let all: Vec<Value> = self.recent.iter().cloned().collect();
         Entity::builder(id, "VSilo").property("refused", all).build().ok()
     }

@@ -246,7 +246,9 @@ impl Service {
                 }
                 Action::Disconnect(v_thing) => {
                     tracing::info!(%v_thing, "vThing disconnected");
-                    self.broker.disconnect(&v_thing).await;
+                    for waiting in self.broker.disconnect(&v_thing).await {
+                        actions.extend(controller.apply(Event::Wanted(&waiting), Instant::now()));
+                    }
                     self.pipes.disconnect(&v_thing);
                     metrics::v_things(controller.v_things().count());
                 }

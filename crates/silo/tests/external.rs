@@ -254,6 +254,53 @@ async fn an_entity_that_somebody_elses_broker_has_no_room_for_is_told_there() {
     }
 }
 
+#[tokio::test]
+async fn a_stranger_takes_nothing_in_somebody_elses_broker() {
+    const NOTICE: &str = "urn:ngsi-ld:VSilo:tenant1_silo1";
+    for (kind, api) in [("ngsi-ld-external", "/ngsi-ld/v1"), ("ngsi-v2-external", "/v2")] {
+        let (data, state, port) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), free_port());
+        let broker = match kind {
+            "ngsi-ld-external" => Peer::ngsi_ld(port, state.path()).await,
+            _ => Peer::ngsi_v2(port, state.path()).await,
+        };
+        let fabric = start_fabric(any_port()).await;
+        let platform = Platform::start(fabric.local_addr()).await;
+        let lamp = Lamp::start(fabric.local_addr()).await;
+        let params = json!({ "url": format!("http://127.0.0.1:{port}") });
+        let _silo = start(kind, fabric.local_addr(), data.path(), params).await;
+        let base = format!("http://127.0.0.1:{port}{api}/entities");
+        let color = async || Some(get(&format!("{base}/{ENTITY}")).await?["color"]["value"].clone());
+        platform.connect(&v_thing(LAMP)).await;
+        eventually("the lamp is there", async || color().await == Some(json!("white"))).await;
+
+        // Another ThingVisor gives the same entity, with the same command, and then goes.
+        let stolen = morgana_model::Entity::builder(ENTITY, "Lamp")
+            .property("color", "stolen")
+            .property("commands", json!(["set-color"]));
+        let stranger = Visor::start(fabric.local_addr(), "aaa/Lamp01", vec![stolen.build().unwrap()]).await;
+        platform.connect(&stranger.id).await;
+        eventually("the tenant is told", async || {
+            let notice = get(&format!("{base}/{NOTICE}")).await;
+            notice.is_some_and(|notice| notice.to_string().contains("aaa/Lamp01"))
+        })
+        .await;
+        assert_eq!(color().await, Some(json!("white")), "{kind}");
+        platform.disconnect(&stranger.id).await;
+        let good = Visor::start(fabric.local_addr(), "good/a", vec![entity("urn:ngsi-ld:good", 2)]).await;
+        platform.connect(&good.id).await;
+        let marker = async || get(&format!("{base}/urn:ngsi-ld:good")).await.is_some();
+        eventually("what came after it is there", marker).await;
+        assert_eq!(color().await, Some(json!("white")), "{kind}");
+
+        // Whoever has the entity gets its place when the lamp goes.
+        platform.connect(&stranger.id).await;
+        lamp.repeat().await;
+        platform.disconnect(&v_thing(LAMP)).await;
+        eventually("its place is taken", async || color().await == Some(json!("stolen"))).await;
+        broker.stop().await;
+    }
+}
+
 /// A Mosquitto, killed at the latest with the test.
 struct Mosquitto(Child);
 

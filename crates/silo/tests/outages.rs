@@ -50,10 +50,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn id(thing: usize) -> VThingId {
-    v_thing(&format!("tv{thing}/a"))
+    v_thing(&format!("tv/a{thing}"))
 }
 
-/// Each thing has an entity of its own, and a part of a shared one.
+/// Each thing has an entity of its own, and a part of a shared one: they are of one ThingVisor.
 fn entity_id(thing: usize, entity: usize) -> String {
     if entity == 0 { format!("urn:ngsi-ld:own{thing}") } else { "urn:ngsi-ld:shared".to_owned() }
 }
@@ -216,14 +216,14 @@ impl World {
                     get(format!("/v2/entities/{id}")).await.map(|found| found[&attribute]["value"].clone())
                 }
                 "onem2m" => {
-                    let latest = get(format!("/Mobius/tv{thing}:a/{local}/{attribute}/la")).await;
+                    let latest = get(format!("/Mobius/tv:a{thing}/{local}/{attribute}/la")).await;
                     latest.map(|latest| {
                         let content = latest["m2m:cin"]["con"].as_str().unwrap();
                         serde_json::from_str::<Value>(content).unwrap()["value"].clone()
                     })
                 }
                 _ => {
-                    let message = tenant.as_ref().unwrap().last(&format!("tenant1/tv{thing}/a/{local}"));
+                    let message = tenant.as_ref().unwrap().last(&format!("tenant1/tv/a{thing}/{local}"));
                     message.map(|message| message[&attribute]["value"].clone())
                 }
             };

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{Loss, commands};
 
 pub use back::{NotAnEntity, from_ngsi_v2};
-pub use names::attribute_name;
+pub use names::{attribute_name, entity_id};
 pub use out::to_ngsi_v2;
 
 /// What the model is called in errors.

@@ -11,8 +11,8 @@ const SHOWN_BYTES: usize = 1024;
 /// Something that a tenant wrote into a pipe.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Written {
-    /// Whose pipe it is, where the broker's terms say so.
-    pub(crate) v_thing: Option<VThingId>,
+    /// Whose pipe it is.
+    pub(crate) v_thing: VThingId,
     /// The id of the entity.
     pub(crate) entity: String,
     /// The name of the command.

@@ -46,7 +46,7 @@ impl Silo {
     fn write(&mut self, command: &str, value: Value) {
         self.actions.clear();
         let (entity, command) = (LAMP.to_owned(), command.to_owned());
-        self.apply(Event::Written(Written { v_thing: None, entity, command, value, bare: false }));
+        self.apply(Event::Written(Written { v_thing: lamp(), entity, command, value, bare: false }));
     }
 
     fn wait(&mut self, time: Duration) {

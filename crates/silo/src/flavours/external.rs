@@ -26,6 +26,8 @@ use crate::catalogue::LISTENER_DOOR;
 use crate::controller::Update;
 use crate::error::RunError;
 use crate::ledger::Ledger;
+use crate::notices::Notices;
+use crate::owners::{self, Owners};
 use crate::settings::Settings;
 
 use listener::Listener;
@@ -72,8 +74,14 @@ pub(super) trait Remote: Send + Sync + Sized + 'static {
     /// What a notification says, with the pipes that there are.
     fn written(&self, notification: &Value, pipes: &[Pipes]) -> Vec<Written>;
 
-    /// Whether two vThings that know the same entity share it in the broker.
-    const SHARES_ENTITIES: bool;
+    /// Tells the tenant, in the broker, what was refused: ids of entities and reasons.
+    async fn tell(&mut self, _refused: Vec<(String, String)>) -> Result<(), Away> {
+        Ok(())
+    }
+
+    /// What an entity with an id is called in the broker, where all vThings share one space of entities; nothing
+    /// where each has a place of its own.
+    const SHARED_NAME: Option<fn(&str) -> String>;
 }
 
 /// A silo whose broker is somebody else's.
@@ -83,6 +91,9 @@ pub(super) struct External<R> {
     ledger: Ledger,
     /// What could not be taken away because the broker was away: of each vThing, by a number.
     debts: Ledger,
+    owners: Option<Owners>,
+    /// What was refused of late, so that it is said once.
+    refused: Notices,
     pipes: Vec<Pipes>,
     door: SocketAddr,
     /// The URL that notifications go to.
@@ -99,10 +110,24 @@ impl<R: Remote> External<R> {
             Ledger::open(&settings.data.join(name)).map_err(RunError::failed("open the silo's ledger"))
         };
         let (ledger, debts) = (open("ledger")?, open("debts")?);
+        let owners = R::SHARED_NAME.map(|name| Owners::by_name(&settings.silo, name, &ledger));
+        let refused = Notices::new(settings.silo.clone());
         let (listener, notifications) = Listener::start(settings).await?;
         let (door, url) = (listener.address, listener.url.clone());
         let (pipes, away) = (Vec::new(), None);
-        Ok(Self { remote, ledger, debts, pipes, door, url, notifications, _listener: listener, away })
+        Ok(Self {
+            remote,
+            ledger,
+            debts,
+            owners,
+            refused,
+            pipes,
+            door,
+            url,
+            notifications,
+            _listener: listener,
+            away,
+        })
     }
 
     /// Notes that the broker is away, if it is.
@@ -126,7 +151,7 @@ impl<R: Remote> External<R> {
             for pipes in self.pipes.iter().filter(|pipes| pipes.v_thing == *v_thing && pipes.entity == id) {
                 pipes.names().into_iter().for_each(|name| shown.set(name, Value::Null));
             }
-            let others = self.ledger.v_things().filter(|other| *other != v_thing && R::SHARES_ENTITIES);
+            let others = self.ledger.v_things().filter(|other| *other != v_thing && R::SHARED_NAME.is_some());
             let others: Vec<_> = others.filter_map(|other| entity(self.ledger.get(other, id)?)).collect();
             let kept: BTreeSet<String> = others.iter().flat_map(names).collect();
             let attributes = (!others.is_empty()).then(|| names(&shown).difference(&kept).cloned().collect());
@@ -183,24 +208,37 @@ impl<R: Remote> SiloBroker for External<R> {
         self.ledger.connect(v_thing);
     }
 
-    async fn merge(&mut self, updates: Vec<Update>) {
-        for Update { v_thing, entities, .. } in &updates {
-            for entity in entities {
+    async fn merge(&mut self, mut updates: Vec<Update>) {
+        let mut refused = Vec::new();
+        for Update { v_thing, entities, .. } in &mut updates {
+            entities.retain(|entity| {
+                let checked =
+                    self.owners.as_mut().map(|owners| owners.check(&self.ledger, v_thing, entity.id()));
+                if let Some(Err(foreign)) = checked {
+                    if owners::refuse(&mut self.refused, entity.id(), &foreign).is_some() {
+                        refused.push((entity.id().to_owned(), foreign.to_string()));
+                    }
+                    return false;
+                }
                 // Nobody waits for the disk here: what a power cut takes comes back with the context.
                 self.ledger.merge(v_thing, entity.clone());
-            }
+                true
+            });
         }
         self.ledger.write_now();
         if self.away.is_none() {
             let all = updates
                 .iter()
                 .flat_map(|update| update.entities.iter().map(|entity| (&update.v_thing, entity)));
-            let outcome = self.remote.show(&all.collect::<Vec<_>>()).await;
+            let mut outcome = self.remote.show(&all.collect::<Vec<_>>()).await;
+            if outcome.is_ok() && !refused.is_empty() {
+                outcome = self.remote.tell(refused).await;
+            }
             self.note(outcome);
         }
     }
 
-    async fn disconnect(&mut self, v_thing: &VThingId) {
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId> {
         // First it is written down what is to go, then it goes: what a kill interrupts is done again.
         self.debts.connect(v_thing);
         for (number, gone) in self.gone(v_thing).iter().enumerate() {
@@ -213,11 +251,13 @@ impl<R: Remote> SiloBroker for External<R> {
             let outcome = self.settle().await;
             self.note(outcome);
         }
+        self.owners.as_mut().map_or_else(Vec::new, |owners| owners.gone(v_thing))
     }
 
     async fn open_pipes(&mut self, all: &[Pipes]) {
         for pipes in all {
-            if self.pipes.contains(pipes) {
+            // An entity that the vThing was refused has no pipes of it.
+            if self.pipes.contains(pipes) || self.ledger.get(&pipes.v_thing, &pipes.entity).is_none() {
                 continue;
             }
             self.pipes.retain(|known| known.v_thing != pipes.v_thing || known.entity != pipes.entity);

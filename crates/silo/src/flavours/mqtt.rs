@@ -212,7 +212,7 @@ impl Mqtt {
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload).into_owned()));
         match self.topics.get(entity_topic) {
             Some((v_thing, entity)) => {
-                let (v_thing, entity) = (Some(v_thing.clone()), entity.clone());
+                let (v_thing, entity) = (v_thing.clone(), entity.clone());
                 (!Written::is_nothing(&value)).then_some(Written {
                     v_thing,
                     entity,
@@ -300,7 +300,7 @@ impl SiloBroker for Mqtt {
         self.ledger.write_now();
     }
 
-    async fn disconnect(&mut self, v_thing: &VThingId) {
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId> {
         let ids: Vec<String> = self.ledger.entities(v_thing).map(|(id, _)| id.to_owned()).collect();
         for id in ids {
             // An empty retained message deletes the retained one (MQTT 5 section 3.3.1.3).
@@ -308,6 +308,8 @@ impl SiloBroker for Mqtt {
         }
         self.topics.retain(|_, (of, _)| of != v_thing);
         self.ledger.disconnect(v_thing);
+        // Each vThing has a place of its own.
+        Vec::new()
     }
 
     async fn open_pipes(&mut self, all: &[Pipes]) {

@@ -4,8 +4,8 @@
 //! [`morgana_translate::ngsi_ld`]). What a vThing gives is appended to, or written over, what is
 //! there; attributes that the tenant added to an entity stay until the entity goes.
 //!
-//! Two vThings may know the same entity. Then it has the attributes of both, and where both give
-//! the same attribute the last value holds. Disconnecting one takes away the attributes that only
+//! Two vThings of one ThingVisor may know the same entity. Then it has the attributes of both, and where both give
+//! the same attribute the last value holds. Those of another ThingVisor are refused it (see [`Owners`]). Disconnecting one takes away the attributes that only
 //! it gave; the entity goes with the last of its vThings. The ledger has the names for that,
 //! expanded, since two vThings may write the same name in different contexts.
 //!
@@ -39,6 +39,7 @@ use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::metrics;
 use crate::notices::Notices;
+use crate::owners::{self, Owners};
 use crate::settings::Settings;
 
 /// How an update deletes an attribute (ETSI GS CIM 009 clause 4.5.0).
@@ -52,6 +53,7 @@ pub(super) struct NgsiLd {
     broker: Broker,
     /// Of each entity, the expanded names of the attributes that the vThing gave.
     ledger: Ledger,
+    owners: Owners,
     address: SocketAddr,
     /// Of each entity and expanded name of a pipe, the vThing and its name of the command.
     pipes: HashMap<(String, Name), (VThingId, String)>,
@@ -85,9 +87,11 @@ impl NgsiLd {
         let stop = CancellationToken::new();
         let (pipes, idle) = (HashMap::new(), Some((listener, http)));
         let notices = Notices::new(settings.silo.clone());
+        let owners = Owners::by_id(&settings.silo);
         Ok(Self {
             broker,
             ledger,
+            owners,
             address,
             pipes,
             watch: None,
@@ -128,6 +132,14 @@ impl NgsiLd {
         Some(Value::Object(patch))
     }
 
+    /// The vThings that have an entity with a pipe of this one: they may take its commands when it is gone.
+    fn heirs(&self, v_thing: &VThingId) -> BTreeSet<VThingId> {
+        let entities: BTreeSet<&String> =
+            self.pipes.iter().filter(|(_, (of, _))| of == v_thing).map(|((entity, _), _)| entity).collect();
+        let has = |other: &&VThingId| entities.iter().any(|entity| self.ledger.get(other, entity).is_some());
+        self.ledger.v_things().filter(|other| *other != v_thing).filter(has).cloned().collect()
+    }
+
     /// Watches the pipes that there are.
     fn watch_pipes(&mut self) {
         let attributes: Vec<Name> = self.pipes.keys().map(|(_, name)| name.clone()).collect();
@@ -149,28 +161,37 @@ impl NgsiLd {
             return all;
         }
         for name in &change.attributes {
-            let Some((_, command)) = self.pipes.get(&(change.entity.id.to_string(), name.clone())) else {
+            let Some((v_thing, command)) = self.pipes.get(&(change.entity.id.to_string(), name.clone()))
+            else {
                 continue;
             };
             let value = change.entity.attribute(name).map(|attribute| serde_json::to_value(&attribute.value));
             let Some(Ok(value)) = value else { continue };
             if !Written::is_nothing(&value) {
-                let (entity, command) = (change.entity.id.to_string(), command.clone());
-                all.push(Written { v_thing: None, entity, command, value, bare: false });
+                let (v_thing, entity) = (v_thing.clone(), change.entity.id.to_string());
+                all.push(Written { v_thing, entity, command: command.clone(), value, bare: false });
             }
         }
         all
     }
 
-    /// The pipes of an entity that are not there, as a patch of it.
+    /// The pipes of an entity that are not there, as a patch of it. An entity that the vThing was refused has none of
+    /// it.
     async fn missing_pipes(&mut self, pipes: &Pipes) -> Result<Option<Value>, Error> {
+        if self.ledger.get(&pipes.v_thing, &pipes.entity).is_none() {
+            return Ok(None);
+        }
         let context = self.broker.context(pipes.context.clone().map(Json::from).as_ref()).await?;
         let known = self.broker.get(&pipes.entity);
         let mut patch = Map::new();
         for command in &pipes.commands {
             let name = Name::new(&context.expand(command));
             let of = (pipes.v_thing.clone(), command.clone());
-            self.pipes.insert((pipes.entity.clone(), name), of);
+            // Where two vThings of one ThingVisor take it, it is the first one's.
+            let taken = self.pipes.entry((pipes.entity.clone(), name)).or_insert_with(|| of.clone());
+            if taken.0 == of.0 {
+                *taken = of;
+            }
             for pipe in [command.clone(), status_pipe(command), result_pipe(command)] {
                 let name = Name::new(&context.expand(&pipe));
                 if !known.as_ref().is_some_and(|entity| entity.has(&name)) {
@@ -187,6 +208,14 @@ impl NgsiLd {
         Ok(Some(Value::Object(patch)))
     }
 
+    /// Tells the tenant what was refused.
+    async fn tell(&mut self, notice: Entity) {
+        let document = Value::Object(notice.into());
+        if let Err(error) = self.broker.upsert(vec![document], UpsertMode::Update).await {
+            refused("a notice for the tenant", &error);
+        }
+    }
+
     async fn upsert(&mut self, documents: Vec<Value>) {
         let done = match self.broker.upsert(documents, UpsertMode::Update).await {
             Ok(done) => done,
@@ -198,10 +227,7 @@ impl NgsiLd {
             notice = self.notices.add(&failure.id, &failure.error.to_string()).or(notice);
         }
         if let Some(notice) = notice {
-            let document = Value::Object(notice.into());
-            if let Err(error) = self.broker.upsert(vec![document], UpsertMode::Update).await {
-                refused("a notice for the tenant", &error);
-            }
+            self.tell(notice).await;
         }
     }
 }
@@ -222,9 +248,13 @@ impl SiloBroker for NgsiLd {
 
     async fn merge(&mut self, updates: Vec<Update>) {
         let mut documents = Vec::new();
-        let mut last = None;
+        let (mut last, mut notice) = (None, None);
         for Update { v_thing, entities, .. } in updates {
             for entity in entities {
+                if let Err(foreign) = self.owners.check(&self.ledger, &v_thing, entity.id()) {
+                    notice = owners::refuse(&mut self.notices, entity.id(), &foreign).or(notice);
+                    continue;
+                }
                 let document = prepared(entity, &v_thing);
                 match self.note(&v_thing, &document).await {
                     Ok(ticket) => {
@@ -243,9 +273,12 @@ impl SiloBroker for NgsiLd {
         if !documents.is_empty() {
             self.upsert(documents).await;
         }
+        if let Some(notice) = notice {
+            self.tell(notice).await;
+        }
     }
 
-    async fn disconnect(&mut self, v_thing: &VThingId) {
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId> {
         let mut patches = Vec::new();
         let mut gone = Vec::new();
         for (id, given) in self.ledger.entities(v_thing) {
@@ -266,10 +299,13 @@ impl SiloBroker for NgsiLd {
         if !patches.is_empty() {
             self.upsert(patches).await;
         }
+        let mut waiting = self.heirs(v_thing);
         self.pipes.retain(|_, (of, _)| of != v_thing);
         self.watch_pipes();
         // First the broker, then the ledger: what a kill interrupts is done again.
         self.ledger.disconnect(v_thing);
+        waiting.extend(self.owners.gone(v_thing));
+        waiting.into_iter().collect()
     }
 
     async fn open_pipes(&mut self, all: &[Pipes]) {

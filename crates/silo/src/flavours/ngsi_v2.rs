@@ -20,7 +20,7 @@ use morgana_ngsi_v2::{
     Access, Action, AttributeInput, Broker, EntityInput, Error, ErrorKind, HttpOptions, Json, Options, Scope,
     ServeError, Update as Batch, UpdateOptions, Watch, WatchFilter, Watched,
 };
-use morgana_translate::ngsi_v2::{attribute_name, pipes as pipe_attributes, to_ngsi_v2};
+use morgana_translate::ngsi_v2::{attribute_name, entity_id, pipes as pipe_attributes, to_ngsi_v2};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
@@ -36,6 +36,7 @@ use crate::error::RunError;
 use crate::ledger::Ledger;
 use crate::metrics;
 use crate::notices::Notices;
+use crate::owners::{self, Owners};
 use crate::settings::Settings;
 
 /// How long requests and notifications under way get when the silo ends.
@@ -61,6 +62,7 @@ pub(super) struct NgsiV2 {
     scope: Scope,
     /// Of each entity, a [`Given`].
     ledger: Ledger,
+    owners: Owners,
     address: SocketAddr,
     /// Of each pipe, the vThing, and its names of the entity and the command.
     pipes: HashMap<(Identity, String), (VThingId, String, String)>,
@@ -89,10 +91,12 @@ impl NgsiV2 {
             None => Access::Open,
         };
         let http = HttpOptions { access, patience_ms: PATIENCE.as_millis() as u64, ..HttpOptions::default() };
+        let owners = Owners::by_name(&settings.silo, entity_id, &ledger);
         Ok(Self {
             broker,
             scope: Scope::new(),
             ledger,
+            owners,
             address,
             pipes: HashMap::new(),
             watch: None,
@@ -107,6 +111,10 @@ impl NgsiV2 {
     /// Translates an entity and notes what the vThing gives of it. An entity that changes its type is another one in
     /// NGSIv2; then the old one is to go.
     fn prepare(&mut self, v_thing: &VThingId, entity: &Entity) -> Option<(EntityInput, Option<Identity>)> {
+        if let Err(foreign) = self.owners.check(&self.ledger, v_thing, entity.id()) {
+            self.notice = owners::refuse(&mut self.notices, entity.id(), &foreign).or(self.notice.take());
+            return None;
+        }
         let mut members = match to_ngsi_v2(entity) {
             Ok(translated) => translated.entity,
             Err(error) => {
@@ -237,7 +245,7 @@ impl NgsiV2 {
             let value = change.entity.attribute(name).map(|attribute| attribute.value.to_text());
             let Some(Ok(value)) = value.map(|text| serde_json::from_str::<Value>(&text)) else { continue };
             if !Written::is_nothing(&value) {
-                let (v_thing, entity, command) = (Some(v_thing.clone()), entity.clone(), command.clone());
+                let (v_thing, entity, command) = (v_thing.clone(), entity.clone(), command.clone());
                 all.push(Written { v_thing, entity, command, value, bare: true });
             }
         }
@@ -303,7 +311,7 @@ impl SiloBroker for NgsiV2 {
         self.tell().await;
     }
 
-    async fn disconnect(&mut self, v_thing: &VThingId) {
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId> {
         self.pipes.retain(|_, (of, _, _)| of != v_thing);
         self.watch_pipes();
         let all: Vec<Given> = self.ledger.entities(v_thing).map(|(_, text)| given(text)).collect();
@@ -312,6 +320,7 @@ impl SiloBroker for NgsiV2 {
         }
         // First the broker, then the ledger: what a kill interrupts is done again.
         self.ledger.disconnect(v_thing);
+        self.owners.gone(v_thing)
     }
 
     async fn open_pipes(&mut self, all: &[Pipes]) {

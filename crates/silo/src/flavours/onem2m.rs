@@ -141,10 +141,12 @@ impl SiloBroker for OneM2m {
         let _ = self.things.show(&self.cse, &all.collect::<Vec<_>>()).await;
     }
 
-    async fn disconnect(&mut self, v_thing: &VThingId) {
+    async fn disconnect(&mut self, v_thing: &VThingId) -> Vec<VThingId> {
         self.things.disconnect(&self.cse, v_thing).await;
         // First the broker, then the ledger: what a kill interrupts is done again.
         self.ledger.disconnect(v_thing);
+        // Each vThing has a place of its own.
+        Vec::new()
     }
 
     async fn open_pipes(&mut self, all: &[Pipes]) {

@@ -101,6 +101,12 @@ impl Application {
         self.mqtt.as_ref()?.last(topic)
     }
 
+    /// All that an NGSI broker says of an entity, as text.
+    pub async fn text_of(&self, entity: &str) -> Option<String> {
+        let api = if self.flavour == "ngsi-ld" { "/ngsi-ld/v1" } else { "/v2" };
+        Some(self.get(&format!("{api}/entities/{entity}")).await?.to_string())
+    }
+
     async fn get(&self, path: &str) -> Option<Value> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(TOKEN);
         let request = request.header("X-M2M-Origin", "tenant1").header("X-M2M-RI", "1");

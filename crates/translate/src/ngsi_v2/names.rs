@@ -48,6 +48,11 @@ pub(super) fn identifier(text: &str) -> String {
     }
 }
 
+/// The NGSIv2 id of an entity. Ids that differ in spaces and `_` alone have the same.
+pub fn entity_id(id: &str) -> String {
+    identifier(id)
+}
+
 /// The NGSIv2 name of an attribute.
 pub fn attribute_name(name: &str) -> String {
     escape(name, MARK, allowed, BUILTIN_ATTRIBUTES.contains(&name))

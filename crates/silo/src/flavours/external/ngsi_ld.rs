@@ -51,17 +51,6 @@ impl NgsiLd {
         }
     }
 
-    /// Shows the tenant what was refused.
-    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
-        if let Some(notice) = self.notices.add_all(failed) {
-            let id = notice.id().to_owned();
-            let mut members: Map<String, Value> = notice.into();
-            members.insert("@context".to_owned(), json!([morgana_model::CORE_CONTEXT]));
-            self.upsert(vec![(&id, Value::Object(members))]).await?;
-        }
-        Ok(())
-    }
-
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Away> {
         let path = format!("{API}{path}");
         self.peer.send(method, &path, &[], body.map(|body| (LD, body))).await
@@ -86,7 +75,7 @@ impl NgsiLd {
 
 #[async_trait]
 impl Remote for NgsiLd {
-    const SHARES_ENTITIES: bool = true;
+    const SHARED_NAME: Option<fn(&str) -> String> = Some(str::to_owned);
 
     fn new(settings: &Settings) -> Result<Self, RunError> {
         let mut peer = Peer::new(settings)?;
@@ -121,6 +110,16 @@ impl Remote for NgsiLd {
             failed.extend(self.upsert(batch).await?);
         }
         self.tell(failed).await
+    }
+
+    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
+        if let Some(notice) = self.notices.add_all(failed) {
+            let id = notice.id().to_owned();
+            let mut members: Map<String, Value> = notice.into();
+            members.insert("@context".to_owned(), json!([morgana_model::CORE_CONTEXT]));
+            self.upsert(vec![(&id, Value::Object(members))]).await?;
+        }
+        Ok(())
     }
 
     async fn take_away(&mut self, _v_thing: &VThingId, gone: &[Gone]) -> Result<(), Away> {
@@ -187,13 +186,7 @@ impl Remote for NgsiLd {
                         continue;
                     };
                     let (entity, command, value) = (id.to_owned(), command.clone(), value.clone());
-                    all.push(Written {
-                        v_thing: Some(pipes.v_thing.clone()),
-                        entity,
-                        command,
-                        value,
-                        bare: false,
-                    });
+                    all.push(Written { v_thing: pipes.v_thing.clone(), entity, command, value, bare: false });
                 }
             }
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use http::Method;
 use morgana_model::{Entity, VThingId};
-use morgana_translate::ngsi_v2::{attribute_name, pipes as pipe_attributes, to_ngsi_v2};
+use morgana_translate::ngsi_v2::{attribute_name, entity_id, pipes as pipe_attributes, to_ngsi_v2};
 use serde_json::{Map, Value, json};
 
 use super::ngsi_ld::encoded;
@@ -32,18 +32,6 @@ impl NgsiV2 {
         self.send(Method::POST, "/v2/op/update?options=overrideMetadata", Some(&body)).await
     }
 
-    /// Shows the tenant what was refused.
-    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
-        let Some(Ok(translated)) = self.notices.add_all(failed).map(|notice| to_ngsi_v2(&notice)) else {
-            return Ok(());
-        };
-        let answer = self.update("append", &[translated.entity]).await?;
-        if !answer.status.is_success() {
-            refused("a notice for the tenant", &answer);
-        }
-        Ok(())
-    }
-
     /// Takes away the subscriptions of an entity's pipes that are there.
     async fn unsubscribe(&self, description: &str) -> Result<(), Away> {
         let answer = self.send(Method::GET, "/v2/subscriptions?limit=1000", None).await?;
@@ -67,7 +55,7 @@ fn named(id: &str, kind: &Value) -> Option<Map<String, Value>> {
 
 #[async_trait]
 impl Remote for NgsiV2 {
-    const SHARES_ENTITIES: bool = true;
+    const SHARED_NAME: Option<fn(&str) -> String> = Some(entity_id);
 
     fn new(settings: &Settings) -> Result<Self, RunError> {
         let mut peer = Peer::new(settings)?;
@@ -111,6 +99,17 @@ impl Remote for NgsiV2 {
             }
         }
         self.tell(failed).await
+    }
+
+    async fn tell(&mut self, failed: Vec<(String, String)>) -> Result<(), Away> {
+        let Some(Ok(translated)) = self.notices.add_all(failed).map(|notice| to_ngsi_v2(&notice)) else {
+            return Ok(());
+        };
+        let answer = self.update("append", &[translated.entity]).await?;
+        if !answer.status.is_success() {
+            refused("a notice for the tenant", &answer);
+        }
+        Ok(())
     }
 
     async fn take_away(&mut self, v_thing: &VThingId, gone: &[Gone]) -> Result<(), Away> {
@@ -184,13 +183,7 @@ impl Remote for NgsiV2 {
                         continue;
                     };
                     let (entity, command, value) = (pipes.entity.clone(), command.clone(), value.clone());
-                    all.push(Written {
-                        v_thing: Some(pipes.v_thing.clone()),
-                        entity,
-                        command,
-                        value,
-                        bare: true,
-                    });
+                    all.push(Written { v_thing: pipes.v_thing.clone(), entity, command, value, bare: true });
                 }
             }
         }

@@ -81,7 +81,7 @@ impl OneM2m {
 
 #[async_trait]
 impl Remote for OneM2m {
-    const SHARES_ENTITIES: bool = false;
+    const SHARED_NAME: Option<fn(&str) -> String> = None;
 
     fn new(settings: &Settings) -> Result<Self, RunError> {
         let peer = Peer::new(settings)?;

@@ -188,7 +188,7 @@ impl Things {
             Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| content.clone()),
             other => other.clone(),
         };
-        let (v_thing, entity, command) = (Some(v_thing.clone()), entity.clone(), command.clone());
+        let (v_thing, entity, command) = (v_thing.clone(), entity.clone(), command.clone());
         (!Written::is_nothing(&value)).then_some(Written { v_thing, entity, command, value, bare: false })
     }
 
