@@ -112,3 +112,42 @@ impl SnapshotError {
         move |source| Self::Io { action, path, source }
     }
 }
+
+/// Why a table could not be written or read.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The disk refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is damaged. Restore it from a copy, or remove it knowingly.
+    #[error("{} is corrupt at offset {offset}: {what}", file.display())]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Bytes from its start to the damaged block.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A key came that is smaller than the one before it.
+    #[error("records for {} do not come in the order of their keys", file.display())]
+    Order {
+        /// The table that was being written.
+        file: PathBuf,
+    },
+}
+
+impl TableError {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Records = 1,
     /// The end of a complete snapshot; the body is empty.
     End = 2,
+    /// Where the blocks of a table are (see [`crate::table`]).
+    Index = 3,
 }
 
 /// A frame's header, read back.
@@ -43,6 +45,7 @@ impl Head {
         let kind = match u32_at(bytes, 4) {
             1 => Kind::Records,
             2 => Kind::End,
+            3 => Kind::Index,
             _ => return None,
         };
         let synced = u64::from(u32_at(bytes, 8)) | u64::from(u32_at(bytes, 12)) << 32;
@@ -67,9 +70,17 @@ impl Frame {
     }
 
     pub(crate) fn push(&mut self, record: &[u8]) {
+        self.push_parts(&[record]);
+    }
+
+    /// Adds one record that is these parts, one after another.
+    pub(crate) fn push_parts(&mut self, parts: &[&[u8]]) {
         // A record is at most `record_max_bytes`, which `Journal::open` keeps below 4 GiB.
-        self.bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(record);
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.bytes.extend_from_slice(&(length as u32).to_le_bytes());
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

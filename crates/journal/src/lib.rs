@@ -13,6 +13,9 @@
 //! ("entity X is now this", "entity X is gone"), never relative ("add 1"): replaying a change over a state that
 //! already has it must change nothing.
 //!
+//! What an owner does not want to keep in memory goes to a [`Table`]: a file of records in the order of their keys,
+//! which is whole and durable when it has its name, and is read record by record.
+//!
 //! `docs/decisions/0001-journal.md` says why this is an own log and not an embedded database.
 
 mod error;
@@ -23,12 +26,14 @@ mod options;
 mod recovery;
 mod scan;
 mod snapshot;
+mod table;
 mod ticket;
 mod writer;
 
-pub use error::{AppendError, OpenError, SnapshotError};
+pub use error::{AppendError, OpenError, SnapshotError, TableError};
 pub use journal::Journal;
 pub use options::{Durability, Options};
 pub use recovery::{Recovered, Source, TornTail};
 pub use snapshot::Snapshot;
+pub use table::{Cursor, Group, Table, TableWriter};
 pub use ticket::Ticket;
