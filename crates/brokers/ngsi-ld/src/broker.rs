@@ -27,7 +27,7 @@ mod watch;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use morgana_engine::{HttpClient, HttpTransport, Notifier, NotifierOptions, Transport};
-use morgana_journal::{Durability, Journal, SnapshotError, Source, Ticket};
+use morgana_journal::{Durability, Journal, SnapshotError, Source, TableError, Ticket};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
@@ -58,7 +58,7 @@ use self::{
 pub(crate) use self::{past::Instances, purge::Purge};
 use crate::{
     Context, ContextOptions, Contexts, Error,
-    history::History,
+    history::{History, Rules, missing_of},
     model::{
         Changes, Entity, Json, Record, Timestamp, decode_record, encode_context, encode_delete,
         encode_entity, encode_hosted, encode_registration, encode_subscription, live,
@@ -136,6 +136,15 @@ pub enum OpenError {
     /// A folder or file beside the journal cannot be used.
     #[error("cannot use {}", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
+    /// A file of the past cannot be read.
+    #[error("cannot open the past of entities")]
+    Past(#[from] TableError),
+    /// A file of the past is gone.
+    #[error("{} is missing, a file of the past; restore it from a copy, or remove its folder to begin a new past", file.display())]
+    RunMissing {
+        /// The file, or the first of those, that should be there.
+        file: PathBuf,
+    },
 }
 
 /// An NGSI-LD broker. Cheap to clone; all clones are the same broker.
@@ -226,13 +235,37 @@ impl Broker {
         let max_age = Duration::from_secs(options.history_max_age_s);
         let history = match options.history_instances {
             0 => None,
-            max => Some(Arc::new(History::open(&journal.dir, &journal, max)?)),
+            max => Some(Arc::new(History::open(&journal.dir, &journal, Rules { max, max_age })?)),
+        };
+        // What the past knows last; the present may have gone on a little when the process was killed.
+        let known = history.as_ref().and_then(|history| history.last());
+        // What is copied into a snapshot is nothing that happened.
+        let known = known.filter(|_| !matches!(&who, Some(Who { tenant: None, .. })));
+        let catch_up = |entity: &Entity, old: Option<&Entity>, at: Timestamp| -> Result<(), Error> {
+            if let Some(history) = history.as_ref().filter(|_| known.is_some_and(|known| known <= at)) {
+                for past in missing_of(history, entity, old, at)? {
+                    let _durable_later = history.write(&past)?;
+                }
+            }
+            Ok(())
         };
         let contexts = Contexts::in_dir(options.contexts, Some(journal.dir.join("contexts")));
-        let (journal, _) = Journal::open(journal, |_: Source, record: &[u8]| {
+        let (journal, _) = Journal::open(journal, |source: Source, record: &[u8]| {
             match decode_record(record)? {
-                Record::Entity(entity) => entities.put(Arc::new(entity)),
-                Record::NoEntity(id) => entities.remove(&id),
+                Record::Entity(entity) => {
+                    let entity = Arc::new(entity);
+                    let old = entities.put(Arc::clone(&entity));
+                    if source == Source::Log {
+                        catch_up(&entity, old.as_deref(), entity.modified_at)?;
+                    }
+                }
+                Record::NoEntity(id, at) => {
+                    if let (Some(old), Some(at)) = (entities.remove(&id), at) {
+                        let bare =
+                            Entity { attributes: Vec::new(), scopes: Vec::new(), ..Entity::clone(&old) };
+                        catch_up(&bare, Some(&old), at)?;
+                    }
+                }
                 Record::Subscription(id, document) => subscriptions.restore(id, document),
                 Record::NoSubscription(id) => subscriptions.forget(&id),
                 Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
@@ -246,7 +279,7 @@ impl Broker {
                 Record::NoRegistration(id) => drop(registered.remove(&id)),
                 Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
             }
-            Ok::<_, minicbor::decode::Error>(())
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         })?;
         let copies = Copies::restored(&notes);
         // Written after the journal has locked the folder.
@@ -287,6 +320,7 @@ impl Broker {
         ));
         if let Some(history) = &broker.inner.history {
             runtime.spawn(Arc::clone(history).keep_small(broker.inner.stop.clone()));
+            runtime.spawn(Arc::clone(history).keep_merged(broker.inner.stop.clone()));
             if max_age > Duration::ZERO {
                 let (inner, stop) = (Arc::downgrade(&broker.inner), broker.inner.stop.clone());
                 runtime.spawn(past::keep_young(inner, max_age, stop));
@@ -405,7 +439,7 @@ impl Write<'_> {
 
     /// Takes an entity out, be it expired or not.
     fn remove(&mut self, id: &str) -> Result<(), Error> {
-        self.append(&encode_delete(id))?;
+        self.append(&encode_delete(id, self.now))?;
         if self.inner.history.is_some()
             && let Some(old) = self.inner.store.read().get(id).cloned()
         {

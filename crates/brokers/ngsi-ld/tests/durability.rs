@@ -116,12 +116,67 @@ async fn every_acknowledged_write_survives_a_kill() {
         let broker = reopen_with(child_options(dir.path())).await;
         let kept = past(&broker, "urn:e:b").await;
         assert!((1..=acked).all(|number| kept.contains(&number)), "the past has {} of {acked}", kept.len());
+        let now = value(&broker, "urn:e:b");
+        assert!(kept.contains(&now), "the present is {now}, and the past does not know");
         for id in ["urn:e:a", "urn:e:b", "urn:e:c"] {
             let value = value(&broker, id);
             assert!(value >= acked, "{id} is {value}, and {acked} was acknowledged");
         }
         assert!(broker.get(&format!("urn:e:once:{deleted}")).is_none());
         assert!(broker.entity_count() <= 4, "{}", broker.entity_count());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Two journals are not written at once: here that of the present is ahead by a change of each kind.
+#[tokio::test]
+async fn the_past_catches_up_with_the_present() {
+    let dir = tempfile::tempdir().unwrap();
+    let (history, before) = (dir.path().join("history"), dir.path().join("before"));
+    let with_past = Options { history_instances: 100, ..options(dir.path()) };
+    let path = "/temporal/entities?type=T&options=sysAttrs";
+    let it = start_options(with_past.clone()).await;
+    for number in 1..=3 {
+        let id = format!("urn:e:{number}");
+        it.create(json!({"id": id, "type": "T", "n": number, "m": number, "scope": "/a"})).await;
+    }
+    copy(&history, &before);
+    expect(it.patch("/entities/urn:e:1/attrs", &json!({"n": 10})), 204).await;
+    expect(it.delete("/entities/urn:e:2/attrs/m"), 204).await;
+    expect(it.delete("/entities/urn:e:3"), 204).await;
+    it.create(json!({"id": "urn:e:4", "type": "T", "n": 4})).await;
+    let whole = it.read(path).await;
+    drop(it);
+    let broker = reopen_with(with_past.clone()).await;
+    broker.shutdown(Duration::from_secs(1)).await;
+    std::fs::remove_dir_all(&history).unwrap();
+    copy(&before, &history);
+    drop(broker);
+    let again = async || -> serde_json::Value {
+        let it = serve_broker(reopen_with(with_past.clone()).await).await;
+        it.read(path).await
+    };
+    let caught_up = again().await;
+    assert_eq!(without_ids(&caught_up), without_ids(&whole));
+    assert_eq!(again().await, caught_up, "what is known is not told twice");
+}
+
+/// The ids of instances are made up anew each time.
+fn without_ids(past: &serde_json::Value) -> serde_json::Value {
+    match past {
+        serde_json::Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| *name != "instanceId");
+            members.map(|(name, value)| (name.clone(), without_ids(value))).collect()
+        }
+        serde_json::Value::Array(items) => items.iter().map(without_ids).collect(),
+        other => other.clone(),
     }
 }
 

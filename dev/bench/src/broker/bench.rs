@@ -42,10 +42,11 @@ struct Own {
 }
 
 impl Own {
-    async fn start(profile: &Profile, program: &Path) -> io::Result<Self> {
+    async fn start(profile: &Profile, program: &Path, more: &[&str]) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
-        let broker = Broker::start(program, profile.name, &data, profile.switches).await;
+        let switches = [profile.switches, more].concat();
+        let broker = Broker::start(program, profile.name, &data, &switches).await;
         Ok(Self { broker, folder })
     }
 }
@@ -77,7 +78,7 @@ impl<'a> Bench<'a> {
         for _ in 0..STARTS {
             drop(last.take());
             let start = Instant::now();
-            last = Some(Own::start(profile, program).await?);
+            last = Some(Own::start(profile, program, &[]).await?);
             took.push(start.elapsed());
         }
         let own = last.ok_or_else(|| io::Error::other("no broker was started"))?;
@@ -97,11 +98,39 @@ impl<'a> Bench<'a> {
 
     /// Ends the own broker and goes on with a new and empty one.
     pub(super) async fn start_afresh(&mut self) -> io::Result<()> {
+        self.start_afresh_with(&[]).await
+    }
+
+    /// The same, with further switches.
+    pub(super) async fn start_afresh_with(&mut self, switches: &[&str]) -> io::Result<()> {
         drop(self.own.take());
-        let own = Own::start(self.profile, self.program).await?;
+        let own = Own::start(self.profile, self.program, switches).await?;
         self.address = own.broker.address("http");
         self.own = Some(own);
         Ok(())
+    }
+
+    /// Kills the own broker and starts it again with what it has on the disk. Puts down how long that took.
+    pub(super) async fn start_again(&mut self, switches: &[&str], what: &str) -> io::Result<()> {
+        let Some(Own { broker, folder }) = self.own.take() else { return Ok(()) };
+        broker.kill().await;
+        let start = Instant::now();
+        let data = folder.path().join("data");
+        let switches = [self.profile.switches, switches].concat();
+        let broker = Broker::start(self.program, self.profile.name, &data, &switches).await;
+        let name = format!("start after a kill, {what} -> ready");
+        self.figures.put_durations(&name, &mut [start.elapsed()], self.profile.again_aim);
+        self.address = broker.address("http");
+        self.own = Some(Own { broker, folder });
+        Ok(())
+    }
+
+    /// Mebibytes on the disk below a folder of the own broker's data.
+    pub(super) fn on_disk_mib(&self, folder: &str) -> f64 {
+        let Some(own) = &self.own else { return f64::NAN };
+        let entries = std::fs::read_dir(own.folder.path().join("data").join(folder)).into_iter().flatten();
+        let bytes: u64 = entries.flatten().filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
+        bytes as f64 / (1024.0 * 1024.0)
     }
 
     /// Whether the broker is one that the bench started, so that more can be known of it than it answers.

@@ -1,6 +1,7 @@
 //! The NGSI-LD broker. Beside it stand the figures that were seen for Antares, or a peer that somebody else started.
 
 mod mqtt;
+mod past;
 mod state;
 
 use std::io;
@@ -102,6 +103,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> io::Result<&'static str> {
     state::subscriptions(bench).await?;
     if bench.is_own() {
         state::fifty_thousand(bench).await?;
+        past::measure(bench).await?;
         return state::a_million(bench).await;
     }
     Ok("after these loads")

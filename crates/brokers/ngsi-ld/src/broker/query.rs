@@ -47,6 +47,11 @@ impl EntityQuery {
         self
     }
 
+    /// The only ids that it can find, when it names them.
+    pub(super) fn only_ids(&self) -> Option<&[Box<str>]> {
+        (!self.ids.is_empty()).then_some(&*self.ids)
+    }
+
     /// Only entities whose id matches this regular expression.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The bytes of a record of the past.
 
-use minicbor::{Decode, Encode, decode::Error};
+use minicbor::{Decode, Decoder, Encode, decode::Error};
 
 use crate::model::{Attribute, Entity, Name, Timestamp};
 
@@ -33,6 +33,60 @@ pub(crate) enum Past {
     /// What was written before this is gone.
     #[n(3)]
     Before(#[n(0)] Timestamp),
+    /// What was there for some time only is gone, of these attributes and datasets.
+    #[n(4)]
+    Transient {
+        #[n(0)]
+        id: Box<str>,
+        #[n(1)]
+        gone: Vec<(Name, Option<Box<str>>)>,
+    },
+    /// All that was before is in files; the one record of a snapshot.
+    #[n(5)]
+    Filed(#[n(0)] Filed),
+}
+
+/// What a snapshot says of the files of the past.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Filed {
+    /// Runs with numbers below this are in files.
+    #[n(0)]
+    pub(crate) runs: u64,
+    /// What was written before this is gone.
+    #[n(1)]
+    pub(crate) floor: Option<Timestamp>,
+    /// When the last change was written.
+    #[n(2)]
+    pub(crate) last: Option<Timestamp>,
+}
+
+impl Past {
+    /// The entity whose past this changes; `None` for what is about all.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Entity(entity) => Some(&entity.id),
+            Self::Gone(id) | Self::More { id, .. } | Self::Transient { id, .. } => Some(id),
+            Self::Before(_) | Self::Filed(_) => None,
+        }
+    }
+
+    /// When the oldest that it brings was written.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        let (attributes, whole) = match self {
+            Self::Entity(entity) => (&entity.attributes, Some(entity.modified_at)),
+            Self::More { attributes, at, .. } => (attributes, Some(*at)),
+            _ => return None,
+        };
+        attributes.iter().map(|one| one.modified_at).chain(whole).min()
+    }
+
+    /// When it was written, as far as it says.
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::More { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) fn encode(past: &Past) -> Vec<u8> {
@@ -42,4 +96,22 @@ pub(crate) fn encode(past: &Past) -> Vec<u8> {
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Past, Error> {
     minicbor::decode(bytes)
+}
+
+/// Whether a record says what the whole past of its entity is, so that no record before it counts.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    let mut decoder = Decoder::new(bytes);
+    decoder.array().is_ok() && decoder.u32().is_ok_and(|variant| variant <= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_records_are_told_from_others() {
+        let gone = encode(&Past::Gone("urn:e:1".into()));
+        let transient = encode(&Past::Transient { id: "urn:e:1".into(), gone: Vec::new() });
+        assert!(is_whole(&gone) && !is_whole(&transient) && !is_whole(b"") && !is_whole(b"\x82\xff"));
+    }
 }

@@ -187,14 +187,10 @@ async fn create_of_past(State(door): Shared, asked: Asked) -> Result<Response, E
         ));
     }
     let lifetime = lifetime(&asked.params)?;
-    let Page { entities, .. } = door.broker.query_past(
-        &[query],
-        &window,
-        (0, usize::MAX, false),
-        false,
-        &Projection::default(),
-        &[],
-    )?;
+    let Page { entities, .. } = door
+        .broker
+        .query_past(&[query], &window, (0, usize::MAX, false), false, &Projection::default(), &[])
+        .await?;
     let entries = entities.iter().map(|entity| (entity.id.clone(), vec!["@none".into()])).collect();
     let map = door.broker.create_entity_map(entries, lifetime).await?;
     Ok(created(&map, &asked))

@@ -82,7 +82,7 @@ async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     }
     // A query of the past that cannot be answered is told now rather than by a snapshot without it.
     for query in &of_past {
-        find_past(&door, query, &context, 0)?;
+        find_past(&door, query, &context, 0).await?;
     }
     let (id, copy) = door.broker.create_snapshot(&sent.body).await?;
     let name = id.clone();
@@ -152,18 +152,18 @@ async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) 
 }
 
 /// What a query of the past finds, at most `limit` entities (NGSI-LD 5.7.4).
-fn find_past(door: &Door, query: &Json, context: &Context, limit: usize) -> Result<Vec<Entity>, Error> {
+async fn find_past(door: &Door, query: &Json, context: &Context, limit: usize) -> Result<Vec<Entity>, Error> {
     let Asking { queries, projection, .. } = asking(query, context)?;
     let temporal =
         query.get("temporalQ").ok_or_else(|| Error::bad("snapshotTemporalQueries: temporalQ is missing"))?;
     let window = Window::from_json(temporal)?;
-    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, &[])?;
+    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, &[]).await?;
     Ok(page.entities.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 
 /// Copies what a query of the past finds here.
 async fn fill_past(door: &Door, copy: &Broker, query: &Json, context: &Context) -> Result<usize, Error> {
-    let found = find_past(door, query, context, usize::MAX)?;
+    let found = find_past(door, query, context, usize::MAX).await?;
     let count = found.len();
     copy.put_past(found).await?;
     Ok(count)
@@ -222,7 +222,7 @@ async fn clone(State(door): Shared, Path(id): Path<String>, sent: Sent) -> Resul
         let all = original.query(&crate::EntityQuery::default(), 0, usize::MAX, false).entities;
         let copied = async {
             copy.put_copies(all.iter().map(|entity| Entity::clone(entity)).collect()).await?;
-            copy.put_past(original.whole_past()).await
+            original.copy_past(&copy).await
         };
         let copied = copied.await;
         let details = match copied {

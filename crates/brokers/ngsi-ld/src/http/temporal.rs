@@ -165,7 +165,7 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
     let window = window(&asked.params)?;
     let style = style(&asked.params, &window, None)?;
     let view = asked.params.temporal_view(&asked.context)?;
-    let entity = door.broker.past(&id, &window, RemotePast::entities(asked.past.as_deref()))?;
+    let entity = door.broker.past(&id, &window, RemotePast::entities(asked.past.as_deref())).await?;
     if let Some(mapped) = &asked.mapped {
         mapped.note(&entity.id, vec!["@none".into()]);
     }
@@ -201,12 +201,15 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
     if let Some(mapped) = &mapped {
         let all = door
             .broker
-            .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection, remote)?
+            .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection, remote)
+            .await?
             .entities;
         mapped.keep(all, |_| vec!["@none".into()]);
     }
-    let page =
-        door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)?;
+    let page = door
+        .broker
+        .query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)
+        .await?;
     let response = answer(&page.entities, &context, &window, &view, &style, accepted, &door.options);
     Ok(reply::page(response, &path, &params, paging, page.more, page.total))
 }
@@ -227,8 +230,10 @@ async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Erro
     view.projection = projection;
     let paging = sent.params.paging(&door.options)?;
     let remote = RemotePast::entities(sent.past.as_deref());
-    let page =
-        door.broker.query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)?;
+    let page = door
+        .broker
+        .query_past(&queries, &window, paging.parts(), backwards, &view.projection, remote)
+        .await?;
     let response = answer(&page.entities, &context, &window, &view, &style, sent.accepted, &door.options);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, page.total))
 }

@@ -17,9 +17,9 @@ pub(crate) enum Record {
     /// The entity is now this.
     #[n(0)]
     Entity(#[n(0)] Entity),
-    /// There is no such entity.
+    /// There is no such entity, since when it says.
     #[n(1)]
-    NoEntity(#[n(0)] Box<str>),
+    NoEntity(#[n(0)] Box<str>, #[n(1)] Option<Timestamp>),
     /// The subscription with this id is now this JSON document.
     #[n(2)]
     Subscription(#[n(0)] Box<str>, #[n(1)] Json),
@@ -73,7 +73,7 @@ enum Borrowed<'a> {
     #[n(0)]
     Entity(#[n(0)] &'a Entity),
     #[n(1)]
-    NoEntity(#[n(0)] &'a str),
+    NoEntity(#[n(0)] &'a str, #[n(1)] Timestamp),
     #[n(2)]
     Subscription(#[n(0)] &'a str, #[n(1)] &'a Json),
     #[n(3)]
@@ -103,8 +103,8 @@ pub(crate) fn encode_entity(entity: &Entity) -> Vec<u8> {
     bytes(&Borrowed::Entity(entity))
 }
 
-pub(crate) fn encode_delete(id: &str) -> Vec<u8> {
-    bytes(&Borrowed::NoEntity(id))
+pub(crate) fn encode_delete(id: &str, at: Timestamp) -> Vec<u8> {
+    bytes(&Borrowed::NoEntity(id, at))
 }
 
 /// The record of a subscription, or of its end.

@@ -9,14 +9,14 @@ use crate::model::{Entity, next_expiry};
 pub(crate) struct Loading(Store);
 
 impl Loading {
-    /// Puts an entity in, in place of one with its id.
-    pub(crate) fn put(&mut self, entity: Arc<Entity>) {
-        self.0.set(entity);
+    /// Puts an entity in, in place of one with its id. Returns the old one.
+    pub(crate) fn put(&mut self, entity: Arc<Entity>) -> Option<Arc<Entity>> {
+        self.0.set(entity).1
     }
 
     /// Takes an entity out.
-    pub(crate) fn remove(&mut self, id: &str) {
-        self.0.take(id);
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Arc<Entity>> {
+        self.0.take(id).map(|(_, entity)| entity)
     }
 
     /// The store, with its indexes.

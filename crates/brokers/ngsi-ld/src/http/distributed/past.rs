@@ -294,7 +294,7 @@ fn read_past(json: &Json, context: &Context) -> Result<Entity, Error> {
         }
     }
     let bare = Entity { attributes: Vec::new(), ..whole.clone() };
-    Ok(together(Some(&bare), &[&whole]).unwrap_or(whole))
+    Ok(together(Some(bare), &[&whole]).unwrap_or(whole))
 }
 
 #[cfg(test)]

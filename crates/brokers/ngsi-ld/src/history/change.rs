@@ -1,0 +1,66 @@
+//! What a change of the present is in the past.
+
+use super::{History, Past, scope_instance, stamp};
+use crate::{
+    Error,
+    model::{Attribute, Entity, Timestamp},
+};
+
+/// What becomes past when an entity is now this and was `old` before; of its attributes those that were `written`.
+pub(crate) fn past_of(
+    entity: &Entity,
+    old: Option<&Entity>,
+    written: impl Fn(&Attribute) -> bool,
+    now: Timestamp,
+) -> Vec<Past> {
+    let mut attributes: Vec<_> = entity.attributes.iter().filter(|one| written(one)).cloned().collect();
+    let gone = |before: &&Attribute| {
+        !entity.attributes.iter().any(|known| known.is(&before.name, before.dataset_id()))
+    };
+    let before = old.map_or(&[][..], |old| &old.attributes);
+    // What is transient goes with its past, be it at its time or before (NGSI-LD 4.22).
+    let (transient, deleted): (Vec<_>, Vec<_>) =
+        before.iter().filter(gone).partition(|one| one.expires_at().is_some());
+    let mut all = Vec::new();
+    if !transient.is_empty() {
+        let gone = transient.iter().map(|one| (one.name.clone(), one.dataset_id().map(Into::into))).collect();
+        all.push(Past::Transient { id: entity.id.clone(), gone });
+    }
+    attributes.extend(deleted.into_iter().map(|one| one.tombstone(now)));
+    if old.map_or(&[][..], |old| &old.scopes) != &*entity.scopes {
+        attributes.push(scope_instance(&entity.scopes, now));
+    }
+    if !attributes.is_empty() {
+        stamp(&mut attributes, now);
+        let (id, types) = (entity.id.clone(), entity.types.clone());
+        all.push(Past::More { id, types, scopes: None, at: now, attributes, replaces: None });
+    }
+    all
+}
+
+/// As [`past_of`], for a change that the journal of the present has and that of the past may lack, as a kill may leave
+/// them: what the past does not have of it yet. Blocks.
+pub(crate) fn missing_of(
+    history: &History,
+    entity: &Entity,
+    old: Option<&Entity>,
+    now: Timestamp,
+) -> Result<Vec<Past>, Error> {
+    let mut all = past_of(entity, old, |one| one.modified_at == now, now);
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let known = history.get_blocking(&entity.id)?;
+    let known = known.as_ref().map_or(&[][..], |known| &known.attributes);
+    // What was there for some time only may be there again since it went.
+    all.retain(|past| matches!(past, Past::More { .. }) || history.last() < Some(now));
+    for past in &mut all {
+        if let Past::More { attributes, .. } = past {
+            attributes.retain(|one| {
+                !known.iter().any(|known| known.modified_at == now && known.is(&one.name, one.dataset_id()))
+            });
+        }
+    }
+    all.retain(|past| !matches!(past, Past::More { attributes, .. } if attributes.is_empty()));
+    Ok(all)
+}
