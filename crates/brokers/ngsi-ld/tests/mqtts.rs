@@ -7,7 +7,15 @@
 
 mod common;
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use common::{TestBroker, car, eventually, expect, options, serve_in};
 use morgana_ngsi_ld::{Broker, HttpOptions};
@@ -15,6 +23,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command},
 };
 
@@ -160,6 +169,42 @@ async fn notifications_reach_an_mqtt_server_over_tls() {
     assert_eq!(message["body"]["type"], "ContextSourceNotification");
     assert_eq!(message["metadata"]["Content-Type"], "application/json");
     assert_eq!(message["body"]["triggerReason"], "newlyMatching");
+}
+
+/// Another port of a server, which counts who connects.
+async fn counted(port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (own, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                tokio::io::copy_bidirectional(&mut here, &mut there).await
+            });
+        }
+    });
+    (own, count)
+}
+
+#[tokio::test]
+async fn notifications_share_a_connection_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = mosquitto(dir.path()).await;
+    let (port, connections) = counted(server.port).await;
+    let it = start(Some(&dir.path().join("ca.pem"))).await;
+    for (id, qos) in [("a", "0"), ("b", "1"), ("c", "2")] {
+        expect(it.post("/subscriptions", &subscription(id, port, "mqtt5.0", qos)), 201).await;
+    }
+    for number in 0..3 {
+        it.create(car(number, 50)).await;
+        for _ in 0..3 {
+            let message = server.next().await;
+            assert_eq!(message["body"]["data"][0]["id"], format!("urn:ngsi-ld:Car:{number}"));
+        }
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -13,7 +13,11 @@ use tokio_rustls::client::TlsStream;
 
 /// Whom a client trusts to say that a server is who it says.
 #[derive(Clone)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    /// Whose certificate the server has to show; who its address names, when this is not given.
+    server: Option<ServerName<'static>>,
+}
 
 /// Why a client cannot speak TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +57,11 @@ impl ClientTls {
         if roots.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(Self::of(roots)) }
     }
 
+    /// Trusts as `config` says, and speaks to the server of this name alone, be its address a name or a number.
+    pub fn configured(config: Arc<ClientConfig>, server: ServerName<'static>) -> Self {
+        Self { config, server: Some(server) }
+    }
+
     fn of(roots: RootCertStore) -> Self {
         // Which provider the program has set does not matter then.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -60,7 +69,7 @@ impl ClientTls {
             .with_safe_default_protocol_versions()
             .map(|builder| builder.with_root_certificates(roots).with_no_client_auth());
         match config {
-            Ok(config) => Self(Arc::new(config)),
+            Ok(config) => Self { config: Arc::new(config), server: None },
             Err(error) => unreachable!("this provider has the versions that it comes with: {error}"),
         }
     }
@@ -71,10 +80,15 @@ impl ClientTls {
         address: &str,
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(host).map_err(io::Error::other)?;
-        TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
+        let name = match &self.server {
+            Some(server) => server.clone(),
+            None => {
+                let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+                let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                ServerName::try_from(host).map_err(io::Error::other)?
+            }
+        };
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
     }
 }
 
@@ -86,7 +100,7 @@ impl fmt::Debug for ClientTls {
 
 impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.config, &other.config) && self.server == other.server
     }
 }
 

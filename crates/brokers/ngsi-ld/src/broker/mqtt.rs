@@ -1,12 +1,14 @@
-//! Notifications over MQTT: one connection to each server and user, which stays open.
+//! Notifications over MQTT 5.0: one connection to each server and user, which stays open, over TLS too.
 
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use morgana_engine::DeliveryError;
-use morgana_fabric::{Client, ClientOptions, Qos};
+use morgana_fabric::{Client, ClientOptions, ClientTls, Event, Qos};
 use morgana_model::Secret;
 use parking_lot::Mutex;
+use rustls::pki_types::ServerName;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{mqtt_once, tls::Tls};
@@ -32,12 +34,57 @@ pub(super) struct Publication {
     pub(super) payload: Bytes,
 }
 
-/// Whom a connection is to, and as whom.
-type Key = (Box<str>, Option<User>);
+/// Whom a connection is to, as whom, and, over TLS, whose certificate is asked for.
+type Key = (Box<str>, Option<User>, Option<ServerName<'static>>);
+
+/// How long a message waits for a server that was just not to be reached, which is tried again each second.
+const RECONNECTION: Duration = Duration::from_secs(2);
+
+/// A client, and why it is not connected.
+#[derive(Clone)]
+struct Connection {
+    client: Client,
+    failure: watch::Receiver<Option<String>>,
+}
+
+impl Connection {
+    fn new(options: ClientOptions) -> Self {
+        // Nothing is subscribed to, so no event is more than the state of the connection.
+        let (client, mut events) = Client::connect(options);
+        let (told, failure) = watch::channel(None);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    Event::Connected { .. } => drop(told.send_replace(None)),
+                    Event::Disconnected { cause } => drop(told.send_replace(Some(cause.to_string()))),
+                    Event::SubscriptionRefused { .. } | Event::Message { .. } => {}
+                }
+            }
+        });
+        Self { client, failure }
+    }
+
+    /// Waits until the server is connected, or is known not to be.
+    async fn ready(&self) -> Result<(), String> {
+        let connected = async { self.client.connected().await.map_err(|error| error.to_string()) };
+        let known = self.failure.borrow().clone();
+        match known {
+            // It was not to be reached, and may be again.
+            Some(failure) => tokio::time::timeout(RECONNECTION, connected).await.unwrap_or(Err(failure)),
+            None => {
+                let mut failure = self.failure.clone();
+                tokio::select! {
+                    connected = connected => connected,
+                    Ok(failure) = failure.wait_for(Option::is_some) => Err(failure.clone().unwrap_or_default()),
+                }
+            }
+        }
+    }
+}
 
 /// The connections there are.
 #[derive(Default)]
-pub(super) struct MqttClients(Mutex<HashMap<Key, Client>>);
+pub(super) struct MqttClients(Mutex<HashMap<Key, Connection>>);
 
 impl std::fmt::Debug for MqttClients {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,24 +93,24 @@ impl std::fmt::Debug for MqttClients {
 }
 
 impl MqttClients {
-    fn client(&self, address: &str, user: Option<User>) -> Client {
-        let key: Key = (address.into(), user);
-        let mut clients = self.0.lock();
-        if let Some(known) = clients.get(&key) {
+    fn connection(&self, address: &str, user: Option<User>, tls: Option<Tls>) -> Connection {
+        let key: Key = (address.into(), user, tls.as_ref().map(|tls| tls.server.clone()));
+        let mut connections = self.0.lock();
+        if let Some(known) = connections.get(&key) {
             return known.clone();
         }
-        if clients.len() >= CONNECTIONS {
-            clients.clear();
+        if connections.len() >= CONNECTIONS {
+            connections.clear();
         }
         let mut options = ClientOptions::new(address, client_id());
         if let Some((user, password)) = &key.1 {
             options.user_name = Some(user.to_string());
             options.password = (!password.is_empty()).then(|| Secret::new(&**password));
         }
-        // Nothing is subscribed to, so no event is waited for.
-        let (client, _) = Client::connect(options);
-        clients.insert(key, client.clone());
-        client
+        options.tls = tls.map(|Tls { config, server }| ClientTls::configured(config, server));
+        let connection = Connection::new(options);
+        connections.insert(key, connection.clone());
+        connection
     }
 
     /// Publishes a message, once the server is connected.
@@ -72,17 +119,18 @@ impl MqttClients {
     /// When the server cannot be reached in time, or does not take the message.
     pub(super) async fn publish(&self, message: Publication, timeout: Duration) -> Result<(), DeliveryError> {
         let attempt = async {
-            if message.is_version_3 || message.tls.is_some() {
+            if message.is_version_3 {
                 return mqtt_once::publish(&message).await.map_err(|error| error.to_string());
             }
-            let client = self.client(&message.address, message.user);
+            let connection = self.connection(&message.address, message.user, message.tls);
             let qos = match message.qos {
                 0 => Qos::AtMostOnce,
                 1 => Qos::AtLeastOnce,
                 _ => Qos::ExactlyOnce,
             };
-            client.connected().await.map_err(|error| error.to_string())?;
-            client.publish(&*message.topic, message.payload, qos).await.map_err(|error| error.to_string())
+            connection.ready().await?;
+            let published = connection.client.publish(&*message.topic, message.payload, qos).await;
+            published.map_err(|error| error.to_string())
         };
         match tokio::time::timeout(timeout, attempt).await {
             Ok(result) => result.map_err(DeliveryError::Message),

@@ -1,6 +1,5 @@
-//! Publishes one message over a connection of its own: by MQTT 3.1.1 for subscribers that ask for it, and over TLS
-//! (NGSI-LD 7.2, `MQTT-Version`, `mqtts`), as few subscribers do. Everything else goes by MQTT 5.0, over connections
-//! that stay.
+//! Publishes one message over a connection of its own, by MQTT 3.1.1, for subscribers that ask for it (NGSI-LD 7.2,
+//! `MQTT-Version`), as few do. Everything else goes by MQTT 5.0, over connections that stay.
 
 use std::{io, sync::Arc};
 
@@ -18,8 +17,8 @@ const PACKET_ID: [u8; 2] = [0, 1];
 /// The longest packet that a server may answer with, in bytes.
 const ANSWER_MAX: usize = 64 * 1024;
 
-/// From this reason code on, MQTT 5.0 tells of a failure.
-const FAILURES: u8 = 0x80;
+/// The level of the protocol that is MQTT 3.1.1.
+const LEVEL: u8 = 4;
 
 const CONNACK: u8 = 2;
 const PUBACK: u8 = 4;
@@ -65,39 +64,36 @@ async fn speak(mut stream: impl AsyncRead + AsyncWrite + Unpin, message: &Public
     stream.shutdown().await
 }
 
-/// MQTT 3.1.1, 3.1, and MQTT 5.0, 3.1: a clean session.
+/// MQTT 3.1.1, 3.1: a clean session.
 fn connect(message: &Publication) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     text(&mut body, "MQTT")?;
-    let flags = if message.user.is_some() { 0b1100_0010 } else { 0b10 };
-    let level = if message.is_version_3 { 4 } else { 5 };
-    body.extend([level, flags, 0, 30]);
-    no_properties(&mut body, message);
+    // A user name may come without a password (MQTT 3.1.1, 3.1.2.8).
+    let flags = match &message.user {
+        Some((_, password)) if password.is_empty() => 0b1000_0010,
+        Some(_) => 0b1100_0010,
+        None => 0b10,
+    };
+    body.extend([LEVEL, flags, 0, 30]);
     text(&mut body, &client_id())?;
     if let Some((user, password)) = &message.user {
         text(&mut body, user)?;
-        text(&mut body, password)?;
+        if !password.is_empty() {
+            text(&mut body, password)?;
+        }
     }
     framed(0x10, &body)
 }
 
-/// MQTT 3.1.1, 3.3, and MQTT 5.0, 3.3.
+/// MQTT 3.1.1, 3.3.
 fn publish_packet(message: &Publication) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     text(&mut body, &message.topic)?;
     if message.qos > 0 {
         body.extend(PACKET_ID);
     }
-    no_properties(&mut body, message);
     body.extend_from_slice(&message.payload);
     framed(0x30 | (message.qos.min(2) << 1), &body)
-}
-
-/// MQTT 5.0 says how many properties there are, also when there are none.
-fn no_properties(into: &mut Vec<u8>, message: &Publication) {
-    if !message.is_version_3 {
-        into.push(0);
-    }
 }
 
 fn text(into: &mut Vec<u8>, text: &str) -> io::Result<()> {
@@ -131,12 +127,7 @@ async fn expect(stream: &mut (impl AsyncRead + Unpin), wanted: u8) -> io::Result
     if kind != wanted || !body.starts_with(&PACKET_ID) {
         return Err(io::Error::other(format!("the MQTT server sent packet {kind} where {wanted} was due")));
     }
-    match body.get(2) {
-        Some(reason) if *reason >= FAILURES => {
-            Err(io::Error::other(format!("the MQTT server did not take the message (reason {reason:#x})")))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The next packet: its kind and what follows its length.
