@@ -84,6 +84,18 @@ const HISTORY: Parameter = Parameter {
     description: "how many past instances of each attribute are kept, for temporal queries",
 };
 
+const HISTORY_MAX_AGE: Parameter = Parameter {
+    name: "historyMaxAge",
+    values: Values::Number { default: 0, most: u32::MAX },
+    description: "for how many seconds the past is kept after it was written; 0 is for ever",
+};
+
+const TEMPORAL_LIMIT: Parameter = Parameter {
+    name: "temporalLimit",
+    values: Values::Number { default: 10_000, most: 1_000_000 },
+    description: "how many instances of attributes one answer about the past has at most; more come in parts",
+};
+
 const INSTANCES: Parameter = Parameter {
     name: "history",
     values: Values::Number { default: 1, most: 100_000 },
@@ -178,7 +190,7 @@ const NGSI_LD: Builtin = Builtin {
     description: "an NGSI-LD context broker (ETSI GS CIM 009 V1.9.1)",
     doors: &[NGSI_LD_DOOR],
     ready: true,
-    parameters: &[ACCESS, PORT, DURABILITY, HISTORY],
+    parameters: &[ACCESS, PORT, DURABILITY, HISTORY, HISTORY_MAX_AGE, TEMPORAL_LIMIT],
 };
 
 const NGSI_V2: Builtin = Builtin {

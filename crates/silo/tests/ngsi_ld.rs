@@ -214,3 +214,36 @@ async fn a_taken_port_is_told_by_its_exit_status() {
     environment.doors = [(DOOR, taken.local_addr().unwrap().port())].into();
     assert_eq!(Silo::start("ngsi-ld", environment).await.unwrap_err().exit_code(), 69);
 }
+
+#[tokio::test]
+async fn the_past_is_kept_as_long_and_told_in_parts_as_large_as_the_flavour_says() {
+    let past = async |params: Value| {
+        let road = Road::start(params).await;
+        let own = json!({ "id": "urn:ngsi-ld:own", "type": "Own", "level": 0 });
+        let http = Http::new();
+        let sent = http.post(road.url("/entities")).bearer_auth(TOKEN).json(&own).send().await.unwrap();
+        assert_eq!(sent.status(), StatusCode::CREATED);
+        for level in 1..5 {
+            let url = road.url("/entities/urn:ngsi-ld:own/attrs");
+            let sent =
+                http.patch(url).bearer_auth(TOKEN).json(&json!({ "level": level })).send().await.unwrap();
+            assert_eq!(sent.status(), StatusCode::NO_CONTENT);
+        }
+        road
+    };
+    let ask = async |road: &Road| {
+        let url = road.url("/temporal/entities/urn:ngsi-ld:own?timeproperty=modifiedAt");
+        Http::new().get(url).bearer_auth(TOKEN).send().await.unwrap()
+    };
+    let road = past(json!({ "history": 10 })).await;
+    let all = ask(&road).await;
+    assert_eq!(all.status(), StatusCode::OK);
+    assert_eq!(all.json::<Value>().await.unwrap()["level"].as_array().map(Vec::len), Some(5));
+    let road = past(json!({ "history": 10, "temporalLimit": 2 })).await;
+    let part = ask(&road).await;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert!(part.headers().contains_key("content-range"));
+    assert_eq!(part.json::<Value>().await.unwrap()["level"].as_array().map(Vec::len), Some(2));
+    let road = past(json!({ "history": 10, "historyMaxAge": 1 })).await;
+    eventually("the past is forgotten", async || ask(&road).await.status() == StatusCode::NOT_FOUND).await;
+}

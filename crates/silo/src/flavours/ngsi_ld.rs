@@ -75,6 +75,7 @@ impl NgsiLd {
             dir: settings.data.join("ngsi-ld"),
             durability: settings.durability(),
             history_instances: settings.number("history"),
+            history_max_age_s: settings.number("historyMaxAge") as u64,
             ..Options::default()
         };
         let broker = Broker::open(options).map_err(RunError::failed("open the silo's NGSI-LD broker"))?;
@@ -83,7 +84,9 @@ impl NgsiLd {
             None => Access::Open,
         };
         let patience_ms = PATIENCE.as_millis() as u64;
-        let http = HttpOptions { access, patience_ms, ..HttpOptions::default() };
+        // An answer of nothing would never come to an end.
+        let temporal_max = settings.number("temporalLimit").max(1);
+        let http = HttpOptions { access, patience_ms, temporal_max, ..HttpOptions::default() };
         let stop = CancellationToken::new();
         let (pipes, idle) = (HashMap::new(), Some((listener, http)));
         let notices = Notices::new(settings.silo.clone());
