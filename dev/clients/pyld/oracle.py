@@ -1,4 +1,5 @@
-"""Compares how a broker expands and compacts names with PyLD, a full JSON-LD processor.
+"""Compares how a broker expands and compacts entities with PyLD, a full JSON-LD processor: their names, and the whole
+document that they stand for.
 
 usage: oracle.py BROKER FOLDER
 BROKER is http://host:port, FOLDER may have the examples and @contexts of Smart Data Models; without it only the cases of
@@ -19,6 +20,11 @@ CORE_URL = NGSI_LD + "v1/ngsi-ld-core-context-v1.9.jsonld"
 LINK = '<{}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 # Terms of the core @context that the cases have as attributes; its others are members of attributes.
 CORE_ATTRIBUTES = ["location", "observationSpace", "operationSpace", "status", "title"]
+KINDS = [
+    "Property", "Relationship", "GeoProperty", "LanguageProperty", "JsonProperty", "VocabProperty", "ListProperty",
+    "ListRelationship",
+]
+GEOMETRIES = ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"]
 TIMES = {name: {"@id": NGSI_LD + name, "@type": NGSI_LD + "DateTime"} for name in ("observedAt", "createdAt", "modifiedAt")}
 # What the cases need of the core @context (NGSI-LD, annex B).
 CORE = {
@@ -30,13 +36,17 @@ CORE = {
     "object": {"@id": NGSI_LD + "hasObject", "@type": "@id"},
     "languageMap": {"@id": NGSI_LD + "hasLanguageMap", "@container": "@language"},
     "json": {"@id": NGSI_LD + "hasJSON", "@type": "@json"},
+    "vocab": {"@id": NGSI_LD + "hasVocab", "@type": "@vocab"},
+    "valueList": {"@id": NGSI_LD + "hasValueList", "@container": "@list"},
+    "objectList": {"@id": NGSI_LD + "hasObjectList", "@container": "@list"},
     "datasetId": {"@id": NGSI_LD + "datasetId", "@type": "@id"},
     "coordinates": {"@id": "https://purl.org/geojson/vocab#coordinates", "@container": "@list"},
     "unitCode": NGSI_LD + "unitCode",
     "scope": NGSI_LD + "scope",
     "description": "http://purl.org/dc/terms/description",
     **{name: NGSI_LD + name for name in CORE_ATTRIBUTES},
-    **{kind: NGSI_LD + kind for kind in ("Property", "Relationship", "GeoProperty", "LanguageProperty", "JsonProperty")},
+    **{kind: NGSI_LD + kind for kind in KINDS},
+    **{geometry: "https://purl.org/geojson/vocab#" + geometry for geometry in GEOMETRIES},
     **TIMES,
     "@vocab": NGSI_LD + "default-context/",
 }
@@ -66,6 +76,27 @@ CASES = {
         "r": {"type": "Relationship", "object": "urn:x:2"},
         "l": {"type": "LanguageProperty", "languageMap": {"en": "a", "fr": "b"}},
         "j": {"type": "JsonProperty", "json": {"r": 1}},
+    }),
+    "words of a vocabulary": ({"v": "https://x.org/v", "red": "https://x.org/red"}, {
+        "type": "T",
+        "v": {"type": "VocabProperty", "vocab": ["red", "green", "https://x.org/blue"]},
+    }),
+    "lists": ({"l": "https://x.org/l", "r": "https://x.org/r"}, {
+        "type": "T",
+        "l": {"type": "ListProperty", "valueList": [3, 1, 2, "x", True]},
+        "r": {"type": "ListRelationship", "objectList": [{"object": "urn:x:2"}, {"object": "urn:x:1"}]},
+    }),
+    "values of all forms": ({"a": "https://x.org/a", "inner": "https://x.org/inner"}, {
+        "type": "T",
+        "a": {"type": "Property", "value": {"inner": [1, {"a": None}], "b": 1.5}, "unitCode": "CEL"},
+        "b": {"type": "Property", "value": ["x", "y", 3, False], "observedAt": "2026-01-01T00:00:00Z"},
+        "c": {"type": "Property", "value": 12345678901, "datasetId": "urn:d:1"},
+        "e": {"type": "Property", "value": {"@type": "DateTime", "@value": "2026-01-01T00:00:00Z"}},
+    }),
+    "scopes": ({"a": "https://x.org/a"}, {"type": "T", "scope": ["/x/y", "/z"], "a": PLAIN}),
+    "relationships of several and of one another": ({"r": "https://x.org/r", "of": "https://x.org/of"}, {
+        "type": "T",
+        "r": {"type": "Relationship", "object": ["urn:x:2", "urn:x:3"], "of": {"type": "Relationship", "object": "urn:x:4"}},
     }),
     "two terms of an IRI": ({"long": "https://x.org/a", "ab": "https://x.org/a"}, {"type": "T", "long": PLAIN}),
     "a later definition wins": ([{"a": "https://x.org/1"}, {"a": "https://x.org/2"}], {"type": "T", "a": PLAIN}),
@@ -116,6 +147,41 @@ def facts_of_compacted(entity):
     return sorted(lists(entity["type"])), tree(entity, lambda name: name not in members and not name.startswith("@"))
 
 
+def opaque(node):
+    """The same with values that are JSON and no JSON-LD marked so: NGSI-LD expands no names in them (5.5.7)."""
+    if isinstance(node, list):
+        return [opaque(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    marked = {}
+    for name, value in node.items():
+        is_json = name == "value" and node.get("type") != "GeoProperty" and isinstance(value, (dict, list))
+        if name == "@context" or node.get("type") == "GeoProperty" and name == "value":
+            marked[name] = value
+        elif is_json:
+            marked[name] = {"@type": "@json", "@value": value}
+        else:
+            marked[name] = opaque(value)
+    return marked
+
+
+def in_order(node, ordered=False):
+    """A document whose sets have an order, so that two can be compared."""
+    if isinstance(node, dict):
+        if node.get("@type") == "@json":
+            return node
+        return {name: in_order(value, name == "@list") for name, value in sorted(node.items())}
+    if isinstance(node, list):
+        members = [in_order(one) for one in node]
+        return members if ordered else sorted(members, key=lambda one: json.dumps(one, sort_keys=True))
+    return node
+
+
+def document(context, entity):
+    """The whole document that an entity stands for: kinds, values, times and all."""
+    return in_order(jsonld.expand({**opaque(entity), "@context": context})[0])
+
+
 class Broker:
     def __init__(self, base):
         self.root = base + "/ngsi-ld/v1"
@@ -138,7 +204,7 @@ class Broker:
 
 
 def compare(broker, name, context, entity):
-    """Both see the same names; gives what differs."""
+    """Both see the same names and the same document; gives what differs."""
     # Not every id of the examples is a URI.
     entity = {**entity, "id": "urn:ngsi-ld:case:" + quote(name, safe="")}
     entity.pop("@context", None)
@@ -155,6 +221,8 @@ def compare(broker, name, context, entity):
     pairs = [
         ("expansion", facts_of_expanded(expanded), facts_of_expanded(seen)),
         ("compaction", facts_of_compacted(jsonld.compact(expanded, whole)), facts_of_compacted(compacted)),
+        ("document in the core @context", document(whole, entity), document(CORE_URL, in_core)),
+        ("document in its own @context", document(whole, entity), document(whole, compacted)),
     ]
     return [f"{name}: {what}: PyLD {theirs}, the broker {ours}" for what, theirs, ours in pairs if theirs != ours]
 
