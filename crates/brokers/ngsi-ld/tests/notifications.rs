@@ -52,6 +52,42 @@ async fn former_values_are_shown_with_changes() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_entity_is_told_in_every_form() {
+    let it = start().await;
+    let mut listener = listen().await;
+    let deletions = json!({"notificationTrigger": ["entityDeleted"]});
+    for (number, (more, accept)) in [
+        (json!({}), "application/json"),
+        (json!({"sysAttrs": true}), "application/json"),
+        (json!({"format": "simplified"}), "application/ld+json"),
+        (json!({"format": "concise", "pick": ["id", "brand"]}), "application/json"),
+        (json!({}), "application/geo+json"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut document = subscription(&listener.url, more.clone(), deletions.clone());
+        document["id"] = json!(format!("urn:ngsi-ld:Subscription:{number}"));
+        document["notification"]["endpoint"]["accept"] = json!(accept);
+        expect(it.post("/subscriptions", &document), 201).await;
+        it.create(car(1, 10)).await;
+        expect(it.delete("/entities/urn:ngsi-ld:Car:1"), 204).await;
+        let body = listener.next().await.body;
+        let data = if accept == "application/geo+json" {
+            body["data"]["features"][0]["properties"].clone()
+        } else {
+            body["data"][0].clone()
+        };
+        // Nothing but the system attributes, of which createdAt and modifiedAt on demand (NGSI-LD 5.8.6).
+        assert!(data["deletedAt"].is_string() && data.get("speed").is_none(), "{body}");
+        for name in ["createdAt", "modifiedAt"] {
+            assert_eq!(data.get(name).is_some(), more.get("sysAttrs").is_some(), "{body}");
+        }
+        expect(it.delete(&format!("/subscriptions/urn:ngsi-ld:Subscription:{number}")), 204).await;
+    }
+}
+
+#[tokio::test]
 async fn linked_entities_come_along_and_are_queried() {
     let it = start().await;
     let mut listener = listen().await;

@@ -146,7 +146,7 @@ impl Params {
         }
         let sys_attrs = self.option("sysAttrs") || self.flag("sysAttrs")?;
         let language = self.get("lang")?.map(Into::into);
-        Ok(View { representation, sys_attrs, projection, language, version: None })
+        Ok(View { representation, sys_attrs, projection, language, version: None, deleted_at: None })
     }
 
     /// The attribute whose value is the geometry of a GeoJSON answer (NGSI-LD 6.4.3.2); `None` for other answers.
@@ -230,12 +230,28 @@ impl Params {
 
     /// The parameters again, with another offset, in the order of the alphabet.
     pub(super) fn with_offset(&self, offset: usize) -> String {
-        let rest = self.0.iter().filter(|(key, _)| key != "offset");
-        let mut pairs: Vec<String> =
-            rest.map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
-        pairs.push(format!("offset={offset}"));
+        let mut pairs = self.moved(offset);
         pairs.sort();
         pairs.join("&")
+    }
+
+    /// The parameters again, with another offset, in the order in which they were sent.
+    pub(super) fn as_sent_with_offset(&self, offset: usize) -> String {
+        self.moved(offset).join("&")
+    }
+
+    /// The parameters with another offset, which is last where none was sent.
+    fn moved(&self, offset: usize) -> Vec<String> {
+        let mut offset = Some(format!("offset={offset}"));
+        let mut pairs = Vec::with_capacity(self.0.len() + 1);
+        for (key, value) in &self.0 {
+            match &**key {
+                "offset" => pairs.extend(offset.take()),
+                key => pairs.push(format!("{}={}", encode(key), encode(value))),
+            }
+        }
+        pairs.extend(offset);
+        pairs
     }
 }
 

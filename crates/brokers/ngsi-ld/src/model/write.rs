@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Attribute, Entity, Json, Kind, Name, proof::is_sealed};
+use super::{Attribute, Entity, Json, Kind, Name, Timestamp, proof::is_sealed};
 use crate::Context;
 
 /// How entities are written.
@@ -92,6 +92,8 @@ pub struct View {
     pub language: Option<Box<str>>,
     /// The minor version of the standard that the client wants the kinds of attributes of (NGSI-LD 4.3.6.8).
     pub version: Option<u8>,
+    /// When the entity was deleted, of one that is told as gone (NGSI-LD 5.8.6).
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl View {
@@ -130,7 +132,7 @@ impl Serialize for Rendered<'_> {
 
 impl Rendered<'_> {
     /// Writes the members into a map that has been begun.
-    pub(crate) fn members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    fn members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         let Self { entity, context, view, with_context } = *self;
         let show = &view.projection;
         if show.member("id") {
@@ -159,6 +161,9 @@ impl Rendered<'_> {
             if show.member("modifiedAt") {
                 map.serialize_entry("modifiedAt", &entity.modified_at)?;
             }
+        }
+        if let Some(time) = view.deleted_at {
+            map.serialize_entry("deletedAt", &time)?;
         }
         let mut rest = &entity.attributes[..];
         while let Some(first) = rest.first() {

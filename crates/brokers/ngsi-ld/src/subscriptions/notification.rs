@@ -1,14 +1,16 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, header};
 use morgana_engine::{DeliveryError, Message};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{definition::Subscription, delivery::Accept, event::Event};
 use crate::{
     ChangeKind,
-    model::{Entity, Feature, FeatureCollection, Find, Joining, Json, Name, Rendered, Timestamp, joined},
+    model::{
+        Entity, Feature, FeatureCollection, Find, Joining, Json, Name, Rendered, Timestamp, View, joined,
+    },
 };
 
 /// A notification (NGSI-LD 5.3.1).
@@ -38,23 +40,7 @@ pub(crate) enum Told<'a> {
 #[serde(untagged)]
 enum Data<'a> {
     Entities(Vec<Rendered<'a>>),
-    Deleted([DeletedEntity<'a>; 1]),
     Joined(Vec<Json>),
-}
-
-/// An entity that is there no more; its end is told whether or not other system attributes are (NGSI-LD 5.8.6).
-struct DeletedEntity<'a> {
-    entity: Rendered<'a>,
-    at: Timestamp,
-}
-
-impl Serialize for DeletedEntity<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.entity.members(&mut map)?;
-        map.serialize_entry("deletedAt", &self.at)?;
-        map.end()
-    }
 }
 
 /// The message that tells a subscriber. `find` gives linked entities.
@@ -65,13 +51,22 @@ pub(crate) fn message(
     find: &Find<'_>,
 ) -> Result<Message, DeliveryError> {
     let context = &*subscription.notify_context;
-    let view = &subscription.params.view;
+    // Of what is there no more, its end is told whether or not other system attributes are (NGSI-LD 5.8.6).
+    let deleted_at = match told {
+        Told::Change(event) if event.kind == ChangeKind::Deleted => Some(event.at),
+        _ => None,
+    };
+    let view = match deleted_at {
+        None => Cow::Borrowed(&subscription.params.view),
+        Some(_) => Cow::Owned(View { deleted_at, ..subscription.params.view.clone() }),
+    };
+    let view = &*view;
     // Each entity is JSON-LD on its own, as the notification is.
     let is_ld = subscription.delivery.accept == Accept::LdJson;
     let render = |entity| Rendered { entity, context, view, with_context: is_ld };
     let shown = match told {
         Told::Change(event) => vec![event.shown(subscription)],
-        Told::All(entities) => entities.iter().map(|entity| std::borrow::Cow::Borrowed(&**entity)).collect(),
+        Told::All(entities) => entities.iter().map(|entity| Cow::Borrowed(&**entity)).collect(),
     };
     let with_context = subscription.delivery.accept != Accept::Json;
     let frame = |data| Notification {
@@ -82,7 +77,6 @@ pub(crate) fn message(
         data,
         context: with_context.then(|| context.shown()),
     };
-    let is_deletion = matches!(told, Told::Change(event) if event.kind == ChangeKind::Deleted);
     let bytes = if subscription.delivery.accept == Accept::GeoJson {
         let geometry = Name::new(LOCATION);
         let feature = |entity| Feature { entity, context, view, geometry: &geometry, with_context: false };
@@ -90,21 +84,15 @@ pub(crate) fn message(
         let data = FeatureCollection { features: &features, context, with_context: false };
         write(subscription, &frame_of(frame(()), data))
     } else {
-        let data = match (&subscription.params.join, &shown[..]) {
-            (None, [entity]) if is_deletion => {
-                Data::Deleted([DeletedEntity { entity: render(entity), at: now }])
-            }
-            (Some((join, levels)), _) if !is_deletion => {
+        let data = match &subscription.params.join {
+            Some((join, levels)) if deleted_at.is_none() => {
                 let entities: Vec<Arc<Entity>> =
                     shown.iter().map(|entity| Arc::new(Entity::clone(entity))).collect();
                 let joining = Joining { join: *join, levels: *levels, known: Vec::new() };
                 let joined = joined(&entities, context, view, &joining, find);
                 Data::Joined(joined.into_iter().map(|one| one.shown).collect())
             }
-            (_, [entity]) if is_deletion => {
-                Data::Deleted([DeletedEntity { entity: render(entity), at: now }])
-            }
-            (_, entities) => Data::Entities(entities.iter().map(|entity| render(entity)).collect()),
+            _ => Data::Entities(shown.iter().map(|entity| render(entity)).collect()),
         };
         write(subscription, &frame_of(frame(()), data))
     };

@@ -52,6 +52,7 @@ impl Params {
             },
             language: text(document, "lang")?.map(Into::into),
             version: None,
+            deleted_at: None,
         };
         Ok(Self { view, join: join(notification)?, show_changes })
     }
