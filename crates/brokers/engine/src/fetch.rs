@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{ClientError, HttpClient};
+use crate::{ClientError, HttpClient, freshness::fresh_for};
 
 /// Where documents may be fetched from and how much a fetch may take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,15 @@ pub enum FetchError {
     Redirects(usize),
 }
 
+/// A document that was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The document.
+    pub body: Bytes,
+    /// How long it may be used before it is fetched again, by what its server says; `None` when it says nothing.
+    pub fresh_for: Option<Duration>,
+}
+
 /// Fetches small documents whose URLs users give, without becoming their way into the network behind it.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -71,7 +80,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn get(&self, url: &str, accept: &str) -> Result<Bytes, FetchError> {
+    pub async fn get(&self, url: &str, accept: &str) -> Result<Fetched, FetchError> {
         let timeout_ms = self.options.timeout_ms;
         tokio::time::timeout(Duration::from_millis(timeout_ms), self.follow(url, accept))
             .await
@@ -99,7 +108,7 @@ impl Fetcher {
         tokio::time::timeout(timeout, exchange).await.map_err(|_| timed_out)?
     }
 
-    async fn follow(&self, url: &str, accept: &str) -> Result<Bytes, FetchError> {
+    async fn follow(&self, url: &str, accept: &str) -> Result<Fetched, FetchError> {
         let mut uri: Uri = url.parse().map_err(|_| FetchError::NotAUrl)?;
         for _ in 0..=self.options.max_redirects {
             let request = Request::get(&uri).header(header::ACCEPT, accept).body(Full::default());
@@ -115,9 +124,11 @@ impl Fetcher {
             if !response.status().is_success() {
                 return Err(FetchError::Status(response.status()));
             }
+            let fresh_for = fresh_for(response.headers(), jiff::Timestamp::now());
             let max = self.options.max_bytes;
             let body = Limited::new(response.into_body(), max).collect().await;
-            return body.map(http_body_util::Collected::to_bytes).map_err(|_| FetchError::Body(max));
+            let body = body.map_err(|_| FetchError::Body(max))?.to_bytes();
+            return Ok(Fetched { body, fresh_for });
         }
         Err(FetchError::Redirects(self.options.max_redirects))
     }

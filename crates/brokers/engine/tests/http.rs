@@ -75,7 +75,7 @@ async fn names_of_headers_are_written_as_the_standards_print_them() {
 #[tokio::test]
 async fn a_fetch_stays_outside_unless_a_host_is_allowed() {
     let router = Router::new()
-        .route("/doc", get(|| async { "document" }))
+        .route("/doc", get(|| async { ([("cache-control", "max-age=60")], "document") }))
         .route("/hop", get(|| async { Redirect::temporary("/doc") }))
         .route("/loop", get(|| async { Redirect::temporary("/loop") }))
         .route("/inside", get(|| async { Redirect::temporary("http://[::1]:1/") }))
@@ -93,8 +93,9 @@ async fn a_fetch_stays_outside_unless_a_host_is_allowed() {
         ..FetchOptions::default()
     };
     let open = Fetcher::new(options);
-    assert_eq!(open.get(&format!("{base}/doc"), "*/*").await.unwrap(), "document");
-    assert_eq!(open.get(&format!("{base}/hop"), "*/*").await.unwrap(), "document");
+    assert_eq!(open.get(&format!("{base}/doc"), "*/*").await.unwrap().body, "document");
+    let fetched = open.get(&format!("{base}/hop"), "*/*").await.unwrap();
+    assert_eq!((&fetched.body[..], fetched.fresh_for), (&b"document"[..], Some(Duration::from_secs(60))));
     assert!(matches!(open.get(&format!("{base}/loop"), "*/*").await, Err(FetchError::Redirects(3))));
     assert!(matches!(open.get(&format!("{base}/big"), "*/*").await, Err(FetchError::Body(1000))));
     assert!(matches!(open.get(&format!("{base}/never"), "*/*").await, Err(FetchError::Timeout(300))));

@@ -47,6 +47,13 @@ impl Broker {
         contexts.hosted().infos().into_iter().chain(contexts.cached()).collect()
     }
 
+    /// One context, by its id or, for a cached one, its URL (NGSI-LD 5.13.4).
+    pub(crate) fn context_info(&self, id: &str) -> Option<ContextInfo> {
+        let contexts = &self.inner.contexts;
+        let hosted = contexts.hosted().infos().into_iter().find(|info| *info.id == *id);
+        hosted.or_else(|| contexts.find_cached(id))
+    }
+
     /// The document of a context (NGSI-LD 5.13.4).
     pub(crate) fn context_document(&self, id: &str) -> Option<Json> {
         self.inner.contexts.hosted().document(id)
@@ -57,12 +64,16 @@ impl Broker {
         let contexts = &self.inner.contexts;
         let is_hosted = contexts.hosted().document(id).is_some();
         if reload {
-            if is_hosted || !(contexts.has_cached(id) || is_core_url(id)) {
-                return Err(Error::bad(format!(
-                    "only a cached context can be loaded again, and {id} is none"
-                )));
+            if is_hosted {
+                let detail =
+                    format!("only a cached context can be loaded again, and {id} is the broker's own");
+                return Err(Error::bad(detail));
             }
-            return if is_core_url(id) { Ok(()) } else { contexts.reload(id).await };
+            // What is built in is as new as the broker.
+            if is_core_url(id) {
+                return Ok(());
+            }
+            return if contexts.has_cached(id) { contexts.reload(id).await } else { Err(not_found(id)) };
         }
         if is_core_url(id) {
             return Err(Error::bad("the core @context is part of the broker and cannot be deleted"));

@@ -18,10 +18,19 @@ use crate::{
     model::{Json, Timestamp},
 };
 
+/// How long a context whose server wants it asked for each time, or one that is old, is used nevertheless before it is
+/// asked for again: a burst of requests is one fetch.
+const FRESH_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// What a server can ask for at most.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A document that was fetched.
 #[derive(Debug)]
 struct Fetched {
     since: Instant,
+    /// Until when it need not be fetched again.
+    until: Instant,
     created_at: Timestamp,
     document: Arc<Json>,
     usage: Usage,
@@ -32,9 +41,10 @@ struct Fetched {
 /// What is known of a document.
 #[derive(Debug)]
 pub(super) enum Known {
-    Fresh(Arc<Json>),
-    /// It should be fetched again, and may be used meanwhile.
-    Stale(Arc<Json>),
+    /// It may be used until then.
+    Fresh(Arc<Json>, Instant),
+    /// It should be fetched again, and may be used meanwhile, until then.
+    Stale(Arc<Json>, Instant),
     /// It could not be fetched a moment ago.
     Unreachable(Error),
     Nothing,
@@ -63,13 +73,21 @@ impl DocumentCache {
         }
     }
 
-    /// What is known of a document; counts as a use.
+    /// What is known of a document. That it was found is counted.
     pub(super) fn get(&self, url: &str) -> Known {
+        self.note_use(url);
+        self.look(url)
+    }
+
+    /// What is known of a document, for who does not use it.
+    pub(super) fn look(&self, url: &str) -> Known {
         if let Some(known) = self.fetched.lock().get(url) {
-            known.usage.note();
-            let document = Arc::clone(&known.document);
-            let fresh = !known.is_old && known.since.elapsed() < self.fresh_for;
-            return if fresh { Known::Fresh(document) } else { Known::Stale(document) };
+            let (document, now) = (Arc::clone(&known.document), Instant::now());
+            return if !known.is_old && now < known.until {
+                Known::Fresh(document, known.until)
+            } else {
+                Known::Stale(document, now + FRESH_AT_LEAST)
+            };
         }
         if let Some((since, error)) = self.failed.lock().get(url)
             && since.elapsed() < self.failed_for
@@ -78,27 +96,45 @@ impl DocumentCache {
         }
         match self.read_file(url) {
             Some(document) => {
-                self.insert(url, &document, true);
-                Known::Stale(document)
+                self.insert(url, &document, None, true);
+                Known::Stale(document, Instant::now() + FRESH_AT_LEAST)
             }
             None => Known::Nothing,
         }
     }
 
-    /// Keeps a fetched document. Returns whether it is another than before.
-    pub(super) fn keep(&self, url: &str, document: &Arc<Json>) -> bool {
+    /// Keeps a fetched document for as long as its server says, or else as the options say. Returns until when it is
+    /// fresh, and whether it is another than before.
+    pub(super) fn keep(
+        &self,
+        url: &str,
+        document: &Arc<Json>,
+        fresh_for: Option<Duration>,
+    ) -> (Instant, bool) {
         self.failed.lock().remove(url);
-        let changed = self.insert(url, document, false);
+        let changed = self.insert(url, document, fresh_for, false);
         if changed {
             self.write_file(url, document);
         }
-        changed
+        (self.end_of(fresh_for), changed)
     }
 
-    fn insert(&self, url: &str, document: &Arc<Json>, is_old: bool) -> bool {
+    /// When what is fetched now is to be fetched again.
+    fn end_of(&self, fresh_for: Option<Duration>) -> Instant {
+        let fresh_for = match fresh_for {
+            // What comes each time anew would have every request wait for its turn.
+            Some(said) => said.max(FRESH_AT_LEAST),
+            None => self.fresh_for,
+        };
+        let now = Instant::now();
+        now.checked_add(fresh_for).unwrap_or(now + LONGEST)
+    }
+
+    fn insert(&self, url: &str, document: &Arc<Json>, fresh_for: Option<Duration>, is_old: bool) -> bool {
+        let until = self.end_of(fresh_for);
         let mut fetched = self.fetched.lock();
         if let Some(known) = fetched.get_mut(url) {
-            (known.since, known.is_old) = (Instant::now(), is_old);
+            (known.since, known.until, known.is_old) = (Instant::now(), until, is_old);
             return std::mem::replace(&mut known.document, Arc::clone(document)) != *document;
         }
         if fetched.len() >= self.max
@@ -109,17 +145,16 @@ impl DocumentCache {
             self.remove_file(&oldest);
         }
         let usage = Usage::default();
-        usage.note();
         let (since, created_at) = (Instant::now(), Timestamp::now());
         let document = Arc::clone(document);
-        fetched.insert(url.into(), Fetched { since, created_at, document, usage, is_old });
+        fetched.insert(url.into(), Fetched { since, until, created_at, document, usage, is_old });
         true
     }
 
     /// Remembers that a document could not be fetched; an old one is kept and asked for again later.
     pub(super) fn fail(&self, url: &str, error: &Error) {
         if let Some(known) = self.fetched.lock().get_mut(url) {
-            (known.since, known.is_old) = (Instant::now(), false);
+            (known.since, known.until, known.is_old) = (Instant::now(), self.end_of(None), false);
             return;
         }
         let mut failed = self.failed.lock();
@@ -131,7 +166,7 @@ impl DocumentCache {
         }
     }
 
-    /// Counts a use, if the document is there.
+    /// Counts that it was found, if the document is there.
     pub(super) fn note_use(&self, url: &str) {
         if let Some(known) = self.fetched.lock().get(url) {
             known.usage.note();

@@ -115,15 +115,27 @@ pub(super) fn prefixed(iri: &str) -> Option<String> {
 
 /// Whether `url` is a core @context of any version, which is built in and never fetched.
 pub(crate) fn is_core_url(url: &str) -> bool {
-    let path = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    path.and_then(|path| path.strip_prefix("uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context"))
-        .and_then(|rest| rest.strip_suffix(".jsonld"))
-        .is_some_and(|version| VERSIONS.contains(&version))
+    core_version(url).is_some()
 }
+
+/// Which of [`CORE_VERSIONS`] a URL names.
+pub(super) fn core_version(url: &str) -> Option<usize> {
+    let path = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let version = path.strip_prefix(CORE_PATH)?.strip_suffix(".jsonld")?;
+    CORE_VERSIONS.iter().position(|known| *known == version)
+}
+
+/// The URL of one of [`CORE_VERSIONS`].
+pub(super) fn core_url(version: &str) -> String {
+    format!("https://{CORE_PATH}{version}.jsonld")
+}
+
+const CORE_PATH: &str = "uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context";
 
 /// What the URLs of core @contexts end with: the first one had no version, and 1.3 was the first that had one. What one
 /// version defines, the next ones do too.
-const VERSIONS: [&str; 8] = ["", "-v1.3", "-v1.4", "-v1.5", "-v1.6", "-v1.7", "-v1.8", "-v1.9"];
+pub(super) const CORE_VERSIONS: [&str; 8] =
+    ["", "-v1.3", "-v1.4", "-v1.5", "-v1.6", "-v1.7", "-v1.8", "-v1.9"];
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +158,12 @@ mod tests {
     #[test]
     fn core_urls_of_every_version_are_known() {
         assert!(is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld"));
-        assert!(is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.3.jsonld"));
+        for minor in 3..=9 {
+            let url = format!("uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.{minor}.jsonld");
+            assert!(is_core_url(&format!("https://{url}")) && is_core_url(&format!("http://{url}")), "{url}");
+        }
+        assert!(CORE_VERSIONS.iter().all(|version| is_core_url(&core_url(version))));
+        assert_eq!(core_url("-v1.9"), CORE_CONTEXT_URL);
         assert!(!is_core_url("https://example.org/context.jsonld"));
         assert!(!is_core_url("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v9.9.jsonld"));
     }

@@ -8,6 +8,7 @@ use std::{
 use minicbor::{Decode, Encode};
 use parking_lot::RwLock;
 
+use super::core::{CORE_VERSIONS, core_url, core_version};
 use crate::model::{Json, Timestamp};
 
 /// Where a context comes from (NGSI-LD 5.2.28).
@@ -71,6 +72,44 @@ pub(crate) struct ContextInfo {
     pub(crate) created_at: Timestamp,
     pub(crate) hits: u64,
     pub(crate) last_usage: Option<Timestamp>,
+}
+
+/// How often each core @context was named. They are built in, so all are as old as this process.
+#[derive(Debug)]
+pub(super) struct CoreUsage {
+    since: Timestamp,
+    versions: [Usage; CORE_VERSIONS.len()],
+}
+
+impl Default for CoreUsage {
+    fn default() -> Self {
+        Self { since: Timestamp::now(), versions: Default::default() }
+    }
+}
+
+impl CoreUsage {
+    /// Counts a use.
+    pub(super) fn note(&self, url: &str) {
+        if let Some(usage) = core_version(url).and_then(|at| self.versions.get(at)) {
+            usage.note();
+        }
+    }
+
+    pub(super) fn info(&self, url: &str) -> Option<ContextInfo> {
+        self.infos().into_iter().nth(core_version(url)?)
+    }
+
+    /// One for each version.
+    pub(super) fn infos(&self) -> Vec<ContextInfo> {
+        let info = |(version, usage): (&&str, &Usage)| ContextInfo {
+            id: core_url(version).into(),
+            kind: ContextKind::Cached,
+            created_at: self.since,
+            hits: usage.hits(),
+            last_usage: usage.last(),
+        };
+        CORE_VERSIONS.iter().zip(&self.versions).map(info).collect()
+    }
 }
 
 #[derive(Debug)]

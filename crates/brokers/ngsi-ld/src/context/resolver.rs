@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use morgana_engine::{FetchOptions, Fetcher};
+use morgana_engine::{FetchOptions, Fetched, Fetcher};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context, ContextInfo, HostedContexts,
     cache::{DocumentCache, Known},
+    hosted::CoreUsage,
     is_core_url,
 };
 use crate::{Error, ErrorKind, model::Json};
@@ -27,7 +28,8 @@ pub struct ContextOptions {
     pub fetch: FetchOptions,
     /// Contexts kept in memory, fetched ones and parsed ones each.
     pub cache_entries: usize,
-    /// Seconds after which a fetched context is fetched again; meanwhile, and when that fails, the old one is used.
+    /// Seconds after which a fetched context is fetched again, where its server does not say (NGSI-LD 5.13.1); meanwhile,
+    /// and when that fails, the old one is used.
     pub cache_seconds: u64,
     /// Milliseconds for which a context that could not be fetched is not asked for again.
     pub unreachable_ms: u64,
@@ -47,10 +49,17 @@ impl Default for ContextOptions {
     }
 }
 
-/// What is kept, and since when.
+/// What is kept, and until when.
 type Cache<T> = Mutex<HashMap<Box<str>, (Instant, Arc<T>)>>;
 
-type Definitions = Vec<(Box<str>, Option<Box<str>>)>;
+/// What a context is made of.
+struct Collected {
+    definitions: Vec<(Box<str>, Option<Box<str>>)>,
+    /// How many others it refers to.
+    references: usize,
+    /// Until when all of them may be used as they are.
+    until: Instant,
+}
 
 /// Fetches, parses and keeps @contexts. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
@@ -64,6 +73,8 @@ struct Shared {
     /// One fetch at a time of each document: who comes meanwhile waits for the same answer.
     fetching: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
     hosted: HostedContexts,
+    /// Which of the built-in ones were named.
+    core: CoreUsage,
     parsed: Cache<Context>,
 }
 
@@ -87,6 +98,7 @@ impl Contexts {
             documents,
             fetching: Mutex::default(),
             hosted: HostedContexts::default(),
+            core: CoreUsage::default(),
             parsed: Mutex::default(),
         }))
     }
@@ -96,22 +108,27 @@ impl Contexts {
     /// # Errors
     /// `BadRequestData` when it is not a @context, `LdContextNotAvailable` when a URL cannot be fetched.
     pub async fn resolve(&self, source: Option<&Json>) -> Result<Arc<Context>, Error> {
-        let Some(source) = source.filter(|source| !is_core(source)) else { return Ok(Context::core()) };
+        let Some(source) = source else { return Ok(Context::core()) };
+        if is_core(source) {
+            self.note_use(source);
+            return Ok(Context::core());
+        }
         let key =
             serde_json::to_string(source).map_err(|error| Error::bad(error.to_string()))?.into_boxed_str();
-        let max_age = Duration::from_secs(self.0.options.cache_seconds);
-        if let Some((since, context)) = self.0.parsed.lock().get(&key)
-            && since.elapsed() < max_age
+        let now = Instant::now();
+        if let Some((until, context)) = self.0.parsed.lock().get(&key)
+            && now < *until
         {
             self.note_use(source);
             return Ok(Arc::clone(context));
         }
         check_shape(source)?;
-        let mut definitions = Definitions::new();
-        let mut references = 0;
-        self.collect(source, &mut definitions, &mut references).await?;
-        let context = Arc::new(Context::new(source.clone(), definitions));
-        insert(&mut self.0.parsed.lock(), self.0.options.cache_entries, key, Arc::clone(&context));
+        let until = now + Duration::from_secs(self.0.options.cache_seconds);
+        let mut collected = Collected { definitions: Vec::new(), references: 0, until };
+        self.collect(source, &mut collected).await?;
+        let context = Arc::new(Context::new(source.clone(), collected.definitions));
+        let kept = (collected.until, Arc::clone(&context));
+        insert(&mut self.0.parsed.lock(), self.0.options.cache_entries, key, kept);
         Ok(context)
     }
 
@@ -119,34 +136,32 @@ impl Contexts {
     fn collect<'a>(
         &'a self,
         source: &'a Json,
-        definitions: &'a mut Definitions,
-        references: &'a mut usize,
+        into: &'a mut Collected,
     ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
         Box::pin(async move {
             match source {
-                Json::Null => definitions.clear(),
+                Json::Null => into.definitions.clear(),
                 Json::Array(items) => {
                     for item in items {
-                        self.collect(item, definitions, references).await?;
+                        self.collect(item, into).await?;
                     }
                 }
-                Json::String(url) if is_core_url(url) => {}
+                Json::String(url) if is_core_url(url) => self.0.core.note(url),
                 Json::String(url) => {
-                    *references += 1;
-                    if *references > self.0.options.max_references {
+                    into.references += 1;
+                    if into.references > self.0.options.max_references {
                         let max = self.0.options.max_references;
                         return Err(unavailable(url, format!("@context refers to more than {max} others")));
                     }
-                    let document = self.document(url).await?;
-                    let inner = document
-                        .get("@context")
-                        .ok_or_else(|| unusable(url, "it is a document without @context"))?;
-                    self.collect(inner, definitions, references).await?;
+                    let (document, until) = self.document(url).await?;
+                    into.until = until.map_or(into.until, |until| into.until.min(until));
+                    let inner = document.get("@context").ok_or_else(|| unusable(url, WITHOUT_CONTEXT))?;
+                    self.collect(inner, into).await?;
                 }
                 Json::Object(members) => {
                     for (term, definition) in members {
                         if !term.starts_with('@') {
-                            definitions.push((term.clone(), definition_iri(term, definition)?));
+                            into.definitions.push((term.clone(), definition_iri(term, definition)?));
                         }
                     }
                 }
@@ -161,53 +176,67 @@ impl Contexts {
         })
     }
 
-    async fn document(&self, url: &str) -> Result<Arc<Json>, Error> {
+    /// A document, and until when it may be used as it is; those of this broker change only when told to.
+    async fn document(&self, url: &str) -> Result<(Arc<Json>, Option<Instant>), Error> {
         if let Some(document) = self.0.hosted.use_by_url(url) {
-            return Ok(Arc::new(document));
+            return Ok((Arc::new(document), None));
         }
         match self.0.documents.get(url) {
-            Known::Fresh(document) => Ok(document),
+            Known::Fresh(document, until) => Ok((document, Some(until))),
             Known::Unreachable(error) => Err(error),
             // An old context is better than a wait; it is fetched beside the request.
-            Known::Stale(document) => {
+            Known::Stale(document, until) => {
                 let (contexts, url) = (self.clone(), url.to_owned());
                 tokio::spawn(async move { contexts.fetch_once(&url).await.map(drop) });
-                Ok(document)
+                Ok((document, Some(until)))
             }
-            Known::Nothing => self.fetch_once(url).await,
+            Known::Nothing => self.fetch_once(url).await.map(|(document, until)| (document, Some(until))),
         }
     }
 
     /// Fetches a document, unless another is just doing so.
-    async fn fetch_once(&self, url: &str) -> Result<Arc<Json>, Error> {
+    async fn fetch_once(&self, url: &str) -> Result<(Arc<Json>, Instant), Error> {
         let turn = Arc::clone(self.0.fetching.lock().entry(url.into()).or_default());
         let _turn = turn.lock().await;
         // What the one before fetched, or did not, is this one's answer too.
-        let fetched = match self.0.documents.get(url) {
-            Known::Fresh(document) => Ok(document),
+        let fetched = match self.0.documents.look(url) {
+            Known::Fresh(document, until) => Ok((document, until)),
             Known::Unreachable(error) => Err(error),
-            Known::Stale(_) | Known::Nothing => self.fetch(url).await.inspect_err(|error| {
-                self.0.documents.fail(url, error);
-            }),
+            Known::Stale(..) | Known::Nothing => match self.fetch(url).await {
+                Ok((document, fresh_for)) => {
+                    Ok((Arc::clone(&document), self.keep(url, &document, fresh_for)))
+                }
+                Err(error) => {
+                    self.0.documents.fail(url, &error);
+                    Err(error)
+                }
+            },
         };
-        if let Ok(document) = &fetched
-            && self.0.documents.keep(url, document)
-        {
-            self.forget_parsed();
-        }
         self.0.fetching.lock().remove(url);
         fetched
     }
 
-    async fn fetch(&self, url: &str) -> Result<Arc<Json>, Error> {
-        let body = self.0.fetcher.get(url, "application/ld+json, application/json").await;
-        let body = body.map_err(|error| unavailable(url, error.to_string()))?;
-        Json::parse(&body).map(Arc::new).map_err(|error| unusable(url, &format!("it is not JSON: {error}")))
+    /// Keeps a fetched document, and lets go what was made of the one before.
+    fn keep(&self, url: &str, document: &Arc<Json>, fresh_for: Option<Duration>) -> Instant {
+        let (until, changed) = self.0.documents.keep(url, document, fresh_for);
+        if changed {
+            self.forget_parsed();
+        }
+        until
+    }
+
+    async fn fetch(&self, url: &str) -> Result<(Arc<Json>, Option<Duration>), Error> {
+        let fetched = self.0.fetcher.get(url, "application/ld+json, application/json").await;
+        let Fetched { body, fresh_for } = fetched.map_err(|error| unavailable(url, error.to_string()))?;
+        let document =
+            Json::parse(&body).map_err(|error| unusable(url, &format!("it is not JSON: {error}")))?;
+        Ok((Arc::new(document), fresh_for))
     }
 
     /// A parsed context is used without its documents, which still count it.
     fn note_use(&self, source: &Json) {
         match source {
+            Json::String(url) if is_core_url(url) => self.0.core.note(url),
             Json::String(url) if self.0.hosted.use_by_url(url).is_none() => self.0.documents.note_use(url),
             Json::Array(items) => items.iter().for_each(|item| self.note_use(item)),
             _ => {}
@@ -219,9 +248,22 @@ impl Contexts {
         &self.0.hosted
     }
 
-    /// The contexts that were fetched and are kept.
+    /// The contexts that were fetched and are kept, and the built-in ones that someone has named.
     pub(crate) fn cached(&self) -> Vec<ContextInfo> {
-        self.0.documents.infos()
+        let mut cached = self.0.documents.infos();
+        cached.extend(self.0.core.infos().into_iter().filter(|info| info.hits > 0));
+        cached
+    }
+
+    /// What is known of a cached or built-in context. That it was looked for counts as a use: it was found in the storage
+    /// by its URL (NGSI-LD 5.13.3.5).
+    pub(crate) fn find_cached(&self, url: &str) -> Option<ContextInfo> {
+        if is_core_url(url) {
+            self.0.core.note(url);
+            return self.0.core.info(url);
+        }
+        self.0.documents.note_use(url);
+        self.0.documents.infos().into_iter().find(|info| *info.id == *url)
     }
 
     pub(crate) fn has_cached(&self, url: &str) -> bool {
@@ -240,14 +282,22 @@ impl Contexts {
         self.0.parsed.lock().clear();
     }
 
-    /// Fetches a context again; the old one stays when that fails.
+    /// Fetches a context again; the old one stays when that fails, or when what comes is no context (NGSI-LD 5.13.5.4).
     pub(crate) async fn reload(&self, url: &str) -> Result<(), Error> {
-        let document = self.fetch(url).await?;
-        self.0.documents.keep(url, &document);
+        let fetched = self.fetch(url).await.and_then(|(document, fresh_for)| {
+            let inner = document.get("@context").ok_or_else(|| unusable(url, WITHOUT_CONTEXT))?;
+            check_shape(inner)?;
+            Ok((document, fresh_for))
+        });
+        let (document, fresh_for) =
+            fetched.map_err(|error| Error::new(ErrorKind::LdContextNotAvailable, error.detail()))?;
+        self.keep(url, &document, fresh_for);
         self.forget_parsed();
         Ok(())
     }
 }
+
+const WITHOUT_CONTEXT: &str = "it is a document without @context";
 
 /// Refuses what cannot be a context before anything is fetched for it.
 fn check_shape(source: &Json) -> Result<(), Error> {
@@ -303,13 +353,13 @@ fn unavailable(url: &str, why: String) -> Error {
     Error::new(ErrorKind::LdContextNotAvailable, format!("@context {url} cannot be used: {why}"))
 }
 
-/// Inserts, and lets the oldest entry go when the cache is full.
-fn insert<T>(cache: &mut HashMap<Box<str>, (Instant, T)>, max: usize, key: Box<str>, value: T) {
+/// Inserts, and lets the entry go that would be old first when the cache is full.
+fn insert<T>(cache: &mut HashMap<Box<str>, (Instant, T)>, max: usize, key: Box<str>, value: (Instant, T)) {
     if cache.len() >= max.max(1)
         && !cache.contains_key(&key)
-        && let Some(oldest) = cache.iter().min_by_key(|(_, (since, _))| *since).map(|(key, _)| key.clone())
+        && let Some(first) = cache.iter().min_by_key(|(_, (until, _))| *until).map(|(key, _)| key.clone())
     {
-        cache.remove(&oldest);
+        cache.remove(&first);
     }
-    cache.insert(key, (Instant::now(), value));
+    cache.insert(key, value);
 }

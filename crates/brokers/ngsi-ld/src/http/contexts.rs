@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Context, Error, ErrorKind,
-    context::{ContextInfo, ContextKind, is_core_url},
+    context::{ContextInfo, ContextKind},
     model::Timestamp,
 };
 
@@ -90,13 +90,12 @@ async fn serve(
     let id = local_id(&id);
     let core = Context::core();
     if asked.params.flag("details")? {
-        let mut infos = door.broker.context_infos().into_iter();
-        let info = infos.find(|info| *info.id == *id).ok_or_else(|| not_found(id))?;
+        let info = door.broker.context_info(id).ok_or_else(|| not_found(id))?;
         return Ok(reply::body(StatusCode::OK, &described(&headers, info), &core, Accepted::Json));
     }
     match door.broker.context_document(id) {
         Some(document) => Ok(reply::body(StatusCode::OK, &document, &core, asked.accepted)),
-        None if door.broker.context_infos().iter().any(|info| *info.id == *id) || is_core_url(id) => {
+        None if door.broker.context_info(id).is_some() => {
             let detail =
                 format!("context {id} is only cached here; take it from its own server (NGSI-LD 5.13.4)");
             Err(Error::new(ErrorKind::OperationNotSupported, detail))
