@@ -159,7 +159,7 @@ async fn each_other_error_type_is_in_its_place() {
     is_problem(&http.delete("/entities/urn:x:1/attrs/b").await, 404, "ResourceNotFound", &["b"]);
     is_problem(&http.get("/subscriptions/urn:s:9").await, 404, "ResourceNotFound", &["urn:s:9"]);
     is_problem(&http.get("/nowhere").await, 404, "ResourceNotFound", &["/nowhere"]);
-    is_problem(&http.get("/temporal/entities?type=T").await, 501, "OperationNotSupported", &["history"]);
+    is_problem(&http.get("/temporal/entities?type=T").await, 422, "OperationNotSupported", &["history"]);
     let with = async |name: &str, value: &str| {
         let request = http.request(Method::GET, "/entities?type=T").header(name, value);
         Answer::of(request.send().await.expect("it answers")).await

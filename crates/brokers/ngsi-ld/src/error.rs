@@ -14,7 +14,7 @@ pub enum ErrorKind {
     Conflict,
     /// The request came back to a broker that it had been at.
     LoopDetected,
-    /// The standard has this operation; this broker does not yet.
+    /// The standard has this operation; this broker, as it was started, does not offer it for what was named.
     OperationNotSupported,
     /// The resource does not exist.
     ResourceNotFound,

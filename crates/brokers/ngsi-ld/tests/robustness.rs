@@ -101,7 +101,7 @@ async fn what_is_not_there_yet_says_so_by_name() {
         ("/temporal/entities", "history_instances"),
         ("/temporal/entities/urn:x:1", "history_instances"),
     ] {
-        expect_error(it.get(path), 501, "OperationNotSupported", words).await;
+        expect_error(it.get(path), 422, "OperationNotSupported", words).await;
     }
 }
 

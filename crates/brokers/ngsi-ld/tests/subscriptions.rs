@@ -248,11 +248,20 @@ async fn subscriptions_are_listed_in_pages() {
         expect(it.post("/subscriptions", &subscription(number, "http://127.0.0.1:9/x", json!({}))), 201)
             .await;
     }
-    let response = expect(it.get("/subscriptions?limit=2&offset=1&count=true"), 200).await;
+    let ask = || it.get("/subscriptions?limit=2&offset=1&count=true");
+    // Whoever takes JSON-LD is led to JSON-LD, by the parameters as they were sent.
+    for (accept, form) in [("application/json", "application/json"), ("*/*", "application/ld+json")] {
+        let response = expect(ask().header("accept", accept), 200).await;
+        let links = response.headers().get_all("link").iter().map(|link| link.to_str().unwrap());
+        let link = |offset: u32, rel: &str| {
+            format!(
+                "</ngsi-ld/v1/subscriptions?limit=2&offset={offset}&count=true>; rel=\"{rel}\";type=\"{form}\""
+            )
+        };
+        assert_eq!(links.skip(1).collect::<Vec<_>>(), [link(3, "next"), link(0, "prev")]);
+    }
+    let response = expect(ask(), 200).await;
     assert_eq!(response.headers()["ngsild-results-count"], "5");
-    let links: Vec<_> =
-        response.headers().get_all("link").iter().map(|link| link.to_str().unwrap().to_owned()).collect();
-    assert!(links.iter().any(|link| link.contains("offset=3>; rel=\"next\"")), "{links:?}");
     let page: Value = response.json().await.unwrap();
     assert_eq!(common::ids(&page), ["urn:ngsi-ld:Subscription:1", "urn:ngsi-ld:Subscription:2"]);
 }

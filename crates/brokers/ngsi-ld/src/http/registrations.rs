@@ -69,7 +69,7 @@ async fn list(State(door): Shared, asked: Asked) -> Result<Response, Error> {
         .collect();
     let more = paging.offset + page.len() < total;
     let response = reply::body(StatusCode::OK, &page, &asked.context, asked.accepted);
-    Ok(reply::page(response, &asked.path, &asked.params, paging, more, paging.count.then_some(total)))
+    Ok(reply::page_of_documents(response, &asked, paging, more, paging.count.then_some(total)))
 }
 
 fn registration_query(asked: &Asked) -> Result<RegistrationQuery, Error> {

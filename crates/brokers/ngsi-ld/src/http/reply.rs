@@ -7,20 +7,21 @@ use serde::Serialize;
 
 use super::{
     params::{Paging, Params},
-    request::Accepted,
+    request::{Accepted, Asked},
 };
 use crate::{
     Changes, Context, Error, ErrorKind,
     model::{Entity, Feature, FeatureCollection, Joined, Json, Rendered, View, collection_of, feature_of},
 };
 
-/// NGSI-LD 6.3.2, table 6.3.2-1. What this broker does not do yet is 501, so that a client can tell it from 422.
+/// NGSI-LD 6.3.2, table 6.3.2-1.
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidRequest | ErrorKind::BadRequestData => StatusCode::BAD_REQUEST,
         ErrorKind::AlreadyExists | ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::LoopDetected => StatusCode::LOOP_DETECTED,
-        ErrorKind::OperationNotSupported | ErrorKind::NoMultiTenantSupport => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::OperationNotSupported => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::NoMultiTenantSupport => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::ResourceNotFound | ErrorKind::NonexistentTenant => StatusCode::NOT_FOUND,
         ErrorKind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorKind::TooComplexQuery | ErrorKind::TooManyResults => StatusCode::FORBIDDEN,
@@ -147,20 +148,47 @@ fn status_of<'a>(view: &View, entities: impl IntoIterator<Item = &'a Entity>) ->
     if altered { StatusCode::NON_AUTHORITATIVE_INFORMATION } else { StatusCode::OK }
 }
 
-/// Adds links to the pages around, and the count (NGSI-LD 6.3.10, 6.3.13).
+/// Adds links to the pages around, and the count (NGSI-LD 6.3.10, 6.3.13). They name the form of this answer, and have
+/// the parameters in the order of the alphabet.
 pub(super) fn page(
-    mut response: Response,
+    response: Response,
     path: &str,
     params: &Params,
     paging: Paging,
     more: bool,
     total: Option<usize>,
 ) -> Response {
-    let path = path.trim_end_matches('/');
     let form = response.headers().get(header::CONTENT_TYPE).and_then(|form| form.to_str().ok());
     let form = form.unwrap_or("application/json").to_owned();
+    linked(response, path, |offset| params.with_offset(offset), &form, paging, more, total)
+}
+
+/// The same for lists of registrations and subscriptions, whose links have the parameters as they were sent, and name
+/// JSON-LD, what those are, unless the client takes JSON alone.
+pub(super) fn page_of_documents(
+    response: Response,
+    asked: &Asked,
+    paging: Paging,
+    more: bool,
+    total: Option<usize>,
+) -> Response {
+    let form = if asked.takes_ld { Accepted::LdJson } else { Accepted::Json }.content_type();
+    let query = |offset| asked.params.as_sent_with_offset(offset);
+    linked(response, &asked.path, query, form, paging, more, total)
+}
+
+fn linked(
+    mut response: Response,
+    path: &str,
+    query: impl Fn(usize) -> String,
+    form: &str,
+    paging: Paging,
+    more: bool,
+    total: Option<usize>,
+) -> Response {
+    let path = path.trim_end_matches('/');
     let mut link = |offset: usize, rel: &str| {
-        let value = format!("<{path}?{}>; rel=\"{rel}\";type=\"{form}\"", params.with_offset(offset));
+        let value = format!("<{path}?{}>; rel=\"{rel}\";type=\"{form}\"", query(offset));
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().append(header::LINK, value);
         }

@@ -65,6 +65,8 @@ pub(super) struct Asked {
     pub(super) mapped: Option<Arc<Mapped>>,
     /// The minor version of the standard that the answer is wanted in (`Prefer: ngsi-ld=1.5`).
     pub(super) version: Option<u8>,
+    /// Whether the client would take JSON-LD too.
+    pub(super) takes_ld: bool,
 }
 
 impl FromRequestParts<Door> for Asked {
@@ -83,7 +85,8 @@ impl FromRequestParts<Door> for Asked {
         let past = parts.extensions.get().cloned();
         let version = preferred_version(&parts.headers);
         let path = parts.uri.path().to_owned();
-        Ok(Self { params, context, accepted, path, remote, discovered, past, mapped, version })
+        let takes_ld = takes(&ranges(&parts.headers), "application/ld+json") > 0.0;
+        Ok(Self { params, context, accepted, path, remote, discovered, past, mapped, version, takes_ld })
     }
 }
 
@@ -231,6 +234,26 @@ impl IntoResponse for Unacceptable {
     }
 }
 
+/// The media ranges of the Accept header, with their weights (RFC 9110 12.5.1).
+fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
+    let mut ranges = Vec::new();
+    for value in headers.get_all(header::ACCEPT) {
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let form = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok());
+            ranges.push((form, quality.unwrap_or(1.0)));
+        }
+    }
+    ranges
+}
+
+/// How welcome a media type of `application` is to who sent these ranges; 0 is not at all.
+fn takes(ranges: &[(String, f32)], name: &str) -> f32 {
+    let of = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, quality)| *quality);
+    of(name).or_else(|| of("application/*")).or_else(|| of("*/*")).unwrap_or(0.0)
+}
+
 /// The form of answer that the Accept header prefers among those there are. Of equally welcome ones the first of the
 /// standard's list is taken (6.3.4), and a form with weight 0 is none, whatever a wildcard says (RFC 9110 12.5.1).
 fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
@@ -243,26 +266,14 @@ fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
         ("application/ld+json", Accepted::LdJson),
         ("application/geo+json", Accepted::GeoJson { context: !json_body() }),
     ];
-    let mut ranges: Vec<(String, f32)> = Vec::new();
-    for value in headers.get_all(header::ACCEPT) {
-        for range in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let form = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok());
-            ranges.push((form, quality.unwrap_or(1.0)));
-        }
-    }
+    let ranges = ranges(headers);
     if ranges.is_empty() {
         return Ok(Accepted::Json);
     }
     let has_geometry = path.contains("/entit") && !path.contains("/temporal/");
-    let quality = |name: &str| {
-        let of = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, quality)| *quality);
-        of(name).or_else(|| of("application/*")).or_else(|| of("*/*")).unwrap_or(0.0)
-    };
     let mut best: Option<(f32, Accepted)> = None;
     for (name, form) in forms.into_iter().filter(|(_, form)| has_geometry || !form.is_geojson()) {
-        let quality = quality(name);
+        let quality = takes(&ranges, name);
         if quality > 0.0 && best.is_none_or(|(known, _)| quality > known) {
             best = Some((quality, form));
         }

@@ -99,7 +99,7 @@ async fn list(of: Of, State(door): Shared, asked: Asked) -> Result<Response, Err
     };
     let response = reply::body(StatusCode::OK, &page, &asked.context, asked.accepted);
     let more = paging.offset + page.len() < total;
-    Ok(reply::page(response, &asked.path, &asked.params, paging, more, paging.count.then_some(total)))
+    Ok(reply::page_of_documents(response, &asked, paging, more, paging.count.then_some(total)))
 }
 
 async fn retrieve(
