@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
     response::IntoResponse,
 };
-use common::{TestBroker, expect, expect_error, ids, options};
+use common::{TestBroker, eventually, expect, expect_error, ids, options};
 use morgana_ngsi_ld::{Broker, HttpOptions};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -520,6 +520,28 @@ async fn the_past_is_that_of_all_sources_together() {
         expect(it.post("/temporal/entityOperations/query", &body), 200).await.json().await.unwrap();
     assert_eq!(ids(&found), ["urn:ngsi-ld:Car:2"]);
     assert!(found[0]["speed"][0]["instanceId"].is_string(), "{found}");
+    // A map of it says who has what (5.14.5), and a snapshot has what sources have (5.16.1.4).
+    let map = expect(
+        it.get(&format!("/temporal/entityMaps?type=Car&{}", time.replace("&options=temporalValues", ""))),
+        201,
+    )
+    .await;
+    let map: Value = map.json().await.unwrap();
+    let registered = it.read("/csourceRegistrations?type=Car").await[0]["id"].clone();
+    let expected = json!({"urn:ngsi-ld:Car:1": ["@none", registered], "urn:ngsi-ld:Car:2": [registered]});
+    assert_eq!(map["entityMap"], expected);
+    let query = json!({"type": "Query", "entities": [{"type": "Car"}], "temporalQ": {"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}});
+    let made =
+        expect(it.post("/snapshots", &json!({"type": "Snapshot", "snapshotTemporalQueries": [query]})), 201)
+            .await;
+    let location = made.headers()["location"].to_str().unwrap().trim_start_matches("/ngsi-ld/v1").to_owned();
+    eventually(async || it.read(&location).await["snapshotStatus"] == "success").await;
+    let inside = it.get(&format!("/temporal/entities?type=Car&{time}"));
+    let inside = inside.header("ngsild-snapshot", location.rsplit('/').next().unwrap());
+    let inside: Value = expect(inside, 200).await.json().await.unwrap();
+    assert_eq!(ids(&inside), ["urn:ngsi-ld:Car:1", "urn:ngsi-ld:Car:2"]);
+    assert_eq!(values(&inside[0]), [1, 2, 3, 4]);
+    assert_eq!(values(&inside[1]), [9]);
 }
 
 #[tokio::test]
@@ -536,7 +558,7 @@ async fn a_broker_without_a_past_shows_that_of_its_sources() {
         })
         .await,
     );
-    expect(it.get("/temporal/entities/urn:ngsi-ld:Car:1"), 501).await;
+    expect(it.get("/temporal/entities/urn:ngsi-ld:Car:1"), 422).await;
     let mut one = registration(
         &source.url,
         "inclusive",
@@ -550,7 +572,7 @@ async fn a_broker_without_a_past_shows_that_of_its_sources() {
     let seen = source.take();
     assert_eq!(seen[0].body["temporalQ"], json!({"timerel": "after", "timeAt": "2026-01-01T00:00:00Z"}));
     // What the source says of another time it is not asked for.
-    expect(it.get("/temporal/entities?type=Car&timerel=after&timeAt=2027-01-01T00:00:00Z"), 501).await;
+    expect(it.get("/temporal/entities?type=Car&timerel=after&timeAt=2027-01-01T00:00:00Z"), 422).await;
     assert!(source.take().is_empty());
 }
 

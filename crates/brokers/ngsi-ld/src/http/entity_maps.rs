@@ -12,7 +12,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
 use super::{
-    Door, HttpOptions, ROOT, Route, Shared, distributed,
+    Door, HttpOptions, ROOT, Route, Shared,
+    distributed::{self, RemotePast},
     entities::{entity_query, has_content},
     params::Params,
     reply,
@@ -20,7 +21,7 @@ use super::{
     temporal::window,
 };
 use crate::{
-    EntityQuery, Error, Page,
+    EntityQuery, Error,
     broker::Entries,
     history::duration,
     model::{Entity, Json, Projection, check_uri},
@@ -187,11 +188,14 @@ async fn create_of_past(State(door): Shared, asked: Asked) -> Result<Response, E
         ));
     }
     let lifetime = lifetime(&asked.params)?;
-    let Page { entities, .. } = door
-        .broker
-        .query_past(&[query], &window, (0, usize::MAX, false), false, &Projection::default(), &[])
-        .await?;
-    let entries = entities.iter().map(|entity| (entity.id.clone(), vec!["@none".into()])).collect();
+    let remote = asked.past.as_deref();
+    let found = RemotePast::entities(remote);
+    let all = (0, usize::MAX, false);
+    let page = door.broker.query_past(&[query], &window, all, false, &Projection::default(), found).await?;
+    let ids = page.entities.iter().map(|entity| &*entity.id);
+    let mut sources = RemotePast::sources(remote, &door.broker, ids).await?;
+    let has = |entity: &Arc<Entity>| (entity.id.clone(), sources.remove(&entity.id).unwrap_or_default());
+    let entries = page.entities.iter().map(has).collect();
     let map = door.broker.create_entity_map(entries, lifetime).await?;
     Ok(created(&map, &asked))
 }

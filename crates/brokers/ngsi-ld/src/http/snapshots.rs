@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use super::{
     Door, ROOT, Route, Shared,
     batch::{Asking, asking},
+    distributed,
     entities::has_content,
     of_one, reply,
     request::{Asked, Sent},
@@ -82,7 +83,7 @@ async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     }
     // A query of the past that cannot be answered is told now rather than by a snapshot without it.
     for query in &of_past {
-        find_past(&door, query, &context, 0).await?;
+        find_past(&door, query, &context, 0, &[]).await?;
     }
     let (id, copy) = door.broker.create_snapshot(&sent.body).await?;
     let name = id.clone();
@@ -151,19 +152,27 @@ async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) 
     }
 }
 
-/// What a query of the past finds, at most `limit` entities (NGSI-LD 5.7.4).
-async fn find_past(door: &Door, query: &Json, context: &Context, limit: usize) -> Result<Vec<Entity>, Error> {
+/// What a query of the past finds here and in `remote`, at most `limit` entities (NGSI-LD 5.7.4).
+async fn find_past(
+    door: &Door,
+    query: &Json,
+    context: &Context,
+    limit: usize,
+    remote: &[Entity],
+) -> Result<Vec<Entity>, Error> {
     let Asking { queries, projection, .. } = asking(query, context)?;
     let temporal =
         query.get("temporalQ").ok_or_else(|| Error::bad("snapshotTemporalQueries: temporalQ is missing"))?;
     let window = Window::from_json(temporal)?;
-    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, &[]).await?;
+    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, remote).await?;
     Ok(page.entities.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 
-/// Copies what a query of the past finds here.
-async fn fill_past(door: &Door, copy: &Broker, query: &Json, context: &Context) -> Result<usize, Error> {
-    let found = find_past(door, query, context, usize::MAX).await?;
+/// Copies what a query of the past finds, here and at sources.
+async fn fill_past(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) -> Result<usize, Error> {
+    let remote = distributed::past_of_query(door, query, context).await?;
+    let remote = distributed::RemotePast::entities(Some(&remote));
+    let found = find_past(door, query, context, usize::MAX, remote).await?;
     let count = found.len();
     copy.put_past(found).await?;
     Ok(count)

@@ -167,7 +167,8 @@ async fn retrieve(State(door): Shared, Path(id): Path<String>, asked: Asked) -> 
     let view = asked.params.temporal_view(&asked.context)?;
     let entity = door.broker.past(&id, &window, RemotePast::entities(asked.past.as_deref())).await?;
     if let Some(mapped) = &asked.mapped {
-        mapped.note(&entity.id, vec!["@none".into()]);
+        let mut sources = RemotePast::sources(asked.past.as_deref(), &door.broker, [&*entity.id]).await?;
+        mapped.note(&entity.id, sources.remove(&entity.id).unwrap_or_default());
     }
     let context = &*asked.context;
     let has = |names: &Vec<crate::Name>| names.iter().any(|name| entity.has(name));
@@ -204,7 +205,9 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
             .query_past(&queries, &window, (0, usize::MAX, false), false, &view.projection, remote)
             .await?
             .entities;
-        mapped.keep(all, |_| vec!["@none".into()]);
+        let ids = all.iter().map(|entity| &*entity.id);
+        let sources = RemotePast::sources(past.as_deref(), &door.broker, ids).await?;
+        mapped.keep(all, |id| sources.get(id).cloned().unwrap_or_default());
     }
     let page = door
         .broker

@@ -31,6 +31,14 @@ impl Broker {
         }
     }
 
+    /// Whether this broker itself has something of the past of an entity.
+    pub(crate) async fn has_past(&self, id: &str) -> Result<bool, Error> {
+        match &self.inner.history {
+            Some(history) => Ok(history.get(id).await?.0.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// What a window shows of the past of an entity, here and at sources (NGSI-LD 5.7.3).
     pub(crate) async fn past(&self, id: &str, window: &Window, remote: &[Entity]) -> Result<Entity, Error> {
         let remote: Vec<&Entity> = remote.iter().filter(|one| *one.id == *id).collect();

@@ -1,18 +1,18 @@
 //! The past of entities, as context sources have it (NGSI-LD 5.7.3.4, 5.7.4.4).
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{Method, request::Parts};
+use http::{HeaderMap, Method, request::Parts};
 use uuid::Uuid;
 
 use super::{
     super::{
-        batch,
+        Door, batch,
         entities::entity_query,
         request::{Asked, Sent, read},
         temporal::window,
@@ -24,7 +24,7 @@ use super::{
     write::again,
 };
 use crate::{
-    Context, Entity, EntityQuery, Error, Name,
+    Broker, Context, Entity, EntityQuery, Error, Name,
     history::{Window, together},
     model::{Json, Timestamp},
     registrations::{Operation, Registration},
@@ -33,12 +33,38 @@ use crate::{
 
 /// What sources have of the past.
 #[derive(Debug, Default)]
-pub(crate) struct RemotePast(Vec<Entity>);
+pub(crate) struct RemotePast {
+    entities: Vec<Entity>,
+    /// Of each entity, the registration that it came by.
+    origins: Vec<Box<str>>,
+}
 
 impl RemotePast {
     /// The entities, each as one source has it.
     pub(crate) fn entities(found: Option<&Self>) -> &[Entity] {
-        found.map_or(&[], |found| &found.0)
+        found.map_or(&[], |found| &found.entities)
+    }
+
+    /// Who has the past of each of these entities: registrations, and `@none` for this broker (NGSI-LD 5.2.39).
+    pub(crate) async fn sources(
+        found: Option<&Self>,
+        broker: &Broker,
+        ids: impl IntoIterator<Item = &str>,
+    ) -> Result<HashMap<Box<str>, Vec<Box<str>>>, Error> {
+        let mut all: HashMap<Box<str>, Vec<Box<str>>> =
+            ids.into_iter().map(|id| (id.into(), Vec::new())).collect();
+        for (entity, origin) in found.into_iter().flat_map(|one| one.entities.iter().zip(&one.origins)) {
+            if let Some(sources) = all.get_mut(&entity.id).filter(|sources| !sources.contains(origin)) {
+                sources.push(origin.clone());
+            }
+        }
+        for (id, sources) in &mut all {
+            // What no other has was found here.
+            if sources.is_empty() || broker.has_past(id).await? {
+                sources.insert(0, "@none".into());
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -109,19 +135,40 @@ pub(super) async fn ask_in_body(
 
 async fn in_body(fan: &Fan<'_>, sent: &Sent) -> Result<Found, Error> {
     let context = sent.context(fan.broker()).await?;
-    let Ok(batch::Asking { queries, projection, .. }) = batch::asking(&sent.body, &context) else {
+    in_query(fan, &sent.body, &context).await
+}
+
+/// What sources have for a query, for who makes one without a request of a client.
+pub(in crate::http) async fn of_query(
+    door: &Door,
+    query: &Json,
+    context: &Arc<Context>,
+) -> Result<RemotePast, Error> {
+    if !door.broker.has_sources() {
+        return Ok(RemotePast::default());
+    }
+    let headers = HeaderMap::new();
+    let (found, warnings) = in_query(&Fan::new(door, &headers), query, context).await?;
+    for warning in warnings {
+        tracing::warn!(%warning, "a context source gave nothing of the past");
+    }
+    Ok(found)
+}
+
+async fn in_query(fan: &Fan<'_>, body: &Json, context: &Arc<Context>) -> Result<Found, Error> {
+    let Ok(batch::Asking { queries, projection, .. }) = batch::asking(body, context) else {
         return Ok(Found::default());
     };
-    let temporal = sent.body.get("temporalQ");
+    let temporal = body.get("temporalQ");
     let Ok(window) = temporal.map(Window::from_json).transpose() else { return Ok(Found::default()) };
     let text = |name: &&str| Some(((*name).to_owned(), temporal?.get(name)?.as_str()?.to_owned()));
-    let written = sent.body.get("entities").and_then(Json::as_array).unwrap_or_default();
+    let written = body.get("entities").and_then(Json::as_array).unwrap_or_default();
     let pattern = |at: usize| Some(written.get(at)?.get("idPattern")?.as_str()?.to_owned());
     let asking = Asking {
-        context: &context,
+        context,
         window: window.unwrap_or_default(),
         time: TIME.iter().filter_map(text).collect(),
-        has_filters: ["q", "scopeQ", "geoQ"].iter().any(|name| sent.body.get(name).is_some()),
+        has_filters: ["q", "scopeQ", "geoQ"].iter().any(|name| body.get(name).is_some()),
         names: projection.attributes.unwrap_or_default(),
         id: None,
         selectors: queries.into_iter().enumerate().map(|(at, query)| (query, pattern(at))).collect(),
@@ -138,15 +185,16 @@ impl Asking<'_> {
         });
         let matched = fan.without_loop(reached.collect())?;
         let waiting = matched.iter().map(|(one, calls)| self.one(fan, one, calls).boxed()).collect();
-        let (mut all, mut warnings) = (Vec::new(), Vec::new());
+        let (mut all, mut warnings) = (RemotePast::default(), Vec::new());
         for ((one, _), (found, failures)) in matched.iter().zip(fan.all(waiting).await) {
-            all.extend(found);
+            all.origins.extend(found.iter().map(|_| one.id.clone()));
+            all.entities.extend(found);
             for failure in failures {
                 let code = failure.warning();
                 warnings.extend(code.map(|code| warning(one, code, &failure.to_string())));
             }
         }
-        Ok((RemotePast(all), warnings))
+        Ok((all, warnings))
     }
 
     /// How a source is asked; `None` when it has nothing of it, or its registration does not allow it.

@@ -60,7 +60,7 @@ impl Route {
             ("GET", ["entities" | "entityMaps"]) => Some(Self::Query),
             ("GET", ["entities", id]) => Some(Self::Retrieve((*id).to_owned())),
             ("POST", ["entityOperations", "query"]) => Some(Self::QueryBatch),
-            ("GET", ["temporal", "entities"]) => Some(Self::QueryPast),
+            ("GET", ["temporal", "entities" | "entityMaps"]) => Some(Self::QueryPast),
             ("GET", ["temporal", "entities", id]) => Some(Self::Past((*id).to_owned())),
             ("POST", ["temporal", "entityOperations", "query"]) => Some(Self::QueryPastBatch),
             ("GET", ["types"]) => Some(Self::Discover(Discover::Types(None))),
