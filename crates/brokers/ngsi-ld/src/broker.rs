@@ -281,7 +281,7 @@ impl Broker {
             }
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         })?;
-        let copies = Copies::restored(&notes);
+        let copies = Copies::restored(&notes, Duration::from_millis(options.sources.copies_check_ms));
         // Written after the journal has locked the folder.
         let (alias, tenant) = match who {
             None => (tenants::alias(&all.dir)?, None),

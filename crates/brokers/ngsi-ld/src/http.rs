@@ -26,16 +26,16 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, patch},
 };
 use http::StatusCode;
-use morgana_engine::{Access, Problem, ServerError, require_token};
+use morgana_engine::{Access, Problem, ServerError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Broker, Error, ErrorKind, sources::CALLBACK};
+use crate::{Broker, Error, ErrorKind};
 
 /// How a broker answers over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,14 +83,14 @@ const ROOT: &str = "/ngsi-ld/v1";
 
 /// The broker's HTTP interface, with `/ngsi-ld/v1` in front of every path.
 pub fn router(broker: Broker, options: HttpOptions) -> Router {
-    let access = options.access.clone();
+    let guarded = (options.access.clone(), broker.clone());
     let options = Arc::new(options);
     let gate = tenants::Gate::new(broker.clone(), Arc::clone(&options));
     of_one(broker, Arc::clone(&options))
         .layer(middleware::from_fn(preconditions::as_asked))
         .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
         .layer(middleware::from_fn_with_state(options, preconditions::ask_for_length))
-        .layer(middleware::from_fn_with_state(access, ask_for_token))
+        .layer(middleware::from_fn_with_state(guarded, remote_notify::ask_for_token))
 }
 
 /// The interface of one tenant, for who has been let in.
@@ -130,14 +130,6 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .layer(middleware::from_fn_with_state(door.clone(), entity_maps::mapped))
         .layer(middleware::from_fn_with_state(door.clone(), snapshots::in_snapshot))
         .with_state(door)
-}
-
-/// Asks for the token, but not of a context source: it shows the id of a copy, which is one (see `remote_notify`).
-async fn ask_for_token(access: State<Access>, request: Request, next: Next) -> Response {
-    if request.uri().path() == CALLBACK {
-        return next.run(request).await;
-    }
-    require_token(access, request, next).await
 }
 
 /// Serves the broker on `listener` until `stop`, then lets requests under way finish.

@@ -12,7 +12,7 @@ mod recompact;
 pub(crate) use call::{Call, encode, passed, selector, via};
 pub use client::SourceOptions;
 pub(crate) use client::{Answer, Failure, Sources};
-pub(crate) use copy::{CALLBACK, Copied, came_through};
+pub(crate) use copy::{CALLBACK, CREDENTIAL, Callback, Copied, came_through};
 pub(crate) use coverage::{Cover, Reach, Wanted};
 pub(crate) use merge::{RemoteEntity, merge, read_entity};
 pub(crate) use plan::{Plan, Share, Write};

@@ -18,6 +18,7 @@ const PATH: &str = "/subscriptions/urn:ngsi-ld:Subscription:s";
 fn open(dir: &Path) -> Broker {
     let mut options = options(dir);
     options.sources.allow_hosts = vec!["127.0.0.1".to_owned()];
+    options.sources.copies_check_ms = 50;
     Broker::open(options).unwrap()
 }
 
@@ -165,6 +166,27 @@ async fn an_entity_in_parts_is_filtered_as_a_whole() {
 }
 
 #[tokio::test]
+async fn an_entity_in_parts_is_that_of_all_sources_when_one_tells_of_it() {
+    let (it, fast, red, mut arrivals) = (start().await, start().await, start().await, listen().await);
+    let color =
+        json!({"id": "urn:ngsi-ld:Car:1", "type": "Car", "color": {"type": "Property", "value": "red"}});
+    red.create(color).await;
+    register(&it, &fast, json!({})).await;
+    register(&it, &red, json!({"id": "urn:ngsi-ld:ContextSourceRegistration:red"})).await;
+    let whole = json!({"q": "speed>10;color==\"red\"", "splitEntities": true});
+    subscribe(&it, &arrivals, whole).await;
+    copies(&fast, 1).await;
+    copies(&red, 1).await;
+    fast.create(car(1, 50)).await;
+    let entity = arrivals.next().await.body["data"][0].clone();
+    assert_eq!(
+        (&entity["speed"]["value"], &entity["color"]["value"]),
+        (&json!(50), &json!("red")),
+        "{entity}"
+    );
+}
+
+#[tokio::test]
 async fn what_goes_at_a_source_is_told_as_gone() {
     let (it, other, mut arrivals) = (start().await, start().await, listen().await);
     register(&it, &other, json!({})).await;
@@ -222,6 +244,97 @@ async fn a_source_notifies_without_the_token_of_the_broker() {
     other.create(car(1, 50)).await;
     assert_eq!(next(&mut arrivals).await, told(1, 50));
     expect(it.get("/entities/urn:ngsi-ld:Car:1"), 401).await;
+}
+
+/// What the copy at this place of a list has its source show.
+fn credential(copies: &Value, at: usize) -> String {
+    let info = &copies[at]["notification"]["endpoint"]["receiverInfo"];
+    let pair = info.as_array().unwrap().iter().find(|pair| pair["key"] == "x-morgana-copy").unwrap();
+    pair["value"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn where_a_token_is_asked_for_only_the_source_of_a_copy_may_notify() {
+    let dir = tempfile::tempdir().unwrap();
+    let access = morgana_ngsi_ld::Access::Token("secret".into());
+    let http = HttpOptions { access, ..HttpOptions::default() };
+    let (it, other, mut arrivals) =
+        (serve_in(open(dir.path()), http, dir).await, start().await, listen().await);
+    let post = |path: &str, body: &Value| it.post(path, body).header("x-auth-token", "secret");
+    expect(post("/csourceRegistrations", &registration(&other, json!({}))), 201).await;
+    let mut subscription = json!({"id": ID, "type": "Subscription", "entities": [{"type": "Car"}],
+        "notification": {"endpoint": {"uri": arrivals.url}}});
+    expect(post("/subscriptions", &subscription), 201).await;
+    subscription["id"] = json!("urn:ngsi-ld:Subscription:second");
+    subscription["entities"] = json!([{"type": "Bus"}]);
+    let buses = registration(
+        &other,
+        json!({"id": "urn:ngsi-ld:ContextSourceRegistration:buses", "information": [{"entities": [{"type": "Bus"}]}]}),
+    );
+    expect(post("/csourceRegistrations", &buses), 201).await;
+    expect(post("/subscriptions", &subscription), 201).await;
+    let found = copies(&other, 2).await;
+    let of_cars = usize::from(found[0]["entities"][0]["type"] != "Car");
+    let (mine, others) = (credential(&found, of_cars), credential(&found, 1 - of_cars));
+    assert_ne!(mine, others);
+    let url = format!("{}/ngsi-ld/ex/remote-notify", it.base.trim_end_matches("/ngsi-ld/v1"));
+    let body = json!({"type": "Notification", "subscriptionId": found[of_cars]["id"], "data": [car(2, 2)]});
+    let notify = |shown: Option<&str>, body: String| {
+        let request = it.client.post(&url).header("content-type", "application/json").body(body);
+        if let Some(shown) = shown { request.header("x-morgana-copy", shown) } else { request }
+    };
+    let id = found[of_cars]["id"].as_str().unwrap();
+    let mut refusals = Vec::new();
+    // The id, which is in every notification and in what a source lists, is not enough; nor is what is not read at all.
+    for shown in [
+        None,
+        Some(""),
+        Some(id),
+        Some(&*format!("{id}.")),
+        Some(&*format!("{id}.{}", "0".repeat(64))),
+        Some(&mine[..mine.len() - 1]),
+        Some("urn:ngsi-ld:Subscription:none.0"),
+    ] {
+        for body in [body.to_string(), "{".to_owned()] {
+            let refused = expect(notify(shown, body), 401).await;
+            refusals.push(refused.json::<Value>().await.unwrap()["detail"].to_string());
+        }
+    }
+    // A tenant that is not there is told in the same words as one that has no such copy.
+    let refused = expect(notify(Some(&mine), body.to_string()).header("ngsild-tenant", "nobody"), 401).await;
+    refusals.push(refused.json::<Value>().await.unwrap()["detail"].to_string());
+    refusals.dedup();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    // What one copy shows is not good for another, and the rest of the broker wants its token.
+    expect_error(notify(Some(&others), body.to_string()), 400, "BadRequestData", "x-morgana-copy").await;
+    expect(it.get("/entities?type=Car").header("x-morgana-copy", &mine), 401).await;
+    expect(it.client.get(&url).header("x-morgana-copy", &mine), 401).await;
+    assert!(arrivals.is_empty());
+    expect(notify(Some(&mine), body.to_string()), 200).await;
+    assert_eq!(next(&mut arrivals).await, told(2, 2));
+    // It is shown nowhere here.
+    for path in ["/subscriptions", "/csourceSubscriptions", "/csourceRegistrations?type=Car", PATH] {
+        let shown = expect(it.get(path).header("x-auth-token", "secret"), 200).await.text().await.unwrap();
+        assert!(!shown.contains(&mine) && !shown.contains(mine.rsplit('.').next().unwrap()), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_its_source_lost_is_made_again() {
+    let (it, other, mut arrivals) = (start().await, start().await, listen().await);
+    register(&it, &other, json!({})).await;
+    subscribe(&it, &arrivals, json!({})).await;
+    let copy = copies(&other, 1).await;
+    let id = ids(&copy)[0].to_owned();
+    for operations in [json!(["federationOps"]), json!(["createSubscription", "updateSubscription"])] {
+        let path = "/csourceRegistrations/urn:ngsi-ld:ContextSourceRegistration:r";
+        expect(it.patch(path, &json!({"operations": operations})), 204).await;
+        expect(other.delete(&format!("/subscriptions/{id}")), 204).await;
+        let again = copies(&other, 1).await;
+        assert_eq!(again, copy);
+    }
+    other.create(car(1, 50)).await;
+    assert_eq!(next(&mut arrivals).await, told(1, 50));
 }
 
 #[tokio::test]

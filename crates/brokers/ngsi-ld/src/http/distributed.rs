@@ -23,8 +23,9 @@ use axum::{
 use http::{HeaderName, HeaderValue};
 
 pub(super) use discover::Discovered;
-pub(super) use past::RemotePast;
+pub(super) use past::{RemotePast, of_query as past_of_query};
 pub(super) use remote::{Remote, found, page, sources};
+pub(super) use retrieve::others;
 
 use self::{fan::Fan, retrieve::head, route::Route};
 use super::Door;

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::{HttpOptions, ROOT, identity, of_one};
 use crate::{Broker, Error};
 
-const TENANT: HeaderName = HeaderName::from_static("ngsild-tenant");
+pub(super) const TENANT: HeaderName = HeaderName::from_static("ngsild-tenant");
 
 /// The interfaces of tenants, each made when it is first asked for.
 #[derive(Debug, Clone)]

@@ -29,6 +29,9 @@ pub struct SourceOptions {
     pub parallel: usize,
     /// How many answers are kept for registrations with a `cacheDuration`.
     pub cache_entries: usize,
+    /// Milliseconds after which a source is asked whether it still has the copy of a subscription (NGSI-LD 5.8.1.4); 0 is
+    /// never.
+    pub copies_check_ms: u64,
 }
 
 impl Default for SourceOptions {
@@ -39,6 +42,7 @@ impl Default for SourceOptions {
             max_bytes: 16 * 1024 * 1024,
             parallel: 16,
             cache_entries: 1024,
+            copies_check_ms: 300_000,
         }
     }
 }

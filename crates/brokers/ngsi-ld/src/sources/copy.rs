@@ -2,6 +2,7 @@
 //! broker instead of the subscriber.
 
 use http::{HeaderMap, HeaderValue, header};
+use morgana_model::Secret;
 
 use super::{Reach, Wanted, passed, selector};
 use crate::{
@@ -13,6 +14,19 @@ use crate::{
 
 /// Where sources notify this broker.
 pub(crate) const CALLBACK: &str = "/ngsi-ld/ex/remote-notify";
+
+/// The header in which a source shows for which copy it notifies, and that it is the one who has that copy.
+pub(crate) const CREDENTIAL: &str = "x-morgana-copy";
+
+/// How a source reaches this broker with what it has to tell.
+pub(crate) struct Callback<'a> {
+    /// Where to.
+    pub(crate) uri: &'a str,
+    /// The tenant that the copy is of; `None` for the default one.
+    pub(crate) tenant: Option<&'a str>,
+    /// What it shows as [`CREDENTIAL`].
+    pub(crate) credential: &'a Secret,
+}
 
 /// Members that a copy has as they were written.
 const TAKEN: &[&str] =
@@ -69,7 +83,7 @@ impl<'a> Copied<'a> {
     }
 
     /// The copy named `id`, in the terms of `wire`, that tells `callback`.
-    pub(crate) fn document(&self, id: &str, wire: &Context, callback: &str, tenant: Option<&str>) -> Json {
+    pub(crate) fn document(&self, id: &str, wire: &Context, callback: &Callback<'_>) -> Json {
         let subscription = self.subscription;
         let mut members: Vec<(Box<str>, Json)> =
             vec![("id".into(), id.into()), ("type".into(), "Subscription".into())];
@@ -89,11 +103,13 @@ impl<'a> Copied<'a> {
             members.push(("splitEntities".into(), Json::Bool(true)));
         }
         let mut endpoint: Vec<(Box<str>, Json)> =
-            vec![("uri".into(), callback.into()), ("accept".into(), "application/ld+json".into())];
-        if let Some(tenant) = tenant {
-            let pair = [("key".into(), "NGSILD-Tenant".into()), ("value".into(), tenant.into())];
-            endpoint.push(("receiverInfo".into(), Json::Array([Json::Object(pair.into())].into())));
-        }
+            vec![("uri".into(), callback.uri.into()), ("accept".into(), "application/ld+json".into())];
+        let tenant = callback.tenant.map(|tenant| ("NGSILD-Tenant", tenant));
+        let shown = tenant.into_iter().chain([(CREDENTIAL, callback.credential.expose())]);
+        let pair = |(key, value): (&str, &str)| {
+            Json::Object([("key".into(), key.into()), ("value".into(), value.into())].into())
+        };
+        endpoint.push(("receiverInfo".into(), Json::Array(shown.map(pair).collect())));
         // Times are needed to tell what is newer, and all else to show it as the subscriber wants it.
         let mut notification: Vec<(Box<str>, Json)> = vec![
             ("format".into(), "normalized".into()),
@@ -202,7 +218,9 @@ mod tests {
 
     fn copy(subscription: &Subscription, registration: &Registration) -> Option<Json> {
         let copied = Copied::new(subscription, registration)?;
-        Some(copied.document("urn:copy", &Context::core(), "http://b/cb", Some("t")))
+        let credential = &Secret::new("shown");
+        let callback = Callback { uri: "http://b/cb", tenant: Some("t"), credential };
+        Some(copied.document("urn:copy", &Context::core(), &callback))
     }
 
     #[test]
@@ -219,7 +237,8 @@ mod tests {
             br#"{"id":"urn:copy","type":"Subscription","entities":[{"id":"urn:c:1","type":"Car"}],
             "watchedAttributes":["speed"],"throttling":3,"isActive":false,"q":"speed>5","notification":{"format":"normalized",
             "sysAttrs":true,"endpoint":{"uri":"http://b/cb","accept":"application/ld+json",
-            "receiverInfo":[{"key":"NGSILD-Tenant","value":"t"}]},"attributes":["speed"]}}"#,
+            "receiverInfo":[{"key":"NGSILD-Tenant","value":"t"},{"key":"x-morgana-copy","value":"shown"}]},
+            "attributes":["speed"]}}"#,
         );
         assert_eq!(copy(&one, &source), Some(expected.unwrap()));
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use subtle::ConstantTimeEq;
+
 use super::super::Broker;
 use crate::{
     ChangeKind, Context, Entity, Error, ErrorKind,
@@ -22,6 +24,14 @@ pub(crate) enum Notified {
 }
 
 impl Notified {
+    /// The id of an entity that is still there.
+    pub(crate) fn living(&self) -> Option<&str> {
+        match self {
+            Self::Is(entity) | Self::Lost(entity, _) => Some(&entity.id),
+            Self::Gone(..) => None,
+        }
+    }
+
     /// Reads an entity of a notification.
     ///
     /// # Errors
@@ -52,11 +62,30 @@ impl Notified {
 }
 
 impl Broker {
-    /// Passes on what a source notified for its copy `id`.
+    /// Whether `shown` is what the source of a copy was given to show: gives the id of the copy then. How long it takes
+    /// says nothing about the secret.
+    pub(crate) fn copy_of(&self, shown: &str) -> Option<Box<str>> {
+        let (id, secret) = shown.rsplit_once('.')?;
+        let copy = self.inner.copies.get(id)?;
+        bool::from(copy.secret.expose().as_bytes().ct_eq(secret.as_bytes())).then_some(copy.id)
+    }
+
+    /// The registration of the source of a copy whose subscription is to entities in parts.
+    pub(crate) fn source_of_split(&self, id: &str) -> Option<Box<str>> {
+        let copy = self.inner.copies.get(id)?;
+        let is_split = self.inner.subscriptions.read().get(&copy.subscription)?.is_split;
+        is_split.then_some(copy.registration)
+    }
+
+    /// Passes on what a source notified for its copy `id`; with each entity, what other sources have of it.
     ///
     /// # Errors
     /// When there is no such copy.
-    pub(crate) fn pass_on(&self, id: &str, notified: Vec<Notified>) -> Result<(), Error> {
+    pub(crate) fn pass_on(
+        &self,
+        id: &str,
+        notified: Vec<(Notified, Vec<RemoteEntity>)>,
+    ) -> Result<(), Error> {
         let unknown = || {
             let detail = format!("subscription {id} is not one that this broker made at a context source");
             Error::new(ErrorKind::ResourceNotFound, detail)
@@ -74,19 +103,20 @@ impl Broker {
             Copied::new(&subscription, &registration).is_some_and(|copied| copied.is_filtered());
         let mode = registration.access.mode;
         let find = |id: &str| self.inner.store.read().get(id).cloned();
-        let whole = |entity: Entity| {
+        let whole = |entity: Entity, mut parts: Vec<RemoteEntity>| {
             let here = find(&entity.id).filter(|_| subscription.is_split).and_then(|one| live(&one, now));
-            let mode = if here.is_some() { mode } else { Mode::Inclusive };
-            let whole = merge(here.as_deref(), &[RemoteEntity { mode, entity }])?;
+            let mode = if here.is_some() || !parts.is_empty() { mode } else { Mode::Inclusive };
+            parts.push(RemoteEntity { mode, entity });
+            let whole = merge(here.as_deref(), &parts)?;
             let wanted =
                 if is_filtered { subscription.selects(&whole) } else { subscription.is_about(&whole, &find) };
             wanted.then(|| Arc::new(whole))
         };
         let (mut told, mut events) = (Vec::new(), Vec::new());
-        for one in notified {
+        for (one, rest) in notified {
             match one {
-                Notified::Is(entity) => told.extend(whole(entity)),
-                Notified::Lost(entity, changes) => events.extend(whole(entity).map(|entity| {
+                Notified::Is(entity) => told.extend(whole(entity, rest)),
+                Notified::Lost(entity, changes) => events.extend(whole(entity, rest).map(|entity| {
                     let old = Some(with_deleted(&entity, &changes));
                     Event { entity, old, kind: ChangeKind::Updated, changes, at: now }
                 })),

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use morgana_model::Secret;
 use uuid::Uuid;
 
 use super::super::registrations::{revived, stored};
@@ -24,8 +25,11 @@ pub(super) enum Made {
 /// A copy of a subscription.
 #[derive(Debug, Clone)]
 pub(super) struct Copy {
-    /// The id that the copy has at the source. No one can guess it: who knows it may notify.
+    /// The id that the copy has at the source. No one can guess it; where a broker asks for no token, who knows it may
+    /// notify.
     pub(super) id: Box<str>,
+    /// What the source shows, with the id, where a broker asks for a token.
+    pub(super) secret: Secret,
     pub(super) subscription: Box<str>,
     pub(super) registration: Box<str>,
     pub(super) made: Made,
@@ -38,6 +42,7 @@ impl Copy {
         let id = format!("urn:ngsi-ld:Subscription:{}", Uuid::new_v4()).into();
         Self {
             id,
+            secret: new_secret(),
             subscription: subscription.into(),
             registration: registration.into(),
             made: Made::No,
@@ -45,9 +50,15 @@ impl Copy {
         }
     }
 
+    /// What the source is given to show: the id, so that the secret can be found, and the secret.
+    pub(super) fn credential(&self) -> Secret {
+        Secret::new(format!("{}.{}", self.id, self.secret.expose()))
+    }
+
     /// As the journal keeps it.
     pub(super) fn note(&self) -> Json {
         let mut members: Vec<(Box<str>, Json)> = vec![
+            ("secret".into(), Json::String(self.secret.expose().into())),
             ("subscription".into(), Json::String(self.subscription.clone())),
             ("registration".into(), Json::String(self.registration.clone())),
         ];
@@ -74,14 +85,22 @@ impl Copy {
             (None, None) => Made::No,
         };
         let orphan = note.get("orphan").and_then(revived).map(Arc::new);
+        // A copy from before there were secrets gets one, and its source is told.
+        let secret = text("secret").map_or_else(new_secret, |secret| Secret::new(String::from(secret)));
         Some(Self {
             id: id.into(),
+            secret,
             subscription: text("subscription")?,
             registration: text("registration")?,
             made,
             orphan,
         })
     }
+}
+
+/// 244 random bits.
+fn new_secret() -> Secret {
+    Secret::new(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()))
 }
 
 /// What tells one form of a copy from another.

@@ -7,12 +7,13 @@ use http::{Method, StatusCode};
 use super::{
     super::Broker,
     record::{Copy, Made, mark},
+    state::Why,
 };
 use crate::{
     Context, Error,
     model::{Json, NoteKind, Timestamp},
     registrations::{Operation, Registration},
-    sources::{Call, Copied, Failure, came_through, encode, via},
+    sources::{Call, Callback, Copied, Failure, came_through, encode, via},
 };
 
 /// How often a source is asked to let go of what no one needs any more.
@@ -48,16 +49,16 @@ impl Broker {
     pub(super) fn settle_due(&self) -> Option<Duration> {
         let parallel = self.inner.sources.options.parallel.max(1);
         let (due, wait) = self.inner.copies.take_due(parallel);
-        for copy in due {
+        for (copy, why) in due {
             let broker = self.clone();
-            tokio::spawn(async move { broker.settle(copy).await });
+            tokio::spawn(async move { broker.settle(copy, why).await });
         }
         wait
     }
 
-    async fn settle(&self, mut copy: Copy) {
-        let saved = match self.step(&copy).await {
-            Step::Again => return self.inner.copies.failed(&copy),
+    async fn settle(&self, mut copy: Copy, why: Why) {
+        let saved = match self.step(&copy, why).await {
+            Step::Again => return self.inner.copies.failed(&copy, why),
             Step::Is(made) if made == copy.made => Ok(()),
             Step::Is(made) => {
                 copy.made = made;
@@ -75,7 +76,7 @@ impl Broker {
             Ok(()) => self.inner.copies.done(&copy),
             Err(error) => {
                 tracing::warn!(copy = %copy.id, %error, "cannot write what became of a copy");
-                self.inner.copies.failed(&copy);
+                self.inner.copies.failed(&copy, Why::Change);
             }
         }
     }
@@ -104,11 +105,11 @@ impl Broker {
         };
         if let Err(error) = planned {
             tracing::warn!(copy = %copy.id, %error, "cannot write that a copy is gone");
-            self.inner.copies.failed(copy);
+            self.inner.copies.failed(copy, Why::Change);
         }
     }
 
-    async fn step(&self, copy: &Copy) -> Step {
+    async fn step(&self, copy: &Copy, why: Why) -> Step {
         let now = Timestamp::now();
         let live = self.inner.registrations.read().get(&copy.registration, now).cloned();
         let Some(registration) = live.clone().or_else(|| copy.orphan.clone()) else {
@@ -124,10 +125,13 @@ impl Broker {
             Ok(wire) => wire,
             Err(failure) => return again(copy, &failure),
         };
-        let document = copied.document(&copy.id, &wire, &callback, self.tenant_name());
+        let credential = &copy.credential();
+        let callback = Callback { uri: &callback, tenant: self.tenant_name(), credential };
+        let document = copied.document(&copy.id, &wire, &callback);
         let mark = mark(&document);
         let ask = Ask { broker: self, registration: &registration, wire: &wire, via: came_through(one) };
         match copy.made {
+            Made::Yes(made) if made == mark && why == Why::Check => ask.check(copy, document, mark).await,
             Made::Yes(made) | Made::Refused(made) if made == mark => Step::Is(copy.made),
             Made::Yes(_) => ask.change(copy, document, mark).await,
             Made::No | Made::Refused(_) => ask.make(copy, document, mark).await,
@@ -177,6 +181,32 @@ impl Ask<'_> {
                 self.change(copy, document, mark).await
             }
             Err(failure) => refused(copy, &failure, mark),
+        }
+    }
+
+    /// Looks whether the source still has the copy, and makes it again if not: a source may have been emptied, or have
+    /// come back from an old backup.
+    async fn check(&self, copy: &Copy, document: Json, mark: i64) -> Step {
+        let path = format!("/subscriptions/{}", encode(&copy.id));
+        let access = &self.registration.access;
+        let found = if access.allows(Operation::RetrieveSubscription) {
+            self.send(Method::GET, &path, None).await
+        } else if access.allows(Operation::UpdateSubscription) {
+            // What changes nothing tells as well.
+            self.send(Method::PATCH, &path, Some(patch(&document))).await
+        } else {
+            return Step::Is(copy.made);
+        };
+        match found {
+            Err(Failure::Refused { status: StatusCode::NOT_FOUND, .. }) => {
+                tracing::warn!(
+                    subscription = %copy.subscription, source = %copy.registration,
+                    "a context source has lost the copy of a subscription, which is made again"
+                );
+                self.make(copy, document, mark).await
+            }
+            Ok(()) => Step::Is(copy.made),
+            Err(failure) => again(copy, &failure),
         }
     }
 

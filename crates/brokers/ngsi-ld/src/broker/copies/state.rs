@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::record::Copy;
+use super::record::{Copy, Made};
 use crate::{broker::notes::Notes, model::NoteKind, registrations::Registration};
 
 /// How long a source that failed is left alone at first, and at most.
@@ -24,15 +24,28 @@ struct Entry {
     copy: Copy,
     /// When it is to be looked at; `None` when all is as it should be.
     due: Option<Instant>,
+    /// When the source is asked whether it still has it.
+    check: Option<Instant>,
     /// Someone is at it.
     is_busy: bool,
     /// How often the source failed since something last changed.
     failures: u32,
 }
 
+/// Why a copy is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// What it is to be may have changed.
+    Change,
+    /// The source may have lost it.
+    Check,
+}
+
 /// The copies there are.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Copies {
+    /// How long after a source was last heard to have a copy it is asked whether it still has; zero is never.
+    every: Duration,
     all: Mutex<BTreeMap<Key, Entry>>,
     ids: Mutex<HashMap<Box<str>, Key>>,
     pub(super) woken: Notify,
@@ -40,8 +53,8 @@ pub(in crate::broker) struct Copies {
 
 impl Copies {
     /// Those that the journal brought back. Each is looked at, as what it is to be may have changed.
-    pub(in crate::broker) fn restored(notes: &Notes) -> Self {
-        let copies = Self::default();
+    pub(in crate::broker) fn restored(notes: &Notes, every: Duration) -> Self {
+        let copies = Self { every, ..Self::default() };
         for (id, note) in notes.of(NoteKind::Copies) {
             match Copy::revived(id, note) {
                 Some(copy) => copies.insert(copy),
@@ -54,7 +67,7 @@ impl Copies {
     pub(super) fn insert(&self, copy: Copy) {
         let key = (copy.subscription.clone(), copy.registration.clone());
         self.ids.lock().insert(copy.id.clone(), key.clone());
-        let entry = Entry { copy, due: Some(Instant::now()), is_busy: false, failures: 0 };
+        let entry = Entry { copy, due: Some(Instant::now()), check: None, is_busy: false, failures: 0 };
         self.all.lock().insert(key, entry);
         self.woken.notify_one();
     }
@@ -102,7 +115,7 @@ impl Copies {
 
     /// At most `max` of those that are to be looked at now, and how long it is until the next one. Who gets one has to
     /// give it back, by [`Self::done`], [`Self::failed`] or [`Self::remove`].
-    pub(super) fn take_due(&self, max: usize) -> (Vec<Copy>, Option<Duration>) {
+    pub(super) fn take_due(&self, max: usize) -> (Vec<(Copy, Why)>, Option<Duration>) {
         let mut all = self.all.lock();
         let now = Instant::now();
         let busy = all.values().filter(|entry| entry.is_busy).count();
@@ -111,12 +124,18 @@ impl Copies {
             if taken.len() + busy >= max {
                 break;
             }
-            if !entry.is_busy && entry.due.is_some_and(|due| due <= now) {
-                (entry.is_busy, entry.due) = (true, None);
-                taken.push(entry.copy.clone());
+            let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            let why = if is_past(entry.due) { Why::Change } else { Why::Check };
+            if !entry.is_busy && (is_past(entry.due) || is_past(entry.check)) {
+                (entry.is_busy, entry.check) = (true, None);
+                if why == Why::Change {
+                    entry.due = None;
+                }
+                taken.push((entry.copy.clone(), why));
             }
         }
-        let waiting = all.values().filter(|entry| !entry.is_busy).filter_map(|entry| entry.due);
+        let waiting = all.values().filter(|entry| !entry.is_busy);
+        let waiting = waiting.flat_map(|entry| [entry.due, entry.check]).flatten();
         (taken, waiting.min().map(|due| due.saturating_duration_since(now)))
     }
 
@@ -125,16 +144,19 @@ impl Copies {
         self.back(copy, |entry| {
             entry.copy.made = copy.made;
             entry.failures = 0;
+            let is_there = matches!(copy.made, Made::Yes(_)) && !self.every.is_zero();
+            entry.check = is_there.then(|| Instant::now() + self.every);
         });
     }
 
-    /// The source failed; it is asked again later.
-    pub(super) fn failed(&self, copy: &Copy) {
+    /// The source failed; it is asked again later, about the same.
+    pub(super) fn failed(&self, copy: &Copy, why: Why) {
         self.back(copy, |entry| {
             let wait = RETRY_FIRST * 2u32.saturating_pow(entry.failures.min(16));
             entry.failures += 1;
             let due = Instant::now() + wait.min(RETRY_LAST);
-            entry.due = Some(entry.due.map_or(due, |sooner| sooner.min(due)));
+            let at = if why == Why::Change { &mut entry.due } else { &mut entry.check };
+            *at = Some(at.map_or(due, |sooner| sooner.min(due)));
         });
     }
 

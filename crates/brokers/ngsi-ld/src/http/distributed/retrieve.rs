@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use futures_util::FutureExt;
-use http::{Method, Response, request::Parts};
+use http::{HeaderMap, Method, Response, request::Parts};
 
 use super::{
-    super::request::Asked,
+    super::{Door, request::Asked},
     fan::Fan,
     query::{entities, entity_named},
     remote::Remote,
@@ -17,7 +17,7 @@ use crate::{
     model::{Entity, Json},
     query::TypeSelection,
     registrations::{Operation, Registration},
-    sources::{Answer, Call, Failure, Reach, Wanted, encode, read_entity, selector},
+    sources::{Answer, Call, Failure, Reach, RemoteEntity, Wanted, encode, read_entity, selector},
 };
 
 /// Asks the sources that may have something of the entity `id`. A request that its handler will refuse asks no one.
@@ -33,7 +33,34 @@ pub(super) async fn ask(fan: &Fan<'_>, mut parts: Parts, id: &str) -> Result<Rem
     let names = params.view(context)?.projection.attributes.unwrap_or_default();
     let ids = [Box::from(id)];
     let wanted = Wanted { ids: &ids, pattern: None, types: types.as_ref(), names: &names };
-    let reached = fan.registrations().into_iter().filter_map(|one| {
+    gather(fan, id, wanted, context, None).await
+}
+
+/// What the sources but one have of an entity, for who asks without a request of a client (NGSI-LD 5.8.6).
+pub(in crate::http) async fn others(
+    door: &Door,
+    id: &str,
+    context: &Arc<Context>,
+    except: &str,
+) -> Result<Vec<RemoteEntity>, Error> {
+    let (headers, ids) = (HeaderMap::new(), [Box::from(id)]);
+    let wanted = Wanted { ids: &ids, ..Wanted::default() };
+    let remote = gather(&Fan::new(door, &headers), id, wanted, context, Some(except)).await?;
+    for warning in remote.warnings {
+        tracing::warn!(%warning, entity = id, "a context source gave nothing of an entity that is notified of");
+    }
+    Ok(remote.entities)
+}
+
+async fn gather(
+    fan: &Fan<'_>,
+    id: &str,
+    wanted: Wanted<'_>,
+    context: &Arc<Context>,
+    except: Option<&str>,
+) -> Result<Remote, Error> {
+    let asked = fan.registrations().into_iter().filter(|one| Some(&*one.id) != except);
+    let reached = asked.filter_map(|one| {
         let reach = one.reach(wanted)?;
         call(&one, id, &reach, context).map(|call| (one, call))
     });
