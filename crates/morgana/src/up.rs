@@ -1,9 +1,10 @@
 //! `morgana up`: the whole platform on one machine.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use morgana_access::{FabricRole, SigningKey, generate_password};
 use morgana_controller::{AuditTrail, ConnectionIndex, FabricPolicy, Parts, Service};
 use morgana_fabric::{Client, ClientOptions, Server, TlsDoor};
 use morgana_model::Secret;
-use morgana_node::{Node, NodeAgent};
+use morgana_node::{Keeper, Node, NodeAgent};
 use morgana_store::{PostgresStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,13 +39,25 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(1);
 const STANDBY_PATIENCE: Duration = Duration::from_millis(100);
 /// The end comes within this, whatever hangs.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(9);
+/// How long the keeper of an earlier run may end what that has left running.
+const KEEPER_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a keeper may take to go when it is not needed.
+const DISMISSAL_PATIENCE: Duration = Duration::from_millis(500);
 /// How often the metrics recorder folds what it was told.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Runs the platform until it is told to stop.
 pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
     let configuration = Configuration::read(arguments)?;
+    let filter = configuration.log.clone();
+    // Before there is any other thread.
+    let keeper = Keeper::make(move || drop(logging::start(&filter)));
     logging::start(&configuration.log)?;
+    let keeper = keeper
+        .inspect_err(
+            |error| tracing::warn!(%error, "a kill of the platform may leave processes until the next start"),
+        )
+        .ok();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)))
         .max_blocking_threads(8)
@@ -54,7 +67,7 @@ pub(crate) fn run(arguments: &UpArguments) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut platform = tokio::select! {
-            started = Platform::start(configuration) => started?,
+            started = Platform::start(configuration, keeper) => started?,
             // Nothing was promised yet; the node's workloads end with this process.
             () = signals.next() => return Ok(()),
         };
@@ -76,13 +89,14 @@ struct Platform {
     fabric: Arc<Server>,
     fabric_client: Client,
     node: Arc<Node>,
+    keeper: Option<Keeper>,
     service: Service,
     stop_serving: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 impl Platform {
-    async fn start(mut configuration: Configuration) -> Result<Self, Failure> {
+    async fn start(mut configuration: Configuration, keeper: Option<Keeper>) -> Result<Self, Failure> {
         let data = configuration.data.clone();
         prepare_data_folder(&data)?;
         let metrics = start_metrics()?;
@@ -128,6 +142,7 @@ impl Platform {
         let client_options = ClientOptions::new(fabric_address.to_string(), role.to_string())
             .with_credentials(role.to_string(), role.password(&key));
         let (fabric_client, fabric_events) = Client::connect(client_options);
+        let keeper = kept(keeper, configuration.node.state_dir()).await?;
         let node = Node::start(configuration.node.clone())
             .await
             .map_err(|error| Failure::new("cannot start the node agent", error))?;
@@ -184,7 +199,7 @@ impl Platform {
             endpoints.mqtt_url(),
             data.display()
         );
-        Ok(Self { system_db, store, fabric, fabric_client, node, service, stop_serving, serving })
+        Ok(Self { system_db, store, fabric, fabric_client, node, keeper, service, stop_serving, serving })
     }
 
     /// Serves until told to stop.
@@ -211,6 +226,10 @@ impl Platform {
         }
         self.service.stop().await;
         self.node.shutdown().await;
+        if let Some(keeper) = self.keeper {
+            let dismissed = tokio::task::spawn_blocking(move || keeper.dismiss(DISMISSAL_PATIENCE));
+            let _ = dismissed.await;
+        }
         self.fabric_client.close().await;
         match Arc::into_inner(self.fabric) {
             Some(fabric) => fabric.stop().await,
@@ -244,6 +263,24 @@ async fn stand_by(
         tracing::warn!(%error, "the door of the standby ended badly");
     }
     TcpListener::from_std(rest).map_err(failed)
+}
+
+/// Has the keeper watch over the node's workloads; none where it cannot.
+async fn kept(keeper: Option<Keeper>, state_dir: PathBuf) -> Result<Option<Keeper>, Failure> {
+    let Some(keeper) = keeper else { return Ok(None) };
+    let watching = tokio::task::spawn_blocking(move || {
+        let outcome = keeper.watch_over(&state_dir, KEEPER_PATIENCE);
+        (keeper, outcome)
+    });
+    let failed = "cannot start the node agent";
+    match watching.await.map_err(|error| Failure::new(failed, error))? {
+        (keeper, Ok(())) => Ok(Some(keeper)),
+        (_, Err(error)) if error.kind() == ErrorKind::TimedOut => Err(Failure::new(failed, error)),
+        (_, Err(error)) => {
+            tracing::warn!(%error, "a kill of the platform may leave processes until the next start");
+            Ok(None)
+        }
+    }
 }
 
 /// What tells the platform to stop.

@@ -193,6 +193,42 @@ async fn a_platform_that_is_killed_while_it_starts_starts_the_next_time() {
 }
 
 #[tokio::test]
+async fn what_a_killed_platform_has_left_running_ends_without_another_start() {
+    let mut platform = Platform::start(MORGANA).await;
+    let admin = platform.admin().await;
+    let script = platform.folder().join("parent");
+    // A child in a session of its own, and one that has given up its parent, its session and its environment.
+    fs::write(
+        &script,
+        "#!/bin/sh\nsetsid sleep 1000 &\nsetsid env - PATH=$PATH sleep 1000 &\nexec sleep 1000\n",
+    )
+    .unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    platform.thing_visor(&admin, "parent", &format!("exec:{}", script.display()), Value::Null).await;
+    eventually("both children are there", async || match platform.processes() {
+        all if all.len() == 4 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let keeper = platform.keeper().expect("the platform has a keeper");
+    assert_eq!(keeper.parent, platform.process().pid);
+    platform.kill().await;
+    platform.no_process_is_left().await;
+
+    // A platform that is started again at once waits until that is done, and ends as it should without a word of it.
+    platform.restart().await;
+    platform.kill().await;
+    platform.restart().await;
+    eventually("the workload runs again", async || match platform.processes() {
+        all if all.len() == 4 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    platform.terminate().await;
+    platform.no_process_is_left().await;
+}
+
+#[tokio::test]
 async fn what_a_killed_platform_has_left_running_is_ended_by_the_next_one() {
     let mut platform = Platform::start(MORGANA).await;
     let admin = platform.admin().await;
@@ -202,6 +238,8 @@ async fn what_a_killed_platform_has_left_running_is_ended_by_the_next_one() {
     platform.thing_visor(&admin, "parent", &format!("exec:{}", script.display()), Value::Null).await;
     let before = platform.processes();
     assert_eq!(before.len(), 3, "the platform, the workload and its child: {before:?}");
+    // Its keeper would end it.
+    platform.keeper().expect("the platform has a keeper").kill();
     platform.kill().await;
     platform.restart().await;
     eventually("the workload runs again, and nothing of the old one", async || {

@@ -28,7 +28,7 @@ pub use agent::NodeAgent;
 pub use assignment::Assignment;
 pub use error::Error;
 pub use inventory::Inventory;
-pub use morgana_runtime::{Limits, Usage};
+pub use morgana_runtime::{Keeper, Limits, Usage};
 pub use node::Node;
 pub use options::Options;
 pub use report::{Report, State};

@@ -36,7 +36,7 @@ impl Node {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let runtime = ProcessRuntime::new(ProcessOptions {
             program: options.program.clone(),
-            state_dir: options.data_dir.join("runtime"),
+            state_dir: options.state_dir(),
             ..ProcessOptions::default()
         })?;
         Self::with_runtime(options, Arc::new(runtime)).await

@@ -80,6 +80,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Where the records of what runs are.
+    pub fn state_dir(&self) -> PathBuf {
+        self.data_dir.join("runtime")
+    }
+
     pub(crate) fn stop_grace(&self) -> Duration {
         Duration::from_millis(self.stop_grace_ms)
     }

@@ -14,5 +14,5 @@ pub use error::Error;
 pub use exit::Exit;
 pub use limits::Limits;
 pub use log::Log;
-pub use process::{ProcessOptions, ProcessRuntime};
+pub use process::{Keeper, ProcessOptions, ProcessRuntime};
 pub use runtime::{Instance, Launch, Runtime, Usage};

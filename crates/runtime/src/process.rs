@@ -5,8 +5,8 @@
 //! - No process of it outlives it: when its first process ends, the cgroup (or, where there is
 //!   none, everything with its mark in the environment) is killed ([`instance`]).
 //! - No process of it outlives the agent: the kernel kills the first one when the agent dies
-//!   ([`spawner`]), and the next agent ends what may be left, by the records of what ran
-//!   ([`record`]).
+//!   ([`spawner`]), and a process that waits for that ends what is left ([`keeper`]), by the records
+//!   of what ran ([`record`]). Where that was killed, too, the next agent does it.
 //! - What it prints goes through a pipe into its [`Log`](crate::Log), which has a largest size
 //!   ([`output`]).
 //!
@@ -15,11 +15,13 @@
 
 mod command;
 mod instance;
+mod keeper;
 mod output;
 mod proc;
 mod record;
 mod spawner;
 
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +33,7 @@ use morgana_model::{ImageName, WorkloadKind, WorkloadName};
 use serde::{Deserialize, Serialize};
 
 use self::instance::ProcessInstance;
+pub use self::keeper::Keeper;
 use self::record::Record;
 use self::spawner::Spawner;
 use crate::cgroup::Cgroups;
@@ -64,6 +67,8 @@ pub struct ProcessRuntime {
     state_dir: PathBuf,
     spawner: Spawner,
     cgroups: Cgroups,
+    /// What tells the marks of this agent's workloads from those of another agent on the same folders.
+    agent: String,
 }
 
 impl ProcessRuntime {
@@ -87,11 +92,21 @@ impl ProcessRuntime {
         tracing::info!(limits = cgroups.describe(&Limits::default()), "process runtime is set up");
         let spawner = Spawner::start(options.start_queue)
             .map_err(Error::file("start the thread that starts processes of", &program))?;
-        Ok(Self { program, state_dir, spawner, cgroups })
+        let own = rustix::process::getpid();
+        let since = proc::start_ticks(own).unwrap_or_default();
+        let agent = format!("{}.{since}", own.as_raw_nonzero());
+        Ok(Self { program, state_dir, spawner, cgroups, agent })
     }
 
     fn record_path(&self, name: &WorkloadName) -> PathBuf {
         self.state_dir.join(format!("{}.json", segment(name)))
+    }
+
+    /// The mark of a workload's processes: its folder, and whose they are.
+    fn mark(&self, launch: &Launch) -> OsString {
+        let mut mark = launch.data.clone().into_os_string();
+        mark.push(format!("#{}", self.agent));
+        mark
     }
 }
 
@@ -105,15 +120,16 @@ impl Runtime for ProcessRuntime {
         let program = command::program(&launch.image, &self.program, launch.name.kind())?;
         let group = self.cgroups.create(&segment(&launch.name), &launch.limits);
         let failed = |source| Error::Start { name: launch.name.clone(), image: launch.image.clone(), source };
-        let result = match command::prepare(program, &launch, &group) {
+        let mark = self.mark(&launch);
+        let result = match command::prepare(program, &launch, &mark, &group) {
             Ok((command, output)) => self.spawner.spawn(command).await.map(|child| (child, output)),
             Err(error) => Err(error),
         };
         match result {
             Ok((child, output)) => {
-                let record = Record::of(&launch, &child, &group);
-                let started =
-                    ProcessInstance::watch(child, output, group, &launch, self.record_path(&launch.name));
+                let path = self.record_path(&launch.name);
+                let record = Record::of(&launch, &mark, &child, &group);
+                let started = ProcessInstance::watch(child, output, group, &launch, mark, path);
                 let instance = started.map_err(failed)?;
                 record.write(&self.record_path(&launch.name));
                 Ok(Arc::new(instance))

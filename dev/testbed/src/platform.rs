@@ -205,8 +205,7 @@ impl Platform {
 
     /// Kills every process of the platform at once.
     pub async fn kill_all(&mut self) {
-        let processes = self.processes();
-        processes.iter().for_each(Process::kill);
+        processes_of(&self.data).iter().for_each(Process::kill);
         self.kill().await;
     }
 
@@ -243,7 +242,7 @@ impl Platform {
     /// # Panics
     /// When one stays, with its command line.
     pub async fn no_process_is_left(&self) {
-        eventually("every process of the platform is gone", async || match self.processes() {
+        eventually("every process of the platform is gone", async || match processes_of(&self.data) {
             none if none.is_empty() => Ok(()),
             left => Err(format!("{left:?}")),
         })
@@ -280,9 +279,14 @@ impl Platform {
         read(&self.running().stderr)
     }
 
-    /// Every process that has to do with the data folder.
+    /// Every process that has to do with the data folder, but the keeper.
     pub fn processes(&self) -> Vec<Process> {
-        processes_of(&self.data)
+        processes_of(&self.data).into_iter().filter(|process| !process.is_keeper).collect()
+    }
+
+    /// The process that waits for a kill of the platform, if it is there.
+    pub fn keeper(&self) -> Option<Process> {
+        processes_of(&self.data).into_iter().find(|process| process.is_keeper)
     }
 
     /// The process of the platform itself.
@@ -360,8 +364,8 @@ impl Drop for Platform {
             running.child.start_kill().ok();
             wait_until(|| !matches!(running.child.try_wait(), Ok(None)));
         }
-        let is_gone = wait_until(|| self.processes().is_empty());
-        let left = self.processes();
+        let is_gone = wait_until(|| processes_of(&self.data).is_empty());
+        let left = processes_of(&self.data);
         left.iter().for_each(Process::kill);
         assert!(is_gone || std::thread::panicking(), "the platform left processes behind: {left:?}");
     }

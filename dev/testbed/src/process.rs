@@ -10,6 +10,9 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// The name of a platform's keeper.
+const KEEPER: &str = "morgana-keeper";
+
 /// A process that belongs to a data folder.
 #[derive(Clone)]
 pub struct Process {
@@ -19,6 +22,8 @@ pub struct Process {
     pub parent: i32,
     /// Its command line.
     pub command: String,
+    /// Whether it only waits for the platform to be killed, to end what is left then.
+    pub is_keeper: bool,
     environment: HashMap<OsString, OsString>,
 }
 
@@ -77,10 +82,12 @@ fn belonging(process: &procfs::process::Process, data: &Path) -> Option<Process>
     if !belongs || process.pid == std::process::id() as i32 {
         return None;
     }
+    let stat = process.stat().ok()?;
     Some(Process {
         pid: process.pid,
-        parent: process.stat().ok()?.ppid,
+        parent: stat.ppid,
         command: command.join(" "),
+        is_keeper: stat.comm == KEEPER,
         environment,
     })
 }

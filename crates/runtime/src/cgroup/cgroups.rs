@@ -27,6 +27,17 @@ struct Parent {
     controllers: Vec<Controller>,
 }
 
+/// Our own children that are in a group: the keeper.
+fn children_in(group: &Path) -> Vec<i32> {
+    let ours = i32::try_from(std::process::id()).ok();
+    let is_ours = |pid: &i32| {
+        let stat = procfs::process::Process::new(*pid).and_then(|process| process.stat());
+        stat.ok().map(|stat| stat.ppid) == ours
+    };
+    let all = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    all.lines().filter_map(|line| line.parse().ok()).filter(is_ours).collect()
+}
+
 impl Cgroups {
     /// Makes the folders. `name` tells this agent from others on the machine, and stays the same
     /// over its restarts.
@@ -72,7 +83,11 @@ impl Cgroups {
         let result = enable(own, &controllers).or_else(|_| {
             // Our own process is in the way.
             make(&own.join(AGENT))?;
-            fs::write(own.join(AGENT).join("cgroup.procs"), "0")?;
+            let into = own.join(AGENT).join("cgroup.procs");
+            for child in children_in(own) {
+                fs::write(&into, child.to_string())?;
+            }
+            fs::write(&into, "0")?;
             enable(own, &controllers)
         });
         if let Err(error) = result {

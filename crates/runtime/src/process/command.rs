@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,8 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, 
 use crate::cgroup::Group;
 use crate::{Error, Launch};
 
-/// The variable by which the processes of a workload can be found; its value is their data folder.
+/// The variable by which the processes of a workload can be found; its value is their data folder, and which agent
+/// started them.
 pub(super) const MARK: &str = "MORGANA_WORKLOAD";
 
 /// Where programs are looked for when our own environment does not say.
@@ -61,7 +62,12 @@ fn what_is_wrong(path: &Path) -> Option<&'static str> {
 }
 
 /// The command that runs a workload, and the end of the pipe that all it prints comes out of.
-pub(super) fn prepare(program: Program, launch: &Launch, group: &Group) -> io::Result<(Command, PipeReader)> {
+pub(super) fn prepare(
+    program: Program,
+    launch: &Launch,
+    mark: &OsStr,
+    group: &Group,
+) -> io::Result<(Command, PipeReader)> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program.path);
     command
@@ -71,7 +77,7 @@ pub(super) fn prepare(program: Program, launch: &Launch, group: &Group) -> io::R
         .env("PATH", own_variable("PATH").unwrap_or_else(|| DEFAULT_PATH.into()))
         .env("HOME", &launch.data)
         .env("LANG", own_variable("LANG").unwrap_or_else(|| "C.UTF-8".into()))
-        .env(MARK, &launch.data)
+        .env(MARK, mark)
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer);

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
@@ -38,18 +39,13 @@ impl ProcessInstance {
         output: PipeReader,
         group: Group,
         launch: &Launch,
+        mark: OsString,
         record: PathBuf,
     ) -> io::Result<Self> {
         let pid = Pid::from_child(&child);
         let group = Arc::new(group);
-        let mut processes = Processes {
-            child,
-            pid,
-            group: Arc::clone(&group),
-            data: launch.data.clone(),
-            limits: launch.limits,
-            ended: false,
-        };
+        let mut processes =
+            Processes { child, pid, group: Arc::clone(&group), mark, limits: launch.limits, ended: false };
         let pidfd = end_of(pid)?;
         let (stop, mut stop_wanted) = watch::channel(None);
         let (exited, exit) = watch::channel(None);
@@ -105,7 +101,7 @@ struct Processes {
     child: Child,
     pid: Pid,
     group: Arc<Group>,
-    data: PathBuf,
+    mark: OsString,
     limits: Limits,
     ended: bool,
 }
@@ -151,7 +147,7 @@ impl Processes {
         self.ended = true;
         self.group.end().await;
         if !self.group.exists() {
-            proc::end_marked(&self.data).await;
+            proc::end_marked(&self.mark).await;
         }
         status.map_or(Exit::Unknown, |status| exit(status, over_memory, &self.limits))
     }
@@ -167,7 +163,7 @@ impl Processes {
         if self.group.exists() {
             self.group.kill();
         } else {
-            proc::kill_marked(&self.data);
+            proc::kill_marked(&self.mark);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use procfs::process::{Process, Stat};
@@ -43,11 +42,11 @@ pub(super) fn usage(processes: &[Pid]) -> Usage {
 
 /// Kills every process that has the mark of the workload in its environment, wherever it hides,
 /// until there is none. For machines without cgroups, and for what an earlier agent has left.
-pub(super) async fn end_marked(data: &Path) {
+pub(super) async fn end_marked(mark: &OsStr) {
     let mut killed = HashSet::new();
     let mut quiet = 0;
     for _ in 0..ROUNDS {
-        let found = marked(data.as_os_str());
+        let found = marked(mark);
         // The environment is out of sight for a moment while a process becomes another program
         // (hence the second look), and while it ends (hence the wait for those killed).
         quiet = if found.is_empty() { quiet + 1 } else { 0 };
@@ -69,14 +68,14 @@ fn is_alive(pid: Pid) -> bool {
 }
 
 /// One round of the same, for where nothing may wait.
-pub(super) fn kill_marked(data: &Path) {
-    for pid in marked(data.as_os_str()) {
+pub(super) fn kill_marked(mark: &OsStr) {
+    for pid in marked(mark) {
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
-fn marked(data: &OsStr) -> Vec<Pid> {
-    let line = [MARK.as_bytes(), b"=", data.as_bytes()].concat();
+fn marked(mark: &OsStr) -> Vec<Pid> {
+    let line = [MARK.as_bytes(), b"=", mark.as_bytes()].concat();
     let has_mark = |pid: &i32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == line)

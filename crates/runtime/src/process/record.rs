@@ -1,3 +1,4 @@
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,18 +21,18 @@ pub(super) struct Record {
     start_ticks: Option<u64>,
     /// Process ids and start times are only good until the machine starts anew.
     boot_id: String,
-    data: PathBuf,
+    mark: OsString,
     cgroups: Vec<PathBuf>,
 }
 
 impl Record {
-    pub(super) fn of(launch: &Launch, child: &Child, group: &Group) -> Self {
+    pub(super) fn of(launch: &Launch, mark: &OsStr, child: &Child, group: &Group) -> Self {
         Self {
             workload: launch.name.clone(),
             pid: child.id(),
             start_ticks: proc::start_ticks(Pid::from_child(child)),
             boot_id: boot_id(),
-            data: launch.data.clone(),
+            mark: mark.to_owned(),
             cgroups: group.folders().to_vec(),
         }
     }
@@ -57,7 +58,7 @@ impl Record {
         if let Some(leader) = leader.filter(|leader| proc::start_ticks(*leader) == self.start_ticks) {
             let _ = kill_process_group(leader, Signal::KILL);
         }
-        proc::end_marked(&self.data).await;
+        proc::end_marked(&self.mark).await;
         group.end().await;
     }
 }
