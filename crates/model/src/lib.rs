@@ -25,8 +25,8 @@ pub use resource::{
     Access, AuditEntry, Connection, ConnectionSpec, Credentials, Endpoints, Event, Flavour, FlavourPatch,
     FlavourPhase, FlavourSpec, FlavourStatus, LogLines, Metadata, NewConnection, NewFlavour, NewThingVisor,
     NewUser, NewVSilo, Page, Phase, Problem, Refresh, Role, Session, Tenant, ThingVisor, ThingVisorPatch,
-    ThingVisorSpec, ThingVisorStatus, User, UserPatch, UserSpec, UserStatus, VSilo, VSiloSpec, VSiloStatus,
-    VThing, VThingPatch, VThingSpec, WorkloadKind, WorkloadName, WorkloadUsage, Zone,
+    ThingVisorSpec, ThingVisorStatus, UpdateInfo, User, UserPatch, UserSpec, UserStatus, VSilo, VSiloSpec,
+    VSiloStatus, VThing, VThingPatch, VThingSpec, WorkloadKind, WorkloadName, WorkloadUsage, Zone,
 };
 pub use secret::Secret;
 pub use topic::{Topic, TopicError};

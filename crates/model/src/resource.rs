@@ -23,7 +23,7 @@ pub use request::{
     NewUser, NewVSilo, Page, Problem, Refresh, Session, Tenant, ThingVisorPatch, UserPatch, VThingPatch,
     WorkloadUsage, Zone,
 };
-pub use thing_visor::{ThingVisor, ThingVisorSpec, ThingVisorStatus};
+pub use thing_visor::{ThingVisor, ThingVisorSpec, ThingVisorStatus, UpdateInfo};
 pub use user::{Role, User, UserSpec, UserStatus};
 pub use vsilo::{VSilo, VSiloSpec, VSiloStatus};
 pub use vthing::{VThing, VThingSpec};

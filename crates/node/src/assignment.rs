@@ -9,8 +9,8 @@ pub struct Assignment {
     pub name: WorkloadName,
     /// Grows when anything below changes in a way that asks for a restart.
     pub generation: u64,
-    /// Which update of a ThingVisor the parameters in its role are. One that runs goes on with what it has
-    /// and is told through the fabric; the next start has these.
+    /// Up to which update a ThingVisor is that starts with the parameters in its role. One that runs goes on with
+    /// what it has and is told through the fabric; the next start has these.
     pub update: u64,
     /// When what it runs for came to be. A folder of another birth under the same name is not its own,
     /// and is deleted before it starts.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use morgana_access::{Action, Caller};
 use morgana_model::{
     ControlMessage, Endpoints, ErrorCode, Failure, ImageName, Metadata, NewThingVisor, Page, Phase,
-    ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorStatus, Topic, WorkloadKind, WorkloadName,
+    ThingVisor, ThingVisorId, ThingVisorPatch, ThingVisorStatus, Topic, UpdateInfo, WorkloadKind,
+    WorkloadName,
 };
 use morgana_store::{Transaction, Versioned};
 use serde_json::Value;
@@ -14,6 +15,9 @@ use crate::change::written;
 use crate::error::chain;
 use crate::inbox::tell;
 use crate::{Controller, Error, Precondition};
+
+/// How much a ThingVisor may have to be told once.
+const MAX_UPDATE_INFOS: usize = 16;
 
 impl Controller {
     /// Adds a ThingVisor; it is pending until its workload answers.
@@ -38,6 +42,7 @@ impl Controller {
                     restarts: 0,
                     updates: 0,
                     updates_known: None,
+                    update_infos: Vec::new(),
                     limits: None,
                 },
             };
@@ -62,11 +67,11 @@ impl Controller {
 
     /// Changes the parameters or the description of a ThingVisor. It goes on running, and the reconciler
     /// tells it, until it has them; they are also those of its next start. What it is to be told once
-    /// (`updateInfo`) is not kept for a ThingVisor that ends, nor over a restart of the controller.
+    /// (`updateInfo`) is kept until it was told, whatever is killed meanwhile.
     ///
     /// # Errors
-    /// When the caller is no administrator, it does not exist, is ending, was changed since, or a
-    /// parameter is wrong.
+    /// When the caller is no administrator, it does not exist, is ending, was changed since, a
+    /// parameter is wrong, or too much waits to be told already.
     pub async fn update_thing_visor(
         &self,
         caller: &Caller,
@@ -79,9 +84,11 @@ impl Controller {
             if let Some(params) = &patch.params {
                 self.check_params(params)?;
             }
-            let name = WorkloadName::ThingVisor(id.clone());
             let nothing = |info: &Value| info.is_null() || info == "";
             let info = patch.update_info.filter(|info| !nothing(info));
+            if let Some(info) = &info {
+                self.check_params(info)?;
+            }
             let change = |visor: &mut ThingVisor| {
                 if visor.metadata.is_ending() {
                     let text = format!("ThingVisor '{id}' is being deleted");
@@ -97,9 +104,15 @@ impl Controller {
                 if visor.spec != before || info.is_some() {
                     visor.status.updates += 1;
                 }
-                if let Some(info) = &info {
-                    self.book().tell_once(&name, visor.status.updates, info.clone());
+                let infos = &mut visor.status.update_infos;
+                if info.is_some() && infos.len() >= MAX_UPDATE_INFOS {
+                    let text = format!(
+                        "ThingVisor '{id}' has not yet heard {MAX_UPDATE_INFOS} of updateInfo: it is down, or does \
+                         not take them; try again when it runs"
+                    );
+                    return Err(Failure::new(ErrorCode::Conflict, text));
                 }
+                infos.extend(info.clone().map(|info| UpdateInfo { update: visor.status.updates, info }));
                 Ok(())
             };
             let place = (self.thing_visors(), "ThingVisor", id.as_str());

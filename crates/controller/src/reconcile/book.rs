@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use morgana_model::WorkloadName;
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::decide::{Knows, Memory, Told};
 
@@ -14,8 +13,6 @@ use super::decide::{Knows, Memory, Told};
 #[derive(Debug, Default)]
 pub(crate) struct WorkloadBook {
     memories: Mutex<HashMap<WorkloadName, Memory>>,
-    /// What a ThingVisor is to be told once, with the number of the update that it comes with.
-    once: Mutex<HashMap<WorkloadName, (u64, Value)>>,
 }
 
 impl WorkloadBook {
@@ -77,20 +74,8 @@ impl WorkloadBook {
         is_news
     }
 
-    /// What the workload is to be told once, with that update.
-    pub(crate) fn tell_once(&self, name: &WorkloadName, update: u64, info: Value) {
-        self.once.lock().insert(name.clone(), (update, info));
-    }
-
-    /// What it is to be told with that update, beside its parameters.
-    pub(crate) fn once(&self, name: &WorkloadName, update: u64) -> Option<Value> {
-        let once = self.once.lock();
-        once.get(name).filter(|(with, _)| *with == update).map(|(_, info)| info.clone())
-    }
-
     /// Forgets a workload that is gone.
     pub(crate) fn forget(&self, name: &WorkloadName) {
         self.memories.lock().remove(name);
-        self.once.lock().remove(name);
     }
 }

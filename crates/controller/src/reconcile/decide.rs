@@ -20,10 +20,23 @@ pub(crate) struct Desired {
     pub(crate) phase: Phase,
     /// Whether a silo has something of it, or was not yet told that it has not any more.
     pub(crate) plugged: bool,
-    /// How often it was updated.
-    pub(crate) updates: u64,
-    /// Up to which update the node was given it; nothing where it was never given.
-    pub(crate) given: Option<u64>,
+    /// How often it was updated, and up to which update one is that starts now.
+    pub(crate) updates: Updates,
+    /// The update that it is to be told, where it does not have it; while something is told once, that which this
+    /// came with.
+    pub(crate) next: u64,
+    /// What of its updates the node was given; nothing where it was never given.
+    pub(crate) given: Option<Updates>,
+}
+
+/// What a node is given of the updates of a workload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Updates {
+    /// How often it was updated: the parameters are those of the newest.
+    pub(crate) all: u64,
+    /// Up to which update one is that starts with them. It is told of the others, for something that is told once is
+    /// among them.
+    pub(crate) at_start: u64,
 }
 
 /// What this controller remembers of a workload.
@@ -87,8 +100,10 @@ pub(crate) enum Step {
     Unplug,
     /// Ask it, through the fabric, to put its state away.
     AskToEnd,
-    /// Tell it, through the fabric, of its newest update.
+    /// Tell it, through the fabric, of its next update.
     Tell,
+    /// What was to be told once with this update was told.
+    Told(u64),
     /// Look again after a while.
     LookAgain(Duration),
     /// Note that it failed at this time.
@@ -180,18 +195,20 @@ fn keep_up(
     steps
 }
 
-/// One that runs has the updates it was started with, and those it says it has. It is told of the newest
-/// until it says that it has it; one that never says anything a few times.
+/// One that runs has the updates it was started with, and those it says it has. It is told of the next
+/// until it says that it has it; one that never says anything a few times, and then it counts as told.
 fn bring_up_to_date(desired: &Desired, report: &Report, memory: Memory, now: Timestamp) -> Vec<Step> {
     let said = memory.knows.filter(|knows| knows.incarnation == report.incarnation);
-    if report.update.max(said.map_or(0, |knows| knows.update)) >= desired.updates {
-        return Vec::new();
+    let is_told_once = desired.updates.at_start < desired.next;
+    let done = || if is_told_once { vec![Step::Told(desired.next)] } else { Vec::new() };
+    if report.update.max(said.map_or(0, |knows| knows.update)) >= desired.next {
+        return done();
     }
     let told =
-        memory.told.filter(|told| (told.incarnation, told.update) == (report.incarnation, desired.updates));
+        memory.told.filter(|told| (told.incarnation, told.update) == (report.incarnation, desired.next));
     let Some(told) = told else { return vec![Step::Tell, Step::LookAgain(FIRST_TELL_PAUSE)] };
     if said.is_none() && told.times >= TELLS_WITHOUT_ACK {
-        return Vec::new();
+        return done();
     }
     match left(tell_pause(told.times), told.at, now) {
         Some(left) => vec![Step::LookAgain(left)],

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::SiloConnections;
 use super::book::WorkloadBook;
-use super::decide::{Desired, Patience, Step, decide};
+use super::decide::{Desired, Patience, Step, Updates, decide};
 use super::runner::{Outcome, Reconciler, Runner};
 use crate::{Controller, Error};
 
@@ -36,8 +36,8 @@ pub(crate) struct Workloads {
     pub(crate) book: Arc<WorkloadBook>,
     /// Who tells silos what they have no more.
     pub(crate) silo_connections: Arc<Runner<SiloConnections>>,
-    /// Up to which update the node was given each workload.
-    pub(crate) given: Mutex<HashMap<WorkloadName, u64>>,
+    /// What of its updates the node was given, of each workload.
+    pub(crate) given: Mutex<HashMap<WorkloadName, Updates>>,
 }
 
 /// A ThingVisor or a vSilo, as far as their lives are the same.
@@ -62,9 +62,19 @@ impl Resource {
     }
 
     /// How often what may change while it runs was changed.
-    fn updates(&self) -> u64 {
+    fn updates(&self) -> Updates {
         match self {
-            Self::ThingVisor(visor) => visor.status.updates,
+            Self::ThingVisor(visor) => {
+                Updates { all: visor.status.updates, at_start: visor.status.start_update() }
+            }
+            Self::VSilo(_) => Updates::default(),
+        }
+    }
+
+    /// The update that it is to be told next.
+    fn next_update(&self) -> u64 {
+        match self {
+            Self::ThingVisor(visor) => visor.status.next_update(),
             Self::VSilo(_) => 0,
         }
     }
@@ -125,6 +135,7 @@ impl Workloads {
             phase: resource.phase().clone(),
             plugged,
             updates: resource.updates(),
+            next: resource.next_update(),
             given: self.given.lock().get(name).copied(),
         })
     }
@@ -244,22 +255,31 @@ impl Workloads {
                     return Ok(None);
                 };
                 self.tell_update(visor).await?;
-                let told = (report.incarnation, visor.status.updates);
+                let told = (report.incarnation, visor.status.next_update());
                 self.book.told(name, told, Timestamp::now());
                 Ok(Some("told it of an update"))
+            }
+            Step::Told(update) => {
+                if let Some(Resource::ThingVisor(visor)) = resource {
+                    let told = |visor: &mut ThingVisor| {
+                        visor.status.update_infos.retain(|info| info.update > update);
+                    };
+                    self.controller.thing_visors().update(visor.id.as_str(), told).await?;
+                }
+                Ok(Some("told it what is told once"))
             }
             Step::LookAgain(_) => Ok(None),
         }
     }
 
     async fn tell_update(&self, visor: &ThingVisor) -> Result<(), Error> {
-        let number = visor.status.updates;
-        let once = self.book.once(&WorkloadName::ThingVisor(visor.id.clone()), number);
+        let number = visor.status.next_update();
+        let once = visor.status.update_infos.first().filter(|once| once.update == number);
         let message = ControlMessage::UpdateThingVisor {
             thing_visor: visor.id.clone(),
             params: visor.spec.params.clone(),
             description: visor.spec.description.clone(),
-            update_info: once.unwrap_or(Value::Null),
+            update_info: once.map_or(Value::Null, |once| once.info.clone()),
             number: Some(number),
         };
         crate::inbox::tell(&self.fabric, &Topic::ThingVisorIn(visor.id.clone()), &message).await
@@ -298,7 +318,7 @@ impl Workloads {
         };
         let doors = self.doors(name.kind(), &image);
         let (generation, born) = (resource.metadata().generation, resource.metadata().created_at);
-        let (name, update) = (name.clone(), resource.updates());
+        let (name, update) = (name.clone(), resource.updates().at_start);
         Ok(Assignment { name, generation, update, born, image, role, fabric, doors, endpoints, asked })
     }
 

@@ -70,7 +70,34 @@ pub struct ThingVisorStatus {
     /// How many of these updates the one that runs has said it has; nothing from one that does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updates_known: Option<u64>,
+    /// What it is to be told once (`updateInfo`), the oldest first; each until it has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub update_infos: Vec<UpdateInfo>,
     /// Which limits of memory, CPU and processes hold, in words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<String>,
+}
+
+/// Something that a ThingVisor is to be told once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpdateInfo {
+    /// The number of the update that it came with.
+    pub update: u64,
+    /// What it is.
+    pub info: Value,
+}
+
+impl ThingVisorStatus {
+    /// The update that it is to be told next, of those that it does not have: the newest, but one with something
+    /// that is told once is passed over by none.
+    pub fn next_update(&self) -> u64 {
+        self.update_infos.first().map_or(self.updates, |info| info.update)
+    }
+
+    /// Up to which update one is that starts with the newest parameters: before all that is told once.
+    pub fn start_update(&self) -> u64 {
+        self.update_infos.first().map_or(self.updates, |info| info.update.saturating_sub(1))
+    }
 }

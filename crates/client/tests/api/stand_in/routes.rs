@@ -214,6 +214,7 @@ async fn create_visor(
         restarts: 0,
         updates: 0,
         updates_known: None,
+        update_infos: Vec::new(),
         limits: None,
     };
     let visor = ThingVisor { id: new.id, metadata: metadata(), spec: new.spec, status };

@@ -2,6 +2,8 @@
 //! lost, come twice, late, or in another order. Whatever happens, once the world is left alone it
 //! becomes as it is desired.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::tests::{PATIENCE, now, report, wanted};
@@ -30,6 +32,8 @@ enum Happening {
     Restart,
     /// A user gives it new parameters.
     Update,
+    /// The same, with something that it is to be told once.
+    UpdateWithInfo,
     /// The workload ends by itself, and the node starts it again at once.
     Crash,
     /// Time passes, in seconds.
@@ -43,8 +47,9 @@ enum Message {
     End(u64),
     /// From it: done.
     Ack,
-    /// To the workload, whichever start of it listens: your parameters are those of this update.
-    Update(u64),
+    /// To the workload, whichever start of it listens: your parameters are those of this update; and whether there is
+    /// something with it that is told once.
+    Update(u64, bool),
     /// From that start of it: I have that update.
     Has(u64, u64),
     /// To the silo: you have its vThing no more.
@@ -62,7 +67,12 @@ struct World {
     /// Whether the workload says which updates it has, as those of VirIoT do not.
     speaks: bool,
     /// What the controller remembers to have given the node.
-    given_noted: Option<u64>,
+    given_noted: Option<Updates>,
+    /// The updates with something that is told once: that it is still to be told of, that there were, and that a start
+    /// of it heard.
+    infos: Vec<u64>,
+    all_infos: Vec<u64>,
+    heard: BTreeSet<u64>,
     messages: Vec<Message>,
     /// Whether the silo serves the vThing, and whether the System DB says it should.
     silo_has_it: bool,
@@ -86,6 +96,9 @@ impl World {
             has: 0,
             speaks,
             given_noted: None,
+            infos: Vec::new(),
+            all_infos: Vec::new(),
+            heard: BTreeSet::new(),
             messages: Vec::new(),
             silo_has_it: true,
             connected: true,
@@ -141,7 +154,15 @@ impl World {
             Happening::Update => {
                 if let Some(desired) = self.desired.as_mut().filter(|desired| desired.ending_since.is_none())
                 {
-                    desired.updates += 1;
+                    desired.updates.all += 1;
+                }
+            }
+            Happening::UpdateWithInfo => {
+                self.happen(Happening::Update);
+                let desired = self.desired.as_ref().filter(|desired| desired.ending_since.is_none());
+                if let Some(update) = desired.map(|desired| desired.updates.all) {
+                    self.infos.push(update);
+                    self.all_infos.push(update);
                 }
             }
             Happening::Crash => {
@@ -181,15 +202,16 @@ impl World {
                 self.silo_has_it = false;
                 self.silo_was_told = true;
             }
-            Message::Update(update) if answers => {
+            Message::Update(update, with_info) if answers => {
                 self.has = self.has.max(update);
+                self.heard.extend(with_info.then_some(update));
                 self.say_what_it_has();
             }
             Message::Has(incarnation, update) => {
                 let all = self.memory.knows.into_iter().chain([Knows { incarnation, update }]);
                 self.memory.knows = all.max_by_key(|knows| (knows.incarnation, knows.update));
             }
-            Message::End(_) | Message::Ack | Message::Update(_) => {}
+            Message::End(_) | Message::Ack | Message::Update(..) => {}
         }
     }
 
@@ -199,6 +221,7 @@ impl World {
         if let Some(desired) = &mut desired {
             desired.plugged = plugged;
             desired.given = self.given_noted;
+            (desired.updates, desired.next) = (self.updates(), self.next());
         }
         self.look_again = None;
         for step in decide(desired.as_ref(), self.node.as_ref(), self.memory, self.time, PATIENCE) {
@@ -206,12 +229,22 @@ impl World {
         }
     }
 
+    fn next(&self) -> u64 {
+        let all = self.desired.as_ref().map_or(0, |desired| desired.updates.all);
+        self.infos.first().copied().unwrap_or(all)
+    }
+
+    fn updates(&self) -> Updates {
+        let all = self.desired.as_ref().map_or(0, |desired| desired.updates.all);
+        Updates { all, at_start: self.infos.first().map_or(all, |first| first - 1) }
+    }
+
     fn act(&mut self, step: Step) {
-        let desired = self.desired.as_ref().map(|desired| (desired.generation, desired.updates));
-        let (generation, updates) = desired.unwrap_or_default();
+        let generation = self.desired.as_ref().map_or(0, |desired| desired.generation);
+        let (updates, next) = (self.updates(), self.next());
         match step {
             Step::Assign => {
-                (self.given, self.given_noted) = (updates, Some(updates));
+                (self.given, self.given_noted) = (updates.at_start, Some(updates));
                 let goes_on = |node: &Report| {
                     node.generation == generation && !matches!(node.state, State::Failed { .. } | State::Gone)
                 };
@@ -223,11 +256,12 @@ impl World {
             }
             Step::Tell => {
                 let incarnation = self.node.as_ref().map_or(0, |node| node.incarnation);
-                let same = |told: &Told| (told.incarnation, told.update) == (incarnation, updates);
+                let same = |told: &Told| (told.incarnation, told.update) == (incarnation, next);
                 let times = self.memory.told.filter(same).map_or(0, |told| told.times) + 1;
-                self.memory.told = Some(Told { incarnation, update: updates, times, at: self.time });
-                self.messages.push(Message::Update(updates));
+                self.memory.told = Some(Told { incarnation, update: next, times, at: self.time });
+                self.messages.push(Message::Update(next, self.infos.first() == Some(&next)));
             }
+            Step::Told(update) => self.infos.retain(|info| *info > update),
             Step::Show(phase) => {
                 if let Some(desired) = &mut self.desired
                     && (desired.ending_since.is_none() || phase == Phase::Stopping)
@@ -292,6 +326,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Delete),
         1 => Just(Happening::Restart),
         3 => Just(Happening::Update),
+        2 => Just(Happening::UpdateWithInfo),
         2 => Just(Happening::Crash),
         2 => (0_u64..90).prop_map(Happening::Wait),
     ]
@@ -321,7 +356,10 @@ proptest! {
             prop_assert_eq!((node.generation, &node.state), (desired.generation, &State::Ready));
             prop_assert!(world.connected && world.silo_has_it, "what was plugged in stays");
             // One that does not speak may have missed every time that it was told.
-            prop_assert!(world.has == desired.updates || !world.speaks, "it has the newest: {:?}", world);
+            prop_assert!(world.has == desired.updates.all || !world.speaks, "it has the newest: {:?}", world);
+            prop_assert!(world.infos.is_empty(), "nothing is told for ever: {:?}", world);
+            let heard = world.all_infos.iter().all(|info| world.heard.contains(info));
+            prop_assert!(heard || !world.speaks, "it heard what is told once: {:?}", world);
         }
     }
 }

@@ -21,7 +21,12 @@ pub(super) fn report(state: State, generation: u64) -> Report {
 }
 
 pub(super) fn wanted(phase: Phase) -> Desired {
-    Desired { generation: 1, ending_since: None, phase, plugged: false, updates: 0, given: None }
+    let updates = Updates::default();
+    Desired { generation: 1, ending_since: None, phase, plugged: false, updates, next: 0, given: None }
+}
+
+fn updates(number: u64) -> Updates {
+    Updates { all: number, at_start: number }
 }
 
 fn ending() -> Desired {
@@ -64,7 +69,7 @@ fn what_nobody_wants_is_removed() {
 
 #[test]
 fn news_reach_the_node_without_a_new_start() {
-    let news = Desired { updates: 2, given: Some(1), ..wanted(Phase::Running) };
+    let news = Desired { updates: updates(2), next: 2, given: Some(updates(1)), ..wanted(Phase::Running) };
     let starting = at_once(&news, Some(&report(State::Starting, 1)));
     assert_eq!(starting, [Step::Show(Phase::Pending), Step::Assign]);
     let expected = [Step::Show(Phase::Running), Step::Assign, Step::Tell, Step::LookAgain(FIRST_TELL_PAUSE)];
@@ -73,7 +78,8 @@ fn news_reach_the_node_without_a_new_start() {
 
 #[test]
 fn what_runs_is_told_of_an_update_until_it_says_that_it_has_it() {
-    let (news, running) = (Desired { updates: 2, ..wanted(Phase::Running) }, report(State::Ready, 1));
+    let news = Desired { updates: updates(2), next: 2, ..wanted(Phase::Running) };
+    let running = report(State::Ready, 1);
     let told = |times| Some(Told { incarnation: 1, update: 2, times, at: now() });
     let says = |update| Some(Knows { incarnation: 1, update });
     let after = |memory, pause| steps(&news, Some(&running), memory, pause)[1..].to_vec();
@@ -92,6 +98,27 @@ fn what_runs_is_told_of_an_update_until_it_says_that_it_has_it() {
     // What it was started with it knows.
     let up_to_date = Report { update: 2, ..running.clone() };
     assert_eq!(at_once(&news, Some(&up_to_date)), [Step::Show(Phase::Running)]);
+}
+
+#[test]
+fn what_is_told_once_is_told_whatever_it_was_started_with_and_then_no_more() {
+    // Of its four updates the third came with something that is told once.
+    let updates = Updates { all: 4, at_start: 2 };
+    let news = Desired { updates, next: 3, given: Some(updates), ..wanted(Phase::Running) };
+    let running = Report { update: 2, ..report(State::Ready, 1) };
+    let after = |memory, pause| steps(&news, Some(&running), memory, pause)[1..].to_vec();
+    let told = |times| Some(Told { incarnation: 1, update: 3, times, at: now() });
+    let says = |update| Some(Knows { incarnation: 1, update });
+    let first = FIRST_TELL_PAUSE;
+    assert_eq!(after(Memory::default(), first), [Step::Tell, Step::LookAgain(first)]);
+    let memory = Memory { told: told(TELLS_WITHOUT_ACK), knows: says(2), ..Memory::default() };
+    assert_eq!(after(memory, first * 4), [Step::Tell, Step::LookAgain(first * 8)]);
+    assert_eq!(after(Memory { knows: says(3), ..memory }, first), [Step::Told(3)]);
+    // One that says nothing counts as told after a few times.
+    assert_eq!(after(Memory { knows: None, ..memory }, first), [Step::Told(3)]);
+    // What an earlier start of it said is no sign of this one.
+    let before = Some(Knows { incarnation: 0, update: 3 });
+    assert_eq!(after(Memory { knows: before, ..Memory::default() }, first)[0], Step::Tell);
 }
 
 #[test]
@@ -195,8 +222,9 @@ proptest! {
 
     /// A workload that is wanted is never taken down.
     #[test]
-    fn what_is_wanted_is_never_removed(state in any_state(), generation in 0_u64..3, updates in 0_u64..3) {
-        let desired = Desired { updates, given: Some(1), ..wanted(Phase::Pending) };
+    fn what_is_wanted_is_never_removed(state in any_state(), generation in 0_u64..3, number in 0_u64..3) {
+        let (updates, given) = (updates(number), Some(updates(1)));
+        let desired = Desired { updates, next: number, given, ..wanted(Phase::Pending) };
         let found = state.map(|state| report(state, generation));
         let steps = at_once(&desired, found.as_ref());
         let takes_down = |step: &Step| matches!(step, Step::Remove | Step::Forget | Step::AskToEnd | Step::Unplug);
