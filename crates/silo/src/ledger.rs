@@ -45,6 +45,9 @@ enum Record<'a> {
 
 type Entities = BTreeMap<Arc<str>, Arc<str>>;
 
+/// A vThing, and the id of an entity of it.
+type Key = (VThingId, String);
+
 /// The ledger of one silo.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -53,7 +56,9 @@ pub(crate) struct Ledger {
     last_text: Arc<str>,
     journal: Journal,
     /// Entities that changed lately, as they are in their texts, so that those need not be read again.
-    parsed: HashMap<(VThingId, String), Entity>,
+    parsed: HashMap<Key, Entity>,
+    /// Entities that [`Self::merge`] changed and the journal does not have yet.
+    merged: Vec<Key>,
     /// The disk refused: the silo goes on in memory, and says so once.
     read_only: bool,
 }
@@ -76,7 +81,14 @@ impl Ledger {
             let record = minicbor::decode(bytes)?;
             replay(&mut v_things, &mut last_text, &record)
         })?;
-        Ok(Self { v_things, last_text, journal, parsed: HashMap::new(), read_only: false })
+        Ok(Self {
+            v_things,
+            last_text,
+            journal,
+            parsed: HashMap::new(),
+            merged: Vec::new(),
+            read_only: false,
+        })
     }
 
     /// The vThings that are connected.
@@ -105,6 +117,7 @@ impl Ledger {
     /// Forgets a vThing and its entities.
     pub(crate) fn disconnect(&mut self, v_thing: &VThingId) {
         self.parsed.retain(|(of, _), _| of != v_thing);
+        self.merged.retain(|(of, _)| of != v_thing);
         if self.v_things.remove(v_thing).is_some() {
             self.append(&Record::Disconnect(v_thing.as_str()), Journal::append);
         }
@@ -113,28 +126,28 @@ impl Ledger {
     /// Remembers the text of an entity. The ticket tells when it survives a kill; there is none
     /// while the disk refuses.
     pub(crate) fn set(&mut self, v_thing: &VThingId, entity: &str, text: &str) -> Option<Ticket> {
-        let ticket = self.set_quietly(v_thing, entity, text);
-        self.journal.write_now();
-        ticket
-    }
-
-    /// As [`Self::set`]; it is written with what comes next, or by [`Self::write_now`].
-    fn set_quietly(&mut self, v_thing: &VThingId, entity: &str, text: &str) -> Option<Ticket> {
-        let ticket =
-            self.append(&Record::Set { v_thing: v_thing.as_str(), entity, text }, Journal::append_quietly);
-        let text = share(&mut self.last_text, text);
-        let entities = self.v_things.entry(v_thing.clone()).or_default();
-        match entities.get_mut(entity) {
-            Some(old) => *old = text,
-            None => drop(entities.insert(entity.into(), text)),
-        }
+        self.put(v_thing, entity, text);
+        let ticket = self.append(&Record::Set { v_thing: v_thing.as_str(), entity, text }, Journal::append);
         self.snapshot_when_due();
         ticket
     }
 
+    /// Remembers the text of an entity in memory.
+    fn put(&mut self, v_thing: &VThingId, entity: &str, text: &str) {
+        let text = share(&mut self.last_text, text);
+        let entities = match self.v_things.get_mut(v_thing) {
+            Some(entities) => entities,
+            None => self.v_things.entry(v_thing.clone()).or_default(),
+        };
+        match entities.get_mut(entity) {
+            Some(old) => *old = text,
+            None => drop(entities.insert(entity.into(), text)),
+        }
+    }
+
     /// Merges what came into the entity that is the text, and remembers it. Gives the whole text, and whether it is
-    /// another one than before. All texts of such a ledger are entities. Call [`Self::write_now`] after the last of
-    /// those that come together.
+    /// another one than before. All texts of such a ledger are entities. The journal has it after [`Self::write_now`]:
+    /// call that after the last of those that come together.
     pub(crate) fn merge(&mut self, v_thing: &VThingId, newer: Entity) -> (String, bool) {
         let key = (v_thing.clone(), newer.id().to_owned());
         let known = self.parsed.remove(&key);
@@ -150,7 +163,10 @@ impl Ledger {
         let text = serde_json::to_string(&whole).unwrap_or_default();
         let changed = self.get(v_thing, &key.1) != Some(text.as_str());
         if changed {
-            drop(self.set_quietly(v_thing, &key.1, &text));
+            self.put(v_thing, &key.1, &text);
+            if self.merged.last() != Some(&key) {
+                self.merged.push(key.clone());
+            }
         }
         if self.parsed.len() >= PARSED_MOST {
             self.parsed.clear();
@@ -161,9 +177,24 @@ impl Ledger {
         (text, changed)
     }
 
-    /// Has the disk written to with all that was merged.
-    pub(crate) fn write_now(&self) {
+    /// Has the disk written to with all that was merged: each entity once, as it is now, however often it changed.
+    pub(crate) fn write_now(&mut self) {
+        let mut merged = std::mem::take(&mut self.merged);
+        merged.sort_unstable();
+        merged.dedup();
+        for (v_thing, entity) in &merged {
+            let Some(text) = self.v_things.get(v_thing).and_then(|entities| entities.get(entity.as_str()))
+            else {
+                continue;
+            };
+            let (v_thing, text) = (v_thing.as_str(), Arc::clone(text));
+            self.append(&Record::Set { v_thing, entity, text: &text }, Journal::append_quietly);
+        }
         self.journal.write_now();
+        // The list keeps its room for the next ones.
+        merged.clear();
+        self.merged = merged;
+        self.snapshot_when_due();
     }
 
     fn append(
@@ -278,6 +309,35 @@ mod tests {
             let ledger = Ledger::open(dir.path()).unwrap();
             prop_assert_eq!((ledger.v_things().cloned().collect::<Vec<_>>(), everything(&ledger)), before);
         }
+    }
+
+    #[test]
+    fn what_was_merged_together_is_written_once_as_it_is_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let v_thing: VThingId = "tv/a".parse().unwrap();
+        let entity = |id: &str, value: usize| -> Entity {
+            let text = format!(r#"{{"id":"{id}","type":"T","v":{{"type":"Property","value":{value}}}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let mut ledger = Ledger::open(dir.path()).unwrap();
+        for value in 0..100 {
+            assert!(ledger.merge(&v_thing, entity("urn:e:1", value)).1, "each is another one than before");
+            assert!(ledger.merge(&v_thing, entity("urn:e:2", value / 50)).1 == (value % 50 == 0));
+        }
+        ledger.write_now();
+        let before = everything(&ledger);
+        drop(ledger);
+        let options = Options { dir: dir.path().to_owned(), ..Options::default() };
+        let mut records = 0;
+        let count = |_, _: &[u8]| {
+            records += 1;
+            Ok::<_, Infallible>(())
+        };
+        drop(Journal::open(options, count).unwrap());
+        assert_eq!(records, 2);
+        let ledger = Ledger::open(dir.path()).unwrap();
+        assert_eq!(everything(&ledger), before);
+        assert!(before[0].2.contains(r#""value":99"#), "{before:?}");
     }
 
     #[tokio::test]

@@ -49,9 +49,6 @@ use outlet::Outlet;
 /// The largest message, retained or not, in bytes: what the fabric brings fits.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Levels of a topic for a command: tenant, vThing, entity, command. The vThing has two, or more.
-const COMMAND_LEVELS: std::ops::RangeInclusive<usize> = 5..=9;
-
 const CONNECT: &str = "connect to the silo's own MQTT broker";
 
 /// What a message is.
@@ -104,10 +101,8 @@ impl Mqtt {
             Some(Event::Disconnected { cause }) => return Err(RunError::failed(CONNECT)(cause)),
             _ => return Err(RunError::failed(CONNECT)(ClientError::Closed)),
         }
-        for filter in command_filters(tenant) {
-            let subscribed = client.subscribe_live(filter, Qos::AtLeastOnce).await;
-            subscribed.map_err(RunError::failed("subscribe to commands on the silo's own MQTT broker"))?;
-        }
+        let subscribed = client.subscribe_live(command_filter(tenant), Qos::AtLeastOnce).await;
+        subscribed.map_err(RunError::failed("subscribe to commands on the silo's own MQTT broker"))?;
         Ok(Self::over(settings, ledger, Outlet::Own { server, client_id }, client, events))
     }
 
@@ -140,12 +135,10 @@ impl Mqtt {
             options = options.with_credentials(user, Secret::new(settings.parameter("brokerToken")));
         }
         let (client, events) = Client::connect(options);
-        let (subscriber, filters) = (client.clone(), command_filters(settings.tenant.as_str()));
+        let (subscriber, filter) = (client.clone(), command_filter(settings.tenant.as_str()));
         tokio::spawn(async move {
-            for filter in filters {
-                if let Err(error) = subscriber.subscribe_live(filter, Qos::AtLeastOnce).await {
-                    tracing::error!(%error, "the broker lets no commands through to the silo");
-                }
+            if let Err(error) = subscriber.subscribe_live(filter, Qos::AtLeastOnce).await {
+                tracing::error!(%error, "the broker lets no commands through to the silo");
             }
         });
         Ok(Self::over(settings, ledger, Outlet::Other(client.clone()), client, events))
@@ -362,9 +355,10 @@ impl SiloBroker for Mqtt {
     }
 }
 
-/// The topics that commands may come on.
-fn command_filters(tenant: &str) -> Vec<String> {
-    COMMAND_LEVELS.map(|levels| format!("{tenant}{}", "/+".repeat(levels - 1))).collect()
+/// The topics that commands may come on: tenant, vThing, entity, command. The vThing has two levels, or more. It is one
+/// filter, because the broker looks at each for every message, those of the silo as well.
+fn command_filter(tenant: &str) -> String {
+    format!("{tenant}/+/+/+/+/#")
 }
 
 /// The silo as a client of its own broker. Its id cannot be guessed: a tenant's application with
