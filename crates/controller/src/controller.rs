@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
 
 use crate::audit::{self, AuditTrail};
-use crate::operations::Creations;
 use crate::reconcile::{ReconcilerReport, Reconcilers, WorkloadBook};
 use crate::records::{AuditRecord, IdempotencyRecord, SessionRecord, UserRecord};
 use crate::streams::Streams;
+use crate::tally::Tally;
 use crate::{Error, Options, Place, metrics};
 
 /// What users ask of the platform. Cheap to clone.
@@ -43,7 +43,7 @@ struct Inner {
     password_checks: Arc<Semaphore>,
     logins_waiting: Arc<Semaphore>,
     structure: RwLock<()>,
-    creations: Creations,
+    creations: Tally<TenantId>,
     /// Set when they run.
     reconcilers: OnceLock<Reconcilers>,
 }
@@ -120,7 +120,7 @@ impl Controller {
             password_checks,
             logins_waiting,
             structure: RwLock::new(()),
-            creations: Creations::default(),
+            creations: Tally::default(),
             reconcilers: OnceLock::new(),
         };
         Self(Arc::new(inner))
@@ -197,8 +197,8 @@ impl Controller {
         self.0.structure.write().await
     }
 
-    /// The creations that are under way.
-    pub(crate) fn creations(&self) -> &Creations {
+    /// The creations of vSilos that are under way, by tenant.
+    pub(crate) fn creations(&self) -> &Tally<TenantId> {
         &self.0.creations
     }
 

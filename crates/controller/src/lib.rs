@@ -20,6 +20,7 @@ mod reconcile;
 mod records;
 mod service;
 mod streams;
+mod tally;
 #[cfg(feature = "test-support")]
 mod test_platform;
 mod trim;
@@ -35,6 +36,7 @@ pub use operations::{EventStream, Events, Filter, Lease, ListOptions, Node, Sess
 pub use options::{Builtin, Options, Place};
 pub use reconcile::ReconcilerReport;
 pub use service::{Parts, Service};
+pub use tally::{Counted, Tally};
 #[cfg(feature = "test-support")]
 pub use test_platform::TestPlatform;
 

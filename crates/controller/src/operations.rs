@@ -22,7 +22,6 @@ use std::collections::BTreeMap;
 use morgana_model::{Failure, Page, Phase};
 use morgana_store::{Document, ListQuery, Table, Versioned};
 
-pub(crate) use bounds::Creations;
 pub use events::{EventStream, Events};
 pub use insight::Node;
 pub use sessions::{Lease, SessionKind};

@@ -1,30 +1,24 @@
 //! How many streams each user has open.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use morgana_model::{ErrorCode, Failure, TenantId};
-use parking_lot::Mutex;
+
+use crate::tally::{Counted, Tally};
 
 /// How long somebody with too many streams should wait, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Counts the open streams of each user.
-#[derive(Clone)]
 pub(crate) struct Streams {
-    open: Arc<Mutex<HashMap<TenantId, usize>>>,
+    open: Tally<TenantId>,
     per_user: usize,
 }
 
 /// One open stream; it is closed when this is dropped.
-pub(crate) struct OpenStream {
-    streams: Streams,
-    user: TenantId,
-}
+pub(crate) type OpenStream = Counted<TenantId>;
 
 impl Streams {
     pub(crate) fn new(per_user: usize) -> Self {
-        Self { open: Arc::default(), per_user: per_user.max(1) }
+        Self { open: Tally::default(), per_user: per_user.max(1) }
     }
 
     /// Opens one more.
@@ -32,26 +26,10 @@ impl Streams {
     /// # Errors
     /// When the user has too many.
     pub(crate) fn open(&self, user: &TenantId) -> Result<OpenStream, Failure> {
-        let mut open = self.open.lock();
-        let count = open.entry(user.clone()).or_default();
-        if *count >= self.per_user {
-            let text = format!("user '{user}' has {count} streams open: close one of them first");
-            return Err(Failure::new(ErrorCode::TooManyRequests, text).retry_after(RETRY_AFTER_SECONDS));
-        }
-        *count += 1;
-        Ok(OpenStream { streams: self.clone(), user: user.clone() })
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        let mut open = self.streams.open.lock();
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
+        self.open.count_up_to(user.clone(), self.per_user).ok_or_else(|| {
+            let text = format!("user '{user}' has {} streams open: close one of them first", self.per_user);
+            Failure::new(ErrorCode::TooManyRequests, text).retry_after(RETRY_AFTER_SECONDS)
+        })
     }
 }
 
@@ -69,6 +47,5 @@ mod tests {
         assert!(streams.open(&two).is_ok());
         drop(first);
         assert!(streams.open(&one).is_ok());
-        assert_eq!(streams.open.lock().len(), 1, "who has none is forgotten");
     }
 }

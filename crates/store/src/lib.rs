@@ -11,6 +11,7 @@ mod batch;
 mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod database;
 mod documents;
 mod error;
 mod kind;

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +25,8 @@ use self::failure::failure;
 use self::session::{Led, Session};
 use self::writer::{Order, Writer};
 use crate::batch::Request;
-use crate::{Change, Committed, Error, Feed, Kind, ListQuery, Record, Revision, Store, Watch, check_changes};
+use crate::database::{Database, Stored, Task};
+use crate::{Error, Feed, Kind, ListQuery, Revision, Store, Watch};
 
 /// A [`Store`] in a database of a PostgreSQL server (13 or newer). Cheap to clone.
 ///
@@ -40,8 +40,7 @@ pub struct PostgresStore {
     orders: mpsc::Sender<Order>,
     feed: Arc<Feed>,
     known: Arc<AtomicU64>,
-    stop: CancellationToken,
-    stopped: CancellationToken,
+    task: Task,
     lost: CancellationToken,
     lead_pause: Duration,
 }
@@ -85,8 +84,7 @@ impl PostgresStore {
             orders,
             feed: Arc::new(Feed::new(options.watch_queue)),
             known: Arc::new(AtomicU64::new(0)),
-            stop: CancellationToken::new(),
-            stopped: CancellationToken::new(),
+            task: Task::default(),
             lost: CancellationToken::new(),
             lead_pause: options.lead_pause(),
         };
@@ -98,8 +96,8 @@ impl PostgresStore {
             listener::run(listener, feed, known, listening.clone())
         });
         let writer = Writer::new(session, options, Arc::clone(&store.known), store.lost.clone());
-        let (stop, feed, readers) = (store.stop.clone(), Arc::clone(&store.feed), store.readers.clone());
-        let stopped = store.stopped.clone().drop_guard();
+        let (stop, feed, readers) = (store.task.stop.clone(), Arc::clone(&store.feed), store.readers.clone());
+        let stopped = store.task.stopped.clone().drop_guard();
         tokio::spawn(async move {
             writer.run(waiting, stop).await;
             listening.cancel();
@@ -138,10 +136,6 @@ impl PostgresStore {
     pub fn database(&self) -> &str {
         &self.database
     }
-
-    fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
-        failure(&self.database, doing, source)
-    }
 }
 
 /// Whether a text looks like the address of a PostgreSQL server.
@@ -158,43 +152,33 @@ fn shown(connect: &PgConnectOptions) -> String {
     format!("postgres://{}@{host}/{}", connect.get_username(), connect.get_database().unwrap_or_default())
 }
 
-#[async_trait]
-impl Store for PostgresStore {
-    async fn get(&self, kind: Kind, key: &str) -> Result<Option<Record>, Error> {
-        let found = read::get(&self.readers, kind, key).await;
-        found
-            .map_err(|source| self.failed("reading a record", source))?
-            .map(|stored| read::record(kind, stored))
-            .transpose()
+impl Database for PostgresStore {
+    async fn find(&self, kind: Kind, key: &str) -> sqlx::Result<Option<Stored>> {
+        read::get(&self.readers, kind, key).await
     }
 
-    async fn list(&self, kind: Kind, query: ListQuery) -> Result<Vec<Record>, Error> {
-        let found = read::list(&self.readers, kind, &query).await;
-        found
-            .map_err(|source| self.failed("listing records", source))?
-            .into_iter()
-            .map(|stored| read::record(kind, stored))
-            .collect()
+    async fn page(&self, kind: Kind, query: &ListQuery) -> sqlx::Result<Vec<Stored>> {
+        read::list(&self.readers, kind, query).await
     }
 
-    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, Error> {
-        check_changes(&changes)?;
-        let (request, answer) = Request::new(changes)?;
-        self.orders.send(Order::Commit(request)).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+    async fn last_revision(&self) -> sqlx::Result<Revision> {
+        read::revision(&self.readers).await
     }
 
-    async fn revision(&self) -> Result<Revision, Error> {
-        read::revision(&self.readers).await.map_err(|source| self.failed("reading its revision", source))
+    async fn hand_over(&self, request: Request) -> Option<()> {
+        self.orders.send(Order::Commit(request)).await.ok()
     }
 
-    fn watch(&self) -> Watch {
+    fn watched(&self) -> Watch {
         // What was answered before is told a moment later, and is not of "from now on".
         self.feed.watch_after(self.known.load(Ordering::Relaxed))
     }
 
-    async fn close(&self) {
-        self.stop.cancel();
-        self.stopped.cancelled().await;
+    fn task(&self) -> &Task {
+        &self.task
+    }
+
+    fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
+        failure(&self.database, doing, source)
     }
 }

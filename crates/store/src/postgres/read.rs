@@ -2,8 +2,9 @@
 
 use sqlx::postgres::PgPool;
 
+use crate::database::Stored;
 use crate::prefix::end_of_prefix;
-use crate::{Error, Kind, ListQuery, Record, Revision};
+use crate::{Kind, ListQuery, Revision};
 
 const GET: &str = "SELECT key, revision, document FROM morgana_records WHERE kind = $1 AND key = $2";
 
@@ -11,16 +12,6 @@ const LIST: &str = "SELECT key, revision, document FROM morgana_records \
      WHERE kind = $1 AND key >= $2 AND key <> $3 AND ($5::text IS NULL OR key < $5) ORDER BY key LIMIT $4";
 
 const REVISION: &str = "SELECT revision FROM morgana_store";
-
-/// Key, revision and document of a record, as the table holds them.
-pub(super) type Stored = (String, i64, String);
-
-pub(super) fn record(kind: Kind, (key, revision, text): Stored) -> Result<Record, Error> {
-    match serde_json::from_str(&text) {
-        Ok(document) => Ok(Record { kind, key, revision: revision.cast_unsigned(), document }),
-        Err(source) => Err(Error::Decode { kind, key, source }),
-    }
-}
 
 pub(super) async fn get(readers: &PgPool, kind: Kind, key: &str) -> sqlx::Result<Option<Stored>> {
     // No key holds a NUL character, and the server does not take one to look for either.

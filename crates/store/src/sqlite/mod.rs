@@ -12,18 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 pub use options::SqliteOptions;
 
 use self::failure::failure;
 use self::writer::Writer;
 use crate::batch::Request;
-use crate::{Change, Committed, Error, Feed, Kind, ListQuery, Record, Revision, Store, Watch, check_changes};
+use crate::database::{Database, Stored, Task};
+use crate::{Error, Feed, Kind, ListQuery, Revision, Watch};
 
 /// How long a lock of a process that was killed may be left.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -40,8 +39,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     requests: mpsc::Sender<Request>,
     feed: Arc<Feed>,
-    stop: CancellationToken,
-    stopped: CancellationToken,
+    task: Task,
 }
 
 impl SqliteStore {
@@ -73,12 +71,11 @@ impl SqliteStore {
             readers: readers.clone(),
             requests,
             feed: Arc::clone(&feed),
-            stop: CancellationToken::new(),
-            stopped: CancellationToken::new(),
+            task: Task::default(),
         };
         let writer = Writer { connection, readers, file, guard, feed };
-        let stop = store.stop.clone();
-        let stopped = store.stopped.clone().drop_guard();
+        let stop = store.task.stop.clone();
+        let stopped = store.task.stopped.clone().drop_guard();
         tokio::spawn(async move {
             writer.run(waiting, options.commits_per_write, stop).await;
             drop(stopped);
@@ -104,10 +101,6 @@ impl SqliteStore {
         let options = schema::connect_options(file.as_ref(), &SqliteOptions::default());
         backup::copy(&options, file.as_ref(), copy.as_ref()).await
     }
-
-    fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
-        failure(&self.file, doing, Arc::new(source))
-    }
 }
 
 /// [`file::prepare`], and again for a moment where the file is in use: a process that was killed while it
@@ -124,42 +117,32 @@ async fn prepare(file: &Path) -> Result<file::Guard, Error> {
     }
 }
 
-#[async_trait]
-impl Store for SqliteStore {
-    async fn get(&self, kind: Kind, key: &str) -> Result<Option<Record>, Error> {
-        let found = read::get(&self.readers, kind, key).await;
-        found
-            .map_err(|source| self.failed("reading a record", source))?
-            .map(|stored| read::record(kind, stored))
-            .transpose()
+impl Database for SqliteStore {
+    async fn find(&self, kind: Kind, key: &str) -> sqlx::Result<Option<Stored>> {
+        read::get(&self.readers, kind, key).await
     }
 
-    async fn list(&self, kind: Kind, query: ListQuery) -> Result<Vec<Record>, Error> {
-        let found = read::list(&self.readers, kind, &query).await;
-        found
-            .map_err(|source| self.failed("listing records", source))?
-            .into_iter()
-            .map(|stored| read::record(kind, stored))
-            .collect()
+    async fn page(&self, kind: Kind, query: &ListQuery) -> sqlx::Result<Vec<Stored>> {
+        read::list(&self.readers, kind, query).await
     }
 
-    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, Error> {
-        check_changes(&changes)?;
-        let (request, answer) = Request::new(changes)?;
-        self.requests.send(request).await.map_err(|_| Error::Closed)?;
-        answer.await.map_err(|_| Error::Closed)?
+    async fn last_revision(&self) -> sqlx::Result<Revision> {
+        read::revision(&self.readers).await
     }
 
-    async fn revision(&self) -> Result<Revision, Error> {
-        read::revision(&self.readers).await.map_err(|source| self.failed("reading its revision", source))
+    async fn hand_over(&self, request: Request) -> Option<()> {
+        self.requests.send(request).await.ok()
     }
 
-    fn watch(&self) -> Watch {
+    fn watched(&self) -> Watch {
         self.feed.watch()
     }
 
-    async fn close(&self) {
-        self.stop.cancel();
-        self.stopped.cancelled().await;
+    fn task(&self) -> &Task {
+        &self.task
+    }
+
+    fn failed(&self, doing: &'static str, source: sqlx::Error) -> Error {
+        failure(&self.file, doing, Arc::new(source))
     }
 }

@@ -2,8 +2,9 @@
 
 use sqlx::sqlite::SqlitePool;
 
+use crate::database::Stored;
 use crate::prefix::end_of_prefix;
-use crate::{Error, Kind, ListQuery, Record, Revision};
+use crate::{Kind, ListQuery, Revision};
 
 const GET: &str = "SELECT key, revision, document FROM records WHERE kind = ?1 AND key = ?2";
 
@@ -14,16 +15,6 @@ const LIST_BELOW: &str = "SELECT key, revision, document FROM records \
      WHERE kind = ?1 AND key >= ?2 AND key <> ?3 AND key < ?5 ORDER BY key LIMIT ?4";
 
 const REVISION: &str = "SELECT revision FROM store";
-
-/// Key, revision and document of a record, as the file holds them.
-pub(super) type Stored = (String, i64, String);
-
-pub(super) fn record(kind: Kind, (key, revision, text): Stored) -> Result<Record, Error> {
-    match serde_json::from_str(&text) {
-        Ok(document) => Ok(Record { kind, key, revision: revision.cast_unsigned(), document }),
-        Err(source) => Err(Error::Decode { kind, key, source }),
-    }
-}
 
 pub(super) async fn get(readers: &SqlitePool, kind: Kind, key: &str) -> sqlx::Result<Option<Stored>> {
     sqlx::query_as(GET).bind(kind.as_str()).bind(key).fetch_optional(readers).await

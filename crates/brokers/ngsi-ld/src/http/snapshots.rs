@@ -164,7 +164,8 @@ async fn find_past(
     let temporal =
         query.get("temporalQ").ok_or_else(|| Error::bad("snapshotTemporalQueries: temporalQ is missing"))?;
     let window = Window::from_json(temporal)?;
-    let page = door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, remote).await?;
+    let page =
+        door.broker.query_past(&queries, &window, (0, limit, false), false, &projection, remote).await?;
     Ok(page.entities.into_iter().map(Arc::unwrap_or_clone).collect())
 }
 
