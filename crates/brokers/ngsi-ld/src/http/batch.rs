@@ -10,9 +10,9 @@ use morgana_engine::Problem;
 use serde::Serialize;
 
 use super::{
-    Door, Route, Shared, distributed,
+    Door, HttpOptions, Route, Shared, distributed,
     entities::{check_csf, check_links, shown},
-    params::join_of,
+    params::{Params, dataset_id, join_of},
     reply,
     request::{Accepted, Sent},
 };
@@ -148,6 +148,7 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
         return Err(Error::bad("temporalQ belongs to temporal/entityOperations/query"));
     }
     let Asking { queries, projection, order, join } = asking(body, &context)?;
+    check_criteria(body, &sent.params, &door.options)?;
     let mut view = sent.params.view(&context)?;
     view.version = sent.version;
     view.language = text(body, "lang")?.map(Into::into).or(view.language);
@@ -175,6 +176,17 @@ async fn query(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let response = shown(&door, entities, &context, &view, join.as_ref(), sent.accepted, params)?;
     let total = page.total.filter(|_| paging.count);
     Ok(reply::page(response, &sent.path, &sent.params, paging, page.more, total))
+}
+
+/// Refuses a query in a body without any criterion, as one in a URL is refused (NGSI-LD 5.7.2.4, 5.7.4.4).
+pub(super) fn check_criteria(body: &Json, params: &Params, options: &HttpOptions) -> Result<(), Error> {
+    let has = ["entities", "attrs", "q", "scopeQ", "geoQ"].iter().any(|name| body.get(name).is_some());
+    if has || options.lenient_queries || params.flag("local")? {
+        return Ok(());
+    }
+    let detail =
+        "a query needs at least one of entities, attrs, q, scopeQ, geoQ, or local=true (NGSI-LD 5.7.2)";
+    Err(Error::bad(detail))
 }
 
 /// What a body asks for (NGSI-LD 5.2.23).
@@ -233,11 +245,12 @@ pub(super) fn asking(body: &Json, context: &Context) -> Result<Asking, Error> {
     if !names.is_empty() && (projection.pick.is_some() || !projection.omit.is_empty()) {
         return Err(Error::bad("attrs cannot be combined with pick or omit"));
     }
-    let dataset_id = |id: &str| if id == "@none" { None } else { Some(id.into()) };
     let dataset_ids = match body.get("datasetId") {
         None => None,
-        Some(Json::String(id)) => Some(vec![dataset_id(id)]),
-        Some(_) => Some(terms(body, "datasetId")?.into_iter().map(dataset_id).collect()),
+        Some(Json::String(id)) => Some(vec![dataset_id(id)?]),
+        Some(_) => {
+            Some(terms(body, "datasetId")?.into_iter().map(dataset_id).collect::<Result<Vec<_>, _>>()?)
+        }
     };
     let projection =
         Projection { attributes: (!names.is_empty()).then_some(names), dataset_ids, ..projection };

@@ -131,13 +131,9 @@ impl Params {
         if attributes.is_some() && (pick.is_some() || omit.is_some()) {
             return Err(Error::bad("parameter attrs cannot be combined with pick or omit"));
         }
-        let dataset_ids = self.list("datasetId")?;
-        let dataset_id = |id: &&str| if *id == "@none" { None } else { Some((*id).into()) };
-        let projection = Projection {
-            attributes,
-            dataset_ids: (!dataset_ids.is_empty()).then(|| dataset_ids.iter().map(dataset_id).collect()),
-            ..members::both(pick, omit)?
-        };
+        let ids: Vec<_> = self.list("datasetId")?.into_iter().map(dataset_id).collect::<Result<_, _>>()?;
+        let dataset_ids = (!ids.is_empty()).then_some(ids);
+        let projection = Projection { attributes, dataset_ids, ..members::both(pick, omit)? };
         let links = projection.links();
         if links > self.join()?.map_or(0, |join| join.levels) {
             return Err(Error::bad(format!(
@@ -253,6 +249,11 @@ impl Params {
         pairs.extend(offset);
         pairs
     }
+}
+
+/// One of the datasets that are wanted: a URI, or `@none` for the default instance (NGSI-LD 4.5.5).
+pub(super) fn dataset_id(id: &str) -> Result<Option<Box<str>>, Error> {
+    if id == "@none" { Ok(None) } else { check_uri(id, "datasetId").map(|id| Some(id.into())) }
 }
 
 /// A segment of a path, decoded.

@@ -12,7 +12,7 @@ use morgana_engine::Problem;
 
 use super::{
     HttpOptions, ROOT, Route, Shared,
-    batch::{Asking, asking},
+    batch::{Asking, asking, check_criteria},
     distributed::RemotePast,
     entities::{check_links, entity_query, has_content},
     params::Params,
@@ -220,6 +220,7 @@ async fn query(State(door): Shared, asked: Asked) -> Result<Response, Error> {
 async fn query_by_body(State(door): Shared, sent: Sent) -> Result<Response, Error> {
     let context = sent.context(&door.broker).await?;
     let Asking { queries, projection, order, join } = asking(&sent.body, &context)?;
+    check_criteria(&sent.body, &sent.params, &door.options)?;
     if join.is_some() {
         return Err(Error::bad("join does not go with temporal evolutions"));
     }
