@@ -241,7 +241,7 @@ impl Broker {
         let known = history.as_ref().and_then(|history| history.last());
         // What is copied into a snapshot is nothing that happened.
         let known = known.filter(|_| !matches!(&who, Some(Who { tenant: None, .. })));
-        let catch_up = |entity: &Entity, old: Option<&Entity>, at: Timestamp| -> Result<(), Error> {
+        let catch_up = |entity: Option<&Entity>, old: Option<&Entity>, at: Timestamp| -> Result<(), Error> {
             if let Some(history) = history.as_ref().filter(|_| known.is_some_and(|known| known <= at)) {
                 for past in missing_of(history, entity, old, at)? {
                     let _durable_later = history.write(&past)?;
@@ -256,14 +256,12 @@ impl Broker {
                     let entity = Arc::new(entity);
                     let old = entities.put(Arc::clone(&entity));
                     if source == Source::Log {
-                        catch_up(&entity, old.as_deref(), entity.modified_at)?;
+                        catch_up(Some(&entity), old.as_deref(), entity.modified_at)?;
                     }
                 }
                 Record::NoEntity(id, at) => {
                     if let (Some(old), Some(at)) = (entities.remove(&id), at) {
-                        let bare =
-                            Entity { attributes: Vec::new(), scopes: Vec::new(), ..Entity::clone(&old) };
-                        catch_up(&bare, Some(&old), at)?;
+                        catch_up(None, Some(&old), at)?;
                     }
                 }
                 Record::Subscription(id, document) => subscriptions.restore(id, document),

@@ -6,6 +6,7 @@ mod aggregate;
 mod building;
 mod change;
 mod codec;
+mod ending;
 mod file;
 mod find;
 mod open;
@@ -24,8 +25,9 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub(crate) use aggregate::{Aggregation, duration};
-pub(crate) use change::{missing_of, past_of};
+pub(crate) use change::{end_of, missing_of, past_of};
 pub(crate) use codec::Past;
+pub(crate) use ending::is_end;
 pub(crate) use find::Scanned;
 pub(crate) use part::Part;
 pub(crate) use scopes::{Timeline, is_scope, scope_instance, when};

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{TestBroker, expect, expect_error, ids, options, serve_in};
+use common::{TestBroker, car, expect, expect_error, ids, options, serve_in};
 use morgana_ngsi_ld::{Broker, HttpOptions, Options};
 use serde_json::{Value, json};
 
@@ -47,6 +47,41 @@ async fn a_deletion_is_an_instance_of_the_past() {
     let window = "timerel=after&timeAt=2020-01-01T00:00:00Z&timeproperty=deletedAt";
     let found = it.read(&format!("/temporal/entities?type=Car&{window}")).await;
     assert_eq!(ids(&found), ["urn:e:1"]);
+}
+
+#[tokio::test]
+async fn an_entity_that_was_deleted_says_when() {
+    let it = start(1000).await;
+    let path = "/temporal/entities/urn:ngsi-ld:Car:1";
+    let shown = async |more: &str| it.read(&format!("{path}?options=sysAttrs{more}")).await;
+    it.create(car(1, 1)).await;
+    assert_eq!(shown("").await.get("deletedAt"), None);
+    expect(it.delete("/entities/urn:ngsi-ld:Car:1"), 204).await;
+    let past = shown("").await;
+    let end = past["deletedAt"].as_str().unwrap().to_owned();
+    // At the same time as all it had; told on demand, as other system attributes are (6.3.11).
+    assert_eq!(past["speed"].as_array().unwrap().last().unwrap()["deletedAt"], end);
+    assert_eq!(it.read(path).await.get("deletedAt"), None);
+    for more in [
+        ",temporalValues",
+        "&lastN=1",
+        "&attrs=brand",
+        "&timerel=after&timeAt=2020-01-01T00:00:00Z&timeproperty=modifiedAt",
+    ] {
+        assert_eq!(shown(more).await["deletedAt"], end, "{more}");
+    }
+    let query = "/temporal/entities?type=Car&options=sysAttrs&timeproperty=deletedAt&timerel=after&timeAt=2020-01-01T00:00:00Z";
+    assert_eq!(it.read(query).await[0]["deletedAt"], end);
+    // One without attributes leaves that it was there.
+    it.create(json!({"id": "urn:ngsi-ld:Car:2", "type": "Car"})).await;
+    expect(it.delete("/entities/urn:ngsi-ld:Car:2"), 204).await;
+    let bare = it.read("/temporal/entities/urn:ngsi-ld:Car:2?options=sysAttrs").await;
+    assert!(bare["deletedAt"].is_string() && bare["type"] == "Car", "{bare}");
+    // Who is there again has not ended.
+    it.create(car(1, 2)).await;
+    assert_eq!(shown("").await.get("deletedAt"), None);
+    let before = format!("&timerel=before&timeAt={end}&timeproperty=modifiedAt");
+    assert_eq!(shown(&before).await.get("deletedAt"), None);
 }
 
 #[tokio::test]

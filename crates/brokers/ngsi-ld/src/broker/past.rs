@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broker, Inner, Write};
 use crate::{
     Context, Error, ErrorKind,
-    history::{History, Past, is_scope, past_of, scope_instance, stamp},
+    history::{History, Past, end_of, is_scope, past_of, scope_instance, stamp},
     model::{Attribute, Changes, Entity, Form, Fragment, Json, Name, Reader, Timestamp},
 };
 
@@ -309,7 +309,9 @@ impl Write<'_> {
 
     /// Adds to the past that an entity was deleted with all it had.
     pub(super) fn note_end(&mut self, old: &Entity) -> Result<(), Error> {
-        let bare = Entity { attributes: Vec::new(), scopes: Vec::new(), ..old.clone() };
-        self.note_past(&bare, Some(old), &Changes::default())
+        if self.inner.history.is_none() || !self.keeps_past {
+            return Ok(());
+        }
+        end_of(old, self.now).iter().try_for_each(|past| self.remember(past))
     }
 }

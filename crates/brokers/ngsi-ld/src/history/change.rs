@@ -1,6 +1,6 @@
 //! What a change of the present is in the past.
 
-use super::{History, Past, scope_instance, stamp};
+use super::{History, Past, ending::end_instance, scope_instance, stamp};
 use crate::{
     Error,
     model::{Attribute, Entity, Timestamp},
@@ -38,19 +38,53 @@ pub(crate) fn past_of(
     all
 }
 
-/// As [`past_of`], for a change that the journal of the present has and that of the past may lack, as a kill may leave
-/// them: what the past does not have of it yet. Blocks.
+/// What becomes past when an entity ends: all that it had, and that it ended (NGSI-LD 4.8). One that was there for some
+/// time only leaves nothing (4.22).
+pub(crate) fn end_of(old: &Entity, now: Timestamp) -> Vec<Past> {
+    let bare = Entity { attributes: Vec::new(), scopes: Vec::new(), ..old.clone() };
+    let mut all = past_of(&bare, Some(old), |_| false, now);
+    let is_transient = |one: &Attribute| one.expires_at().is_some();
+    let leaves_nothing = !old.attributes.is_empty() && old.attributes.iter().all(is_transient);
+    if old.expires_at.is_some() || leaves_nothing {
+        return all;
+    }
+    let mut end = vec![end_instance(now)];
+    stamp(&mut end, now);
+    match all.iter_mut().find_map(|past| match past {
+        Past::More { attributes, .. } => Some(attributes),
+        _ => None,
+    }) {
+        Some(attributes) => attributes.append(&mut end),
+        None => all.push(Past::More {
+            id: bare.id,
+            types: bare.types,
+            scopes: None,
+            at: now,
+            attributes: end,
+            replaces: None,
+        }),
+    }
+    all
+}
+
+/// As [`past_of`], or [`end_of`] when there is no entity any more, for a change that the journal of the present has and
+/// that of the past may lack, as a kill may leave them: what the past does not have of it yet. Blocks.
 pub(crate) fn missing_of(
     history: &History,
-    entity: &Entity,
+    entity: Option<&Entity>,
     old: Option<&Entity>,
     now: Timestamp,
 ) -> Result<Vec<Past>, Error> {
-    let mut all = past_of(entity, old, |one| one.modified_at == now, now);
+    let mut all = match (entity, old) {
+        (Some(entity), old) => past_of(entity, old, |one| one.modified_at == now, now),
+        (None, Some(old)) => end_of(old, now),
+        (None, None) => Vec::new(),
+    };
+    let Some(id) = entity.or(old).map(|one| &one.id) else { return Ok(all) };
     if all.is_empty() {
         return Ok(all);
     }
-    let known = history.get_blocking(&entity.id)?;
+    let known = history.get_blocking(id)?;
     let known = known.as_ref().map_or(&[][..], |known| &known.attributes);
     // What was there for some time only may be there again since it went.
     all.retain(|past| matches!(past, Past::More { .. }) || history.last() < Some(now));

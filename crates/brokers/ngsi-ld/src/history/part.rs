@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Window, is_scope, scopes::when};
+use super::{Window, is_end, is_scope, scopes::when};
 use crate::model::{Attribute, Entity, Projection, Timestamp};
 
 /// The time that an answer covers, both ends included. Nothing that was asked for is missing within it.
@@ -24,7 +24,7 @@ impl Part {
         projection: &Projection,
         max: usize,
     ) -> Option<Self> {
-        let shown = |one: &&Attribute| !is_scope(one) && projection.attribute(one);
+        let shown = |one: &&Attribute| !is_scope(one) && !is_end(one) && projection.attribute(one);
         let shown = entities.into_iter().flat_map(|entity| entity.attributes.iter().filter(shown));
         let mut times: Vec<Timestamp> = shown.map(|one| when(one, window.property)).collect();
         if times.len() <= max {

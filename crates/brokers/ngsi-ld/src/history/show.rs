@@ -5,7 +5,7 @@ use serde::{
     ser::{SerializeMap, SerializeSeq},
 };
 
-use super::{Aggregation, Part, TimeProperty};
+use super::{Aggregation, Part, TimeProperty, is_end};
 use crate::{
     Context,
     model::{Attribute, Compacted, Entity, Instance, Kind, Representation, View},
@@ -53,10 +53,13 @@ impl Serialize for Evolution<'_> {
         if view.sys_attrs {
             map.serialize_entry("createdAt", &entity.created_at)?;
             map.serialize_entry("modifiedAt", &entity.modified_at)?;
+            if let Some(end) = entity.attributes.iter().find(|one| is_end(one)) {
+                map.serialize_entry("deletedAt", &end.modified_at)?;
+            }
         }
         for instances in entity.attributes.chunk_by(|a, b| a.name == b.name) {
             let mut shown: Vec<&Attribute> =
-                instances.iter().filter(|attribute| show.attribute(attribute)).collect();
+                instances.iter().filter(|one| show.attribute(one) && !is_end(one)).collect();
             if let Some(first) = shown.first().copied() {
                 shown.retain(|attribute| part.is_none_or(|part| part.has(attribute)));
                 let past = Past { first, instances: &shown, context, view, style };

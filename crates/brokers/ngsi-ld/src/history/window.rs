@@ -1,6 +1,7 @@
 //! Temporal queries (NGSI-LD 4.11): which part of the past is looked at.
 
 use super::{
+    ending::{ended_at, is_end},
     is_scope,
     scopes::{texts, when},
 };
@@ -158,7 +159,12 @@ impl Window {
         let carried = carried.filter(|one| one.deleted_at().is_none());
         let is_carried =
             |one: &Attribute| carried.is_some_and(|known| known.instance_id() == one.instance_id());
-        let inside = |one: &&Attribute| self.has(one, now) || (is_scope(one) && is_carried(one));
+        // That it ended is part of every window, as far as it is known, and unless it is there again.
+        let ended = ended_at(entity);
+        let inside = |one: &&Attribute| match is_end(one) {
+            true => ended == Some(one.modified_at),
+            false => self.has(one, now) || (is_scope(one) && is_carried(one)),
+        };
         let attributes: Vec<Attribute> = entity.attributes.iter().filter(inside).cloned().collect();
         let timed = attributes.iter().filter(|one| is_scope(one));
         let scopes = if timed.clone().next().is_none() {

@@ -9,7 +9,7 @@ use std::{
 use super::super::{Broker, EntityQuery, Page};
 use crate::{
     Error,
-    history::{Scanned, Timeline, Window, is_scope, together, when},
+    history::{Scanned, Timeline, Window, is_end, is_scope, together, when},
     model::{Entity, Projection, Timestamp},
 };
 
@@ -192,9 +192,9 @@ fn select(query: &EntityQuery, window: &Window, entity: &Entity, inside: &Entity
             return None;
         }
         // Only what happened while one of the scopes held (NGSI-LD C.5.16).
-        selected
-            .attributes
-            .retain(|one| is_scope(one) || timeline.holds_at(scopes, when(one, window.property)));
+        selected.attributes.retain(|one| {
+            is_scope(one) || is_end(one) || timeline.holds_at(scopes, when(one, window.property))
+        });
     }
     // What was deleted has no value to compare.
     let mut values = selected.clone();

@@ -319,7 +319,9 @@ fn read_past(json: &Json, context: &Context) -> Result<Entity, Error> {
     let is_plain = |name: &str| matches!(name, "id" | "@id" | "type" | "@type" | "createdAt" | "modifiedAt");
     let plain: Vec<_> = members.iter().filter(|(name, _)| is_plain(name)).cloned().collect();
     let mut whole = read_entity(&Json::Object(plain.clone().into()), context)?;
-    for (name, value) in members.iter().filter(|(name, _)| !is_plain(name) && **name != *"@context") {
+    // When it ended at a source says nothing of the whole, which may be there elsewhere.
+    let is_left_out = |name: &str| is_plain(name) || matches!(name, "@context" | "deletedAt");
+    for (name, value) in members.iter().filter(|(name, _)| !is_left_out(name)) {
         if &**name == "scope" {
             if let Ok(scopes) = crate::model::scopes(value) {
                 whole.scopes = scopes;
