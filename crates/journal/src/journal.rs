@@ -175,7 +175,9 @@ impl Journal {
     }
 
     /// Starts a snapshot: records appended from now on go to a new log segment. The owner then hands over its whole
-    /// state with [`Snapshot::push`], in any order; it may change while it does (see the crate's documentation).
+    /// state with [`Snapshot::push`], in any order; it may change while it does (see the crate's documentation). It is
+    /// not to be called while a change is between its record and the owner's memory: the record would be in the log
+    /// before the snapshot, and the change in neither.
     ///
     /// # Errors
     /// When a snapshot is already being written, or the journal is read-only.

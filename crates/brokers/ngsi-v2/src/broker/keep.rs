@@ -121,7 +121,12 @@ impl Inner {
     /// Streams the whole state into a snapshot. Entities may change meanwhile: what is read is at least as new as the
     /// start of the snapshot, and later changes are in the log.
     fn snapshot(&self) -> Result<u64, SnapshotError> {
-        let mut snapshot = self.journal.begin_snapshot()?;
+        let mut snapshot = {
+            // Not between a record and its change of the memory: the record would be in the log before the snapshot, and
+            // the snapshot would have what was before the change.
+            let _writing = self.writing.lock();
+            self.journal.begin_snapshot()?
+        };
         for tenant in self.tenants.all() {
             let mut from = Some(0);
             while let Some(start) = from {
