@@ -127,3 +127,31 @@ async fn a_tenant_has_an_identity_of_its_own_that_stays() {
     assert_ne!(identity(Some("b")).await, before);
     assert_ne!(root, before);
 }
+
+#[tokio::test]
+async fn a_receiver_finds_the_context_that_notifications_of_a_tenant_name() {
+    let it = start().await;
+    let mut arrivals = listen().await;
+    let subscription = json!({
+        "id": "urn:ngsi-ld:Subscription:s", "type": "Subscription", "entities": [{"type": "Car"}],
+        "notification": {"endpoint": {"uri": arrivals.url}}, "@context": {"Car": "https://example.org/Car"},
+    });
+    let request = it.client.post(format!("{}/subscriptions", it.base)).body(subscription.to_string());
+    expect(of("a", request.header("content-type", "application/ld+json")), 201).await;
+    let car = json!({"id": "urn:ngsi-ld:Car:1", "type": "https://example.org/Car", "speed": 1});
+    expect(of("a", it.post("/entities", &car)), 201).await;
+    let arrived = arrivals.next().await;
+    assert_eq!(arrived.body["data"][0]["type"], "Car");
+    let link = arrived.headers["link"].to_str().unwrap();
+    let url = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    // Who follows the link knows of no tenant.
+    let served = expect(it.client.get(&url), 200).await.json::<serde_json::Value>().await.unwrap();
+    assert_eq!(served["@context"]["Car"], "https://example.org/Car");
+    // It is the tenant's all the same.
+    create_in(&it, "b", 2).await;
+    expect(of("b", it.client.get(&url)), 404).await;
+    expect(it.client.get(format!("{url}?details=true")), 404).await;
+    expect(it.client.delete(&url), 404).await;
+    assert_eq!(it.read("/jsonldContexts").await, json!([]));
+    expect(it.client.get(&url), 200).await;
+}

@@ -54,9 +54,17 @@ impl Broker {
         hosted.or_else(|| contexts.find_cached(id))
     }
 
-    /// The document of a context (NGSI-LD 5.13.4).
+    /// The document of a context (NGSI-LD 5.13.4). One that was made for a subscription of a tenant is given to who does
+    /// not name the tenant, as receivers of notifications follow its URL and nothing else; its id is known from there only.
     pub(crate) fn context_document(&self, id: &str) -> Option<Json> {
-        self.inner.contexts.hosted().document(id)
+        let own = self.inner.contexts.hosted().document(id);
+        own.or_else(|| {
+            let implicit = |tenant: &Self| {
+                let hosted = tenant.inner.contexts.hosted();
+                hosted.document(id).filter(|_| hosted.is_implicit(id))
+            };
+            self.all_tenants().iter().find_map(implicit)
+        })
     }
 
     /// Deletes a context (NGSI-LD 5.13.5); with `reload`, a cached one is fetched anew instead.

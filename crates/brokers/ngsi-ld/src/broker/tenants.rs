@@ -155,6 +155,11 @@ impl Broker {
         names
     }
 
+    /// The brokers of all tenants but the default one.
+    pub(super) fn all_tenants(&self) -> Vec<Self> {
+        self.inner.tenants.all()
+    }
+
     /// What this broker, and this tenant of it, is called in `Via` headers (NGSI-LD 5.2.40, contextSourceAlias).
     pub fn alias(&self) -> &str {
         &self.inner.alias
