@@ -157,7 +157,7 @@ async fn a_cached_context_is_loaded_again_on_demand() {
     let it = start().await;
     let (url, body, asked) = changing(&[]).await;
     let reload = || it.delete(&format!("{}?reload=true", path_of(&url)));
-    expect_error(reload(), 404, "ResourceNotFound", &url).await;
+    expect_error(reload(), 400, "BadRequestData", &url).await;
     assert_eq!(expanded(&it.broker, &url).await, "https://example.org/first");
     *body.lock() = meaning("second");
     assert_eq!(expanded(&it.broker, &url).await, "https://example.org/first");

@@ -72,16 +72,17 @@ impl Broker {
         let contexts = &self.inner.contexts;
         let is_hosted = contexts.hosted().document(id).is_some();
         if reload {
-            if is_hosted {
-                let detail =
-                    format!("only a cached context can be loaded again, and {id} is the broker's own");
-                return Err(Error::bad(detail));
-            }
             // What is built in is as new as the broker.
             if is_core_url(id) {
                 return Ok(());
             }
-            return if contexts.has_cached(id) { contexts.reload(id).await } else { Err(not_found(id)) };
+            // What is not there is not cached either: of the two errors that 5.13.5.4 has for it, the one for `reload`.
+            if is_hosted || !contexts.has_cached(id) {
+                return Err(Error::bad(format!(
+                    "only a cached context can be loaded again, and {id} is none"
+                )));
+            }
+            return contexts.reload(id).await;
         }
         if is_core_url(id) {
             return Err(Error::bad("the core @context is part of the broker and cannot be deleted"));
