@@ -68,33 +68,38 @@ pub(crate) fn end_of(old: &Entity, now: Timestamp) -> Vec<Past> {
 }
 
 /// As [`past_of`], or [`end_of`] when there is no entity any more, for a change that the journal of the present has and
-/// that of the past may lack, as a kill may leave them: what the past does not have of it yet. Blocks.
+/// that of the past may lack, as a kill may leave them: what the past does not have of it, when the last change that it
+/// has was written at `known`. Blocks.
 pub(crate) fn missing_of(
     history: &History,
+    known: Timestamp,
     entity: Option<&Entity>,
     old: Option<&Entity>,
     now: Timestamp,
 ) -> Result<Vec<Past>, Error> {
+    if now < known {
+        return Ok(Vec::new());
+    }
     let mut all = match (entity, old) {
         (Some(entity), old) => past_of(entity, old, |one| one.modified_at == now, now),
         (None, Some(old)) => end_of(old, now),
         (None, None) => Vec::new(),
     };
     let Some(id) = entity.or(old).map(|one| &one.id) else { return Ok(all) };
-    if all.is_empty() {
+    if now > known || all.is_empty() {
         return Ok(all);
     }
-    let known = history.get_blocking(id)?;
-    let known = known.as_ref().map_or(&[][..], |known| &known.attributes);
-    // What was there for some time only may be there again since it went.
-    all.retain(|past| matches!(past, Past::More { .. }) || history.last() < Some(now));
+    // Changes that are written together have the same time, and the past may have some of them.
+    let has = history.get_blocking(id)?;
+    let has = has.as_ref().map_or(&[][..], |has| &has.attributes);
     for past in &mut all {
         if let Past::More { attributes, .. } = past {
             attributes.retain(|one| {
-                !known.iter().any(|known| known.modified_at == now && known.is(&one.name, one.dataset_id()))
+                !has.iter().any(|known| known.modified_at == now && known.is(&one.name, one.dataset_id()))
             });
         }
     }
-    all.retain(|past| !matches!(past, Past::More { attributes, .. } if attributes.is_empty()));
+    // What was there for some time only may be there again since it went.
+    all.retain(|past| matches!(past, Past::More { attributes, .. } if !attributes.is_empty()));
     Ok(all)
 }
