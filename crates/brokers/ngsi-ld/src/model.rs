@@ -10,21 +10,22 @@ mod geojson;
 mod geometry;
 mod join;
 mod json;
+mod merge;
 mod name;
 mod proof;
 mod read;
 mod shape;
 mod time;
+mod told;
 mod tombstone;
 mod uri;
 mod value;
+mod view;
 mod write;
 
 pub use attribute::{Attribute, Details, Former, Kind};
 pub use change::{Changes, NotUpdated};
-pub(crate) use change::{
-    MergeOptions, append, delete_attribute, merge, partial_update, replace, replace_attribute, update,
-};
+pub(crate) use change::{append, delete_attribute, partial_update, replace, replace_attribute, update};
 pub(crate) use codec::{
     NoteKind, Record, decode_record, encode_context, encode_delete, encode_entity, encode_hosted,
     encode_no_hosted, encode_note, encode_registration, encode_subscription,
@@ -34,6 +35,7 @@ pub(crate) use expiry::{live, next_expiry};
 pub(crate) use geojson::{Feature, FeatureCollection, collection_of, feature_of};
 pub(crate) use join::{Find, Join, Joined, Joining, joined};
 pub use json::Json;
+pub(crate) use merge::{MergeOptions, merge};
 pub use name::Name;
 pub(crate) use read::{Form, Reader};
 pub(crate) use shape::shape;
@@ -41,5 +43,6 @@ pub use time::Timestamp;
 pub(crate) use tombstone::null_of;
 pub(crate) use uri::{check_name, check_uri, shorten};
 pub(crate) use value::{date_time, scopes};
+pub use view::{Members, Projection, Representation, View};
+pub use write::Rendered;
 pub(crate) use write::{Compacted, Instance};
-pub use write::{Members, Projection, Rendered, Representation, View};

@@ -2,7 +2,8 @@
 
 use super::{
     Json, Kind, Timestamp, check_uri, geometry,
-    read::{NGSI_LD_NULL, Reader, is_null},
+    read::{NGSI_LD_NULL, Reader},
+    told::is_null,
     uri::shorten,
 };
 use crate::Error;

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{
+    expression::{Choice, Expression, Operand, Path, Query, Test},
     lexer::Operator,
-    parser::{Choice, Expression, Operand, Path, Query, Test},
 };
 use crate::model::{Attribute, Entity, Find, Json, Kind, Timestamp};
 
