@@ -73,7 +73,8 @@ impl FromRequestParts<Door> for Asked {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Response> {
-        let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
+        let (accepted, takes_ld) =
+            accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
         let params = Params::parse(parts.uri.path(), parts.uri.query(), &door.options)
             .map_err(IntoResponse::into_response)?;
         let link = context_link(&parts.headers).map_err(IntoResponse::into_response)?;
@@ -85,7 +86,6 @@ impl FromRequestParts<Door> for Asked {
         let past = parts.extensions.get().cloned();
         let version = preferred_version(&parts.headers);
         let path = parts.uri.path().to_owned();
-        let takes_ld = takes(&ranges(&parts.headers), "application/ld+json") > 0.0;
         Ok(Self { params, context, accepted, path, remote, discovered, past, mapped, version, takes_ld })
     }
 }
@@ -112,7 +112,8 @@ impl FromRequest<Door> for Sent {
 
     async fn from_request(request: Request, door: &Door) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let accepted = accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
+        let (accepted, _) =
+            accepted(&parts.headers, parts.uri.path()).map_err(IntoResponse::into_response)?;
         let params = Params::parse(parts.uri.path(), parts.uri.query(), &door.options)
             .map_err(IntoResponse::into_response)?;
         // Without a type, the data may say what they are (RFC 9110 8.3): here a body is always JSON.
@@ -255,11 +256,12 @@ fn takes(ranges: &[(String, f32)], name: &str) -> f32 {
 }
 
 /// The form of answer that the Accept header prefers among those there are. Of equally welcome ones the first of the
-/// standard's list is taken (6.3.4), and a form with weight 0 is none, whatever a wildcard says (RFC 9110 12.5.1).
-fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
+/// standard's list is taken (6.3.4), and a form with weight 0 is none, whatever a wildcard says (RFC 9110 12.5.1). Also
+/// gives whether JSON-LD would be welcome.
+fn accepted(headers: &HeaderMap, path: &str) -> Result<(Accepted, bool), Unacceptable> {
     let json_body = || preferences(headers).any(|(name, value)| name == "body" && value == "json");
     if !headers.contains_key(header::ACCEPT) {
-        return Ok(Accepted::Json);
+        return Ok((Accepted::Json, false));
     }
     let forms = [
         ("application/json", Accepted::Json),
@@ -268,7 +270,7 @@ fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
     ];
     let ranges = ranges(headers);
     if ranges.is_empty() {
-        return Ok(Accepted::Json);
+        return Ok((Accepted::Json, false));
     }
     let has_geometry = path.contains("/entit") && !path.contains("/temporal/");
     let mut best: Option<(f32, Accepted)> = None;
@@ -278,7 +280,8 @@ fn accepted(headers: &HeaderMap, path: &str) -> Result<Accepted, Unacceptable> {
             best = Some((quality, form));
         }
     }
-    best.map(|(_, form)| form).ok_or(Unacceptable)
+    let takes_ld = takes(&ranges, "application/ld+json") > 0.0;
+    best.map(|(_, form)| (form, takes_ld)).ok_or(Unacceptable)
 }
 
 /// The URL in the Link header that names the context (NGSI-LD 6.3.5).
