@@ -14,14 +14,14 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 pub struct AddFlavour {
     /// The flavour's id.
-    #[arg(short = 'f', long = "flavour", value_name = "FLAVOUR")]
+    #[arg(short = 'f', long = "flavour", value_name = "FLAVOUR", default_value = DEFAULT_FLAVOUR)]
     flavour: FlavourId,
     /// What its silos run: builtin:KIND, exec:PATH, a container image, wasm:PATH or vm:PATH.
     #[arg(short = 'i', long = "image", value_name = "IMAGE")]
     image: ImageName,
-    /// Parameters of its silos: JSON, @FILE, or a text.
-    #[arg(short = 's', long = "params", value_name = "PARAMS", default_value = "", hide_default_value = true, value_parser = params::parse)]
-    params: Value,
+    /// Parameters of its silos: JSON, @FILE, or a text; of mobius-base-f Mobius when not given.
+    #[arg(short = 's', long = "params", value_name = "PARAMS", value_parser = params::parse)]
+    params: Option<Value>,
     /// A sentence for people.
     #[arg(
         short = 'd',
@@ -36,11 +36,18 @@ pub struct AddFlavour {
     yaml_files: Option<YamlDocuments>,
 }
 
+/// VirIoT's flavour where none is named, and the parameters that it gives its silos where none are given
+/// (viriot-wire.md section 2.3). They mean nothing to other flavours.
+const DEFAULT_FLAVOUR: &str = "mobius-base-f";
+const DEFAULT_PARAMS: &str = "Mobius";
+
 impl Operation for AddFlavour {
     async fn run(self, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let is_default = self.flavour.as_str() == DEFAULT_FLAVOUR;
+        let default = || if is_default { json!(DEFAULT_PARAMS) } else { Value::Null };
         let spec = FlavourSpec {
             image_name: self.image,
-            params: self.params,
+            params: self.params.unwrap_or_else(default),
             description: self.description,
             yaml_files: self.yaml_files.map(|documents| documents.0),
         };

@@ -28,13 +28,7 @@ pub struct AddThingVisor {
     #[arg(short = 'p', long = "params", value_name = "PARAMS", default_value = "", hide_default_value = true, value_parser = params::parse)]
     params: Value,
     /// A sentence for people.
-    #[arg(
-        short = 'd',
-        long = "description",
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(short = 'd', long = "description", value_name = "TEXT", default_value = "hello thingVisor")]
     description: String,
     /// The zone it runs in; any when not given.
     #[arg(short = 'z', long = "zone", value_name = "ZONE")]
@@ -170,6 +164,12 @@ fn updates(status: &ThingVisorStatus) -> String {
     }
 }
 
+/// What waits to be told once.
+fn to_be_told(status: &ThingVisorStatus) -> String {
+    let all: Vec<String> = status.update_infos.iter().map(|info| info.info.to_string()).collect();
+    all.join(", ")
+}
+
 fn details(visor: &ThingVisor) -> Table {
     let ThingVisor { id, metadata, spec, status } = visor;
     Table::of_fields([
@@ -183,6 +183,7 @@ fn details(visor: &ThingVisor) -> Table {
         ("doors", doors(&status.endpoints)),
         ("restarts", status.restarts.to_string()),
         ("updates", updates(status)),
+        ("to be told", to_be_told(status)),
         ("limits", optional(status.limits.as_ref())),
         ("created", metadata.created_at.to_string()),
         ("ending since", optional(metadata.deletion_requested_at.as_ref())),

@@ -115,18 +115,19 @@ async fn an_administrator_reads_what_a_thing_visor_is() {
     );
     insta::assert_snapshot!(admin.succeed("list-thingvisors").await, @r"
     THINGVISOR  PHASE                  IMAGE          NODE   DOORS           RESTARTS  DESCRIPTION
-    relay       failed: exit status 1  builtin:relay  node1  8089/tcp:41000  0
+    relay       failed: exit status 1  builtin:relay  node1  8089/tcp:41000  0         hello thingVisor
     ");
     insta::assert_snapshot!(admin.succeed("inspect-thingvisor -v relay").await, @r#"
-    thingvisor  relay
-    phase       failed: exit status 1
-    image       builtin:relay
-    params      {"vThingName":"x"}
-    node        node1
-    doors       8089/tcp:41000
-    restarts    0
-    updates     0
-    created     2026-03-01T12:00:00Z
+    thingvisor   relay
+    phase        failed: exit status 1
+    image        builtin:relay
+    params       {"vThingName":"x"}
+    description  hello thingVisor
+    node         node1
+    doors        8089/tcp:41000
+    restarts     0
+    updates      0
+    created      2026-03-01T12:00:00Z
     "#);
     insta::assert_snapshot!(admin.succeed("list-users").await, @r"
     USER     ROLE   CREATED

@@ -54,20 +54,42 @@ fn viriots_command_lines_are_understood() {
 
 #[test]
 fn what_is_not_given_is_what_viriot_takes_for_it() {
-    for line in [
-        "login -p x",
-        "add-thingvisor -i fed4iot/helloworld-tv",
-        "update-thingvisor",
-        "del-thingvisor",
-        "create-vsilo",
-        "destroy-vsilo -t tenant1",
-        "add-vthing -v helloworld/hello",
-        "set-vthing-endpoint -v helloworld/hello",
+    // The defaults of section 2.3; who is logged in takes the place of `-t tenant1`, and there is no default password
+    // and no default image.
+    for (line, wanted) in [
+        ("login -p x", &["tenant1"][..]),
+        ("register -u x -p y", &["Tenant"]),
+        ("add-flavour -i fed4iot/mobius-base-f", &["mobius-base-f", "params: None", "yaml_files: None"]),
+        (
+            "add-thingvisor -i fed4iot/helloworld-tv",
+            &["helloworld-tv", "params: Null", "hello thingVisor", "zone: None", "debug: false"],
+        ),
+        ("update-thingvisor", &["helloworld-tv", "params: Null", "description: None", "update_info: Null"]),
+        ("del-thingvisor", &["helloworld-tv", "force: false"]),
+        ("create-vsilo", &["Silo1", "Mobius-base-f", "tenant: None", "zone: None", "debug: false"]),
+        ("destroy-vsilo", &["Silo1", "tenant: None", "force: false"]),
+        ("add-vthing -v helloworld/hello", &["Silo1", "tenant: None"]),
+        ("del-vthing -v helloworld/hello", &["Silo1", "tenant: None"]),
+        ("inspect-tenant", &["tenant: None"]),
+        ("set-vthing-endpoint -v helloworld/hello", &["dummy"]),
     ] {
-        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let parsed = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let shown = format!("{parsed:?}");
+        for wanted in wanted {
+            assert!(shown.contains(wanted), "{line}: {wanted} is not in {shown}");
+        }
     }
-    let shown = format!("{:?}", parse("create-vsilo").unwrap());
-    assert!(shown.contains("Silo1") && shown.contains("Mobius-base-f"), "{shown}");
+}
+
+#[test]
+fn manifests_are_read_from_a_file_of_several_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tv.yaml");
+    std::fs::write(&file, "kind: Deployment\n---\nkind: Service\n").unwrap();
+    for command in ["add-flavour -i fed4iot/x", "add-thingvisor -i fed4iot/x"] {
+        let shown = format!("{:?}", parse(&format!("{command} -y {}", file.display())).unwrap());
+        assert!(shown.contains("Deployment") && shown.contains("Service"), "{shown}");
+    }
 }
 
 #[test]
