@@ -41,6 +41,7 @@ class Thermometer:
         self.reading = 20
         self.step = 1
         self.ended = threading.Event()
+        self.last_word = None
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"tv:{ID}")
         # The credential is this ThingVisor's own; in legacy mode there is none.
         if "MORGANA_FABRIC_USER" in os.environ:
@@ -56,6 +57,9 @@ class Thermometer:
         while not self.ended.wait(self.rate):
             self.reading += self.step
             self.publish_data({"temperature": self.reading})
+        # Not where it was said: the thread that hears is the one that sends.
+        self.last_word.wait_for_publish(5)
+        self.client.disconnect()
         self.client.loop_stop()
 
     def connected(self, client, _userdata, _flags, reason, _properties):
@@ -99,7 +103,7 @@ class Thermometer:
         elif command == "destroyTV":
             gone = {"command": "deleteVThing", "vThingID": V_THING, "vSiloID": "ALL"}
             self.control(f"vThing/{V_THING}/c_out", gone)
-            self.control(f"TV/{ID}/c_out", {"command": "destroyTVAck", "thingVisorID": ID}).wait_for_publish(5)
+            self.last_word = self.control(f"TV/{ID}/c_out", {"command": "destroyTVAck", "thingVisorID": ID})
             self.ended.set()
 
     def commanded(self, message):

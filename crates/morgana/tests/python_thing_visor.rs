@@ -95,6 +95,8 @@ async fn a_python_thing_visor_is_rented_like_any_other() {
         }
     })
     .await;
+    let ends = platform.http_as(&admin).get("/v1/audit?action=endWorkload").await.body;
+    assert_eq!(ends["items"], json!([]), "it acknowledged its end, and nobody had to end it");
 }
 
 #[tokio::test]
