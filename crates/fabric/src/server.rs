@@ -69,7 +69,7 @@ impl Server {
         }
         let mut config = options.to_broker_config();
         if policy.reads_payloads() {
-            config = config.with_event_handler(Arc::new(Contents(Arc::clone(&policy))));
+            config = config.with_event_handler(Arc::new(Contents::new(Arc::clone(&policy))));
         }
         let storage = engine::storage(&options).await.map_err(|source| match &options.data_dir {
             Some(path) => ServerError::Open { path: path.clone(), source },

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
-use morgana_fabric::{Qos, Server};
+use morgana_fabric::{Identity, Login, Policy, Qos, Refused, Server, ServerOptions};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -76,6 +76,58 @@ impl Subscriber {
                 line => return line,
             }
         }
+    }
+}
+
+/// Everybody may do everything; what a message says is passed on, and nothing else of it.
+struct BareMessages;
+
+impl Policy for BareMessages {
+    fn authenticate(&self, _login: &Login<'_>) -> Result<Identity, Refused> {
+        Ok(Identity::anonymous())
+    }
+
+    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
+        true
+    }
+
+    fn reads_payloads(&self) -> bool {
+        true
+    }
+
+    fn passes_properties(&self) -> bool {
+        false
+    }
+
+    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn properties_are_passed_on_unless_the_policy_says_otherwise() {
+    if !installed() {
+        return;
+    }
+    let bare = Server::start(ServerOptions::default(), Arc::new(BareMessages)).await.unwrap();
+    for (server, passes) in [(open_server().await, true), (bare, false)] {
+        let all = ["-t", "a/#", "-q", "2", "-F", "%t %q %p user=%P"];
+        let mut subscriber = Subscriber::start(&server, "mqttv5", "a/probe", &all).await;
+        for qos in ["0", "1", "2"] {
+            let property = ["-D", "publish", "user-property", "unit", "lux"];
+            let message = [&["-t", "a/b", "-q", qos, "-m", "7"][..], &property].concat();
+            assert_eq!(publish(&server, "mqttv5", &message).await, (true, String::new()));
+            let line = subscriber.line().await;
+            let (said, properties) = line.split_once(" user=").unwrap();
+            assert_eq!(said, format!("a/b {qos} 7"));
+            assert_eq!(properties.contains("unit:lux"), passes, "{line}");
+            assert!(passes || properties.is_empty(), "{line}");
+        }
+        // What is retained is so all the same.
+        assert!(publish(&server, "mqttv5", &["-t", "a/kept", "-r", "-m", "8"]).await.0);
+        let late = ["-t", "a/kept", "-C", "1", "-F", "%r %p"];
+        let output = timeout(PATIENCE, command("mosquitto_sub", &server, "mqttv5", &late).output()).await;
+        assert_eq!(String::from_utf8(output.unwrap().unwrap().stdout).unwrap(), "1 8\n");
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::broker::{BrokerEventHandler, ClientPublishEvent, DynamicStorage, PublishAction, StorageBackend};
 use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::packet::publish::PublishPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use super::metrics;
@@ -74,18 +75,35 @@ impl Gate {
 }
 
 /// Looks into what is published.
-pub(super) struct Contents(pub(super) Arc<dyn Policy>);
+pub(super) struct Contents {
+    policy: Arc<dyn Policy>,
+    passes_properties: bool,
+}
+
+impl Contents {
+    pub(super) fn new(policy: Arc<dyn Policy>) -> Self {
+        let passes_properties = policy.passes_properties();
+        Self { policy, passes_properties }
+    }
+}
 
 impl BrokerEventHandler for Contents {
     fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Answer<'a, PublishAction> {
         let who = identity(event.user_id.as_deref());
-        let allowed = self.0.may_say(&who, &event.topic, &event.payload);
-        if !allowed {
+        let allowed = self.policy.may_say(&who, &event.topic, &event.payload);
+        let action = if !allowed {
             metrics::refused_publication();
-            self.0.refused(&Attempt::Publish { who: &who, topic: &event.topic });
+            self.policy.refused(&Attempt::Publish { who: &who, topic: &event.topic });
             tracing::warn!(user = who.name(), topic = &*event.topic, "mqtt message refused for what it says");
-        }
-        Box::pin(ready(if allowed { PublishAction::Continue } else { PublishAction::Handled }))
+            PublishAction::Handled
+        } else if self.passes_properties {
+            PublishAction::Continue
+        } else {
+            let mut bare = PublishPacket::new(&*event.topic, event.payload, event.qos);
+            (bare.retain, bare.packet_id) = (event.retain, event.packet_id);
+            PublishAction::Transform(bare)
+        };
+        Box::pin(ready(action))
     }
 }
 

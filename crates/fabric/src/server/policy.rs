@@ -33,6 +33,13 @@ pub trait Policy: Send + Sync {
         true
     }
 
+    /// Whether subscribers get the MQTT 5 properties of a message (user properties, content type and so on), with the
+    /// name and the client id of who published it, which the server adds. Where nobody reads them they are a good part
+    /// of what it costs to deliver a message. Asked once, where [`Policy::reads_payloads`].
+    fn passes_properties(&self) -> bool {
+        true
+    }
+
     /// Whether `who` may subscribe to a filter. It comes without the `$share/<group>/` prefix, and
     /// may hold wildcards: grant it only when *all* it can match may be read, see
     /// [`filter_covers`](crate::topics::filter_covers).
