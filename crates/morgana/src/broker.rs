@@ -138,13 +138,10 @@ pub(crate) fn run(standard: &Standard, log: Option<&str>) -> Result<(), Failure>
     })
 }
 
-/// Says that a broker is ready, and soon gives back the memory that only its start needed.
+/// Says that a broker is ready, and from soon on gives back memory that it does not need, when it rests.
 fn ready(what: std::fmt::Arguments<'_>) {
     println!("morgana broker is ready: {what}");
-    tokio::spawn(async {
-        tokio::time::sleep(START_PATIENCE).await;
-        pages::give_back();
-    });
+    tokio::spawn(pages::give_back_at_rest(START_PATIENCE));
 }
 
 fn stop_on_signal() -> Result<CancellationToken, Failure> {

@@ -1,12 +1,45 @@
-//! Memory that only the start of a long-lived role needs.
+//! Memory that a long-lived role needed for its start, or while it worked.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-/// Gives back the memory that only the start needed: freed parts of the heap, and the pages of code and constants that
+/// How long a process does nothing before it rests.
+const REST: Duration = Duration::from_millis(500);
+
+/// Hundredths of a second of processor time after which there may be something to give back.
+const WORTH: u64 = 5;
+
+/// Gives memory back once `patience` has passed, and whenever the process has worked and then rests. Never returns,
+/// except where nothing tells whether it works.
+pub(crate) async fn give_back_at_rest(patience: Duration) {
+    tokio::time::sleep(patience).await;
+    give_back();
+    let (Some(mut given), mut last) = (worked(), 0) else { return };
+    loop {
+        tokio::time::sleep(REST).await;
+        let Some(now) = worked() else { return };
+        // Looking is work, too.
+        if now <= last + 1 && now >= given + WORTH {
+            give_back();
+            given = worked().unwrap_or(now);
+        }
+        last = now;
+    }
+}
+
+/// The processor time of all threads of this process so far, in hundredths of a second (proc_pid_stat(5)).
+fn worked() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program, in parentheses, may have blanks.
+    let mut words = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut next = || words.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+/// Gives back memory that nothing uses just now: freed parts of the heap, and the pages of code and constants that
 /// are mapped by now. Of those, the ones that are used again come back from the file, at some microseconds each; the
 /// others, such as the parser of the command line, are most of what an idle broker would hold.
 #[allow(unsafe_code, reason = "the system calls that give memory back have no safe form")]
-pub(crate) fn give_back() {
+fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it only returns what the allocator has no use for, under the allocator's own locks.
     unsafe {
@@ -58,6 +91,17 @@ mod tests {
 ";
         let found: Vec<_> = unwritten(maps).collect();
         assert_eq!(found, [(0x55d0_e3a0_0000, 0x55d0_e471_2000), (0x55d0_e471_2000, 0x55d0_e6cc_f000)]);
+    }
+
+    #[test]
+    fn work_is_noticed() {
+        let before = worked().expect("a process that is counted");
+        let (mut sum, mut turns) = (0_u64, 0_u64);
+        while worked().expect("a process that is counted") < before + 2 {
+            turns += 1;
+            sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(turns));
+        }
+        assert!(turns > 0);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::figures::Figures;
 /// Starts of an empty broker that its start time is the middle of.
 const STARTS: usize = 11;
 
+/// How long after its last request a broker is looked at: what it holds is what it keeps.
+const REST: Duration = Duration::from_secs(3);
+
 /// How a standard's broker is started and subscribed to.
 pub(super) struct Profile {
     /// Its name for `morgana broker`.
@@ -143,9 +146,9 @@ impl<'a> Bench<'a> {
         self.program
     }
 
-    /// MiB that the own broker holds, a moment after its last request; not a number for another's.
+    /// MiB that the own broker holds when it rests after its last request; not a number for another's.
     pub(super) async fn resident(&self) -> f64 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(REST).await;
         self.pid().map_or(f64::NAN, resident_mib)
     }
 
@@ -285,7 +288,7 @@ impl<'a> Bench<'a> {
     /// What it holds now, and how long the same state takes to come back after a kill.
     pub(super) async fn end(mut self, what: &str) -> io::Result<Figures> {
         let Some(Own { broker, folder }) = self.own else { return Ok(self.figures) };
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(REST).await;
         let resident = resident_mib(broker.pid());
         self.figures.put(format!("resident memory, {what}"), resident, "MiB", None);
         broker.kill().await;
