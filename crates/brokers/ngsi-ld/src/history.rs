@@ -28,7 +28,7 @@ pub(crate) use aggregate::{Aggregation, duration};
 pub(crate) use change::{end_of, missing_of, past_of};
 pub(crate) use codec::Past;
 pub(crate) use ending::is_end;
-pub(crate) use find::Scanned;
+pub(crate) use find::{Found, Scanned};
 pub(crate) use part::Part;
 pub(crate) use scopes::{Timeline, is_scope, scope_instance, when};
 pub(crate) use show::{Evolution, Style};

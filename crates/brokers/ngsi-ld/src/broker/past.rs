@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broker, Inner, Write};
 use crate::{
     Context, Error, ErrorKind,
-    history::{History, Past, end_of, is_scope, past_of, scope_instance, stamp},
+    history::{Found, History, Past, end_of, is_scope, past_of, scope_instance, stamp},
     model::{Attribute, Changes, Entity, Form, Fragment, Json, Name, Reader, Timestamp},
 };
 
@@ -29,17 +29,18 @@ impl Broker {
         })
     }
 
-    /// Runs `change` with what the past of an entity is. It is read before, as reading it may take long, and again when
+    /// Runs `change` with what `read` makes of the past of an entity. It is read before, as reading it may take long, and again when
     /// it has changed since; when it goes on changing, it is read while no other write runs.
-    async fn write_knowing<T>(
+    async fn write_knowing<K: Send + 'static, T>(
         &self,
         id: &str,
-        change: impl FnOnce(&mut Write<'_>, Option<Entity>) -> Result<T, Error>,
+        read: fn(Found) -> Result<K, Error>,
+        change: impl FnOnce(&mut Write<'_>, K) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let history = self.history()?;
         let mut change = Some(change);
         for _ in 0..READS_MAX {
-            let (past, seen) = history.get(id).await?;
+            let (past, seen) = history.look(id, read).await?;
             let done = self.write(|write| match change.take_if(|_| history.is_still(id, seen)) {
                 Some(change) => change(write, past).map(Some),
                 None => Ok(None),
@@ -49,7 +50,7 @@ impl Broker {
             }
         }
         self.write(|write| match change.take() {
-            Some(change) => change(write, history.get_blocking(id)?),
+            Some(change) => change(write, read(history.find(id))?),
             None => {
                 Err(Error::new(ErrorKind::InternalError, format!("the past of {id} was changed already")))
             }
@@ -64,21 +65,23 @@ impl Broker {
         let fragment = reader.fragment(json)?;
         let id = fragment.id.clone().ok_or_else(|| Error::bad("the entity has no id"))?;
         let name = id.clone();
-        self.write_knowing(&id, |write, past| {
-            if past.is_none() && fragment.types.is_empty() {
+        self.write_knowing(&id, Found::any, |write, is_there| {
+            if !is_there && fragment.types.is_empty() {
                 return Err(Error::bad(format!("entity {name} has no type")));
             }
             // Told again, an evolution is the same and not twice as long.
             write.more(&name, fragment, true)?;
-            Ok((name, past.is_none()))
+            Ok((name, !is_there))
         })
         .await
     }
 
     /// Adds instances to the past of an entity (NGSI-LD 5.6.12).
     pub(crate) async fn add_to_past(&self, id: &str, json: Json, context: &Context) -> Result<(), Error> {
-        self.write_knowing(id, |write, past| {
-            past.ok_or_else(|| Error::entity_not_found(id))?;
+        self.write_knowing(id, Found::any, |write, is_there| {
+            if !is_there {
+                return Err(Error::entity_not_found(id));
+            }
             let reader = Reader { context, form: Form::Temporal, now: write.now };
             write.more(id, reader.fragment(json)?, false)
         })
@@ -96,7 +99,7 @@ impl Broker {
         if self.inner.history.is_none() {
             return Ok(false);
         }
-        self.write_knowing(id, |write, past| {
+        self.write_knowing(id, Found::build, |write, past| {
             let Some(past) = past else { return Ok(false) };
             let mut newest: Vec<&Attribute> = Vec::new();
             for instance in past.instances(name) {
@@ -122,7 +125,7 @@ impl Broker {
         if self.inner.history.is_none() {
             return Ok(false);
         }
-        self.write_knowing(id, |write, past| {
+        self.write_knowing(id, Found::build, |write, past| {
             let Some(past) = past else { return Ok(false) };
             let has_scopes = match past.attributes.iter().rfind(|one| is_scope(one)) {
                 Some(last) => last.deleted_at().is_none(),
@@ -139,8 +142,10 @@ impl Broker {
 
     /// Deletes the past of an entity (NGSI-LD 5.6.16).
     pub(crate) async fn delete_past(&self, id: &str) -> Result<(), Error> {
-        self.write_knowing(id, |write, past| {
-            past.ok_or_else(|| Error::entity_not_found(id))?;
+        self.write_knowing(id, Found::any, |write, is_there| {
+            if !is_there {
+                return Err(Error::entity_not_found(id));
+            }
             write.remember(&Past::Gone(id.into()))
         })
         .await
@@ -153,7 +158,7 @@ impl Broker {
         name: &Name,
         which: Instances<'_>,
     ) -> Result<(), Error> {
-        self.write_knowing(id, |write, past| {
+        self.write_knowing(id, Found::build, |write, past| {
             let mut entity = past.ok_or_else(|| Error::entity_not_found(id))?;
             let before = entity.attributes.len();
             entity.attributes.retain(|attribute| attribute.name != *name || !which.has(attribute));
@@ -174,7 +179,7 @@ impl Broker {
         json: Json,
         context: &Context,
     ) -> Result<(), Error> {
-        self.write_knowing(id, |write, past| {
+        self.write_knowing(id, Found::build, |write, past| {
             let mut entity = past.ok_or_else(|| Error::entity_not_found(id))?;
             let known = entity
                 .attributes

@@ -90,7 +90,7 @@ pub(crate) fn missing_of(
         return Ok(all);
     }
     // Changes that are written together have the same time, and the past may have some of them.
-    let has = history.get_blocking(id)?;
+    let has = history.find(id).build()?;
     let has = has.as_ref().map_or(&[][..], |has| &has.attributes);
     for past in &mut all {
         if let Past::More { attributes, .. } = past {

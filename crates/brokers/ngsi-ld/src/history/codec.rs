@@ -98,10 +98,31 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Past, Error> {
     minicbor::decode(bytes)
 }
 
+/// Which kind of change of an entity's past a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordKind {
+    Entity,
+    Gone,
+    More,
+    Transient,
+}
+
+/// The kind of a record, without reading the rest of it.
+pub(super) fn kind_of(bytes: &[u8]) -> Option<RecordKind> {
+    let mut decoder = Decoder::new(bytes);
+    decoder.array().ok()?;
+    match decoder.u32().ok()? {
+        0 => Some(RecordKind::Entity),
+        1 => Some(RecordKind::Gone),
+        2 => Some(RecordKind::More),
+        4 => Some(RecordKind::Transient),
+        _ => None,
+    }
+}
+
 /// Whether a record says what the whole past of its entity is, so that no record before it counts.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
-    let mut decoder = Decoder::new(bytes);
-    decoder.array().is_ok() && decoder.u32().is_ok_and(|variant| variant <= 1)
+    matches!(kind_of(bytes), Some(RecordKind::Entity | RecordKind::Gone))
 }
 
 #[cfg(test)]
@@ -112,6 +133,10 @@ mod tests {
     fn whole_records_are_told_from_others() {
         let gone = encode(&Past::Gone("urn:e:1".into()));
         let transient = encode(&Past::Transient { id: "urn:e:1".into(), gone: Vec::new() });
+        assert_eq!(
+            (kind_of(&gone), kind_of(&transient)),
+            (Some(RecordKind::Gone), Some(RecordKind::Transient))
+        );
         assert!(is_whole(&gone) && !is_whole(&transient) && !is_whole(b"") && !is_whole(b"\x82\xff"));
     }
 }

@@ -7,7 +7,7 @@ use morgana_journal::{Cursor, TableError};
 
 use super::{
     Building, History, Rules, State,
-    codec::decode,
+    codec::{RecordKind, decode, kind_of},
     recent::{Changes, OfEntity, Records},
     run::Run,
 };
@@ -34,8 +34,9 @@ pub(crate) struct Scanned {
     pub(crate) after: Option<Box<str>>,
 }
 
-/// Where the past of an entity is.
-struct Found {
+/// Where the past of an entity is, to be read by who may block.
+#[derive(Debug)]
+pub(crate) struct Found {
     id: Box<str>,
     runs: Vec<Arc<Run>>,
     records: Records,
@@ -45,7 +46,8 @@ struct Found {
 }
 
 impl Found {
-    fn build(self) -> Result<Option<Entity>, Error> {
+    /// The past.
+    pub(crate) fn build(self) -> Result<Option<Entity>, Error> {
         let mut building = Building::default();
         let apply = |building: &mut Building, record: &[u8]| {
             building.apply(decode(record).map_err(|error| unreadable(&self.id, &error))?, self.rules);
@@ -60,6 +62,31 @@ impl Found {
             apply(&mut building, record)?;
         }
         Ok(building.finish(self.rules.max, self.floor))
+    }
+
+    /// Whether there is a past. The last change tells, as a rule, so that what may be long is not decoded.
+    pub(crate) fn any(self) -> Result<bool, Error> {
+        let mut last = self.records.last().cloned();
+        for run in self.runs.iter().rev() {
+            if last.is_some() {
+                break;
+            }
+            let found = run.table.get(self.id.as_bytes()).map_err(|error| unreadable(&self.id, &error))?;
+            last = found.into_iter().next_back().map(Into::into);
+        }
+        let Some(last) = last else { return Ok(false) };
+        match (kind_of(&last), self.floor) {
+            (Some(RecordKind::Gone), _) => return Ok(false),
+            (Some(RecordKind::Entity | RecordKind::More), None) => return Ok(true),
+            (Some(RecordKind::More), Some(floor)) => {
+                let past = decode(&last).map_err(|error| unreadable(&self.id, &error))?;
+                if past.at() >= Some(floor) {
+                    return Ok(true);
+                }
+            }
+            _ => {}
+        }
+        Ok(self.build()?.is_some())
     }
 }
 
@@ -76,14 +103,23 @@ impl State {
 }
 
 impl History {
-    /// The past of an entity, and what it was seen of it.
-    pub(crate) async fn get(&self, id: &str) -> Result<(Option<Entity>, Seen), Error> {
+    /// The past of an entity.
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<Entity>, Error> {
+        Ok(self.look(id, Found::build).await?.0)
+    }
+
+    /// What `read` makes of the past of an entity, and what was seen of it.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        id: &str,
+        read: fn(Found) -> Result<T, Error>,
+    ) -> Result<(T, Seen), Error> {
         let found = self.find(id);
         let seen = found.seen;
         if found.runs.is_empty() && found.records.is_empty() {
-            return Ok((None, seen));
+            return Ok((read(found)?, seen));
         }
-        Ok((self.blocking(move || found.build()).await?, seen))
+        Ok((self.blocking(move || read(found)).await?, seen))
     }
 
     /// Runs what blocks where it may, a few at once: each may have much in memory.
@@ -98,17 +134,13 @@ impl History {
         tokio::task::spawn_blocking(work).await.map_err(|error| broken(&error))?
     }
 
-    /// As [`get`](Self::get), for who may block.
-    pub(crate) fn get_blocking(&self, id: &str) -> Result<Option<Entity>, Error> {
-        self.find(id).build()
-    }
-
     /// Whether the past of an entity is still what was seen. May say no without need.
     pub(crate) fn is_still(&self, id: &str, seen: Seen) -> bool {
         self.state.read().seen(id) == seen
     }
 
-    fn find(&self, id: &str) -> Found {
+    /// Where the past of an entity is.
+    pub(crate) fn find(&self, id: &str) -> Found {
         let state = self.state.read();
         Found {
             id: id.into(),

@@ -112,8 +112,9 @@ async fn same_as(history: &History, model: &Model) -> Result<(), TestCaseError> 
     turned.reverse();
     prop_assert_eq!(&turned, &expected);
     for entity in 0..5 {
-        let (found, _) = history.get(&id(entity)).await.unwrap();
+        let found = history.get(&id(entity)).await.unwrap();
         prop_assert_eq!(found.as_ref(), model.entities.get(&id(entity)));
+        prop_assert_eq!(history.find(&id(entity)).any().unwrap(), found.is_some());
     }
     Ok(())
 }
@@ -157,7 +158,7 @@ async fn run(steps: Vec<Step>, max: usize) -> Result<(), TestCaseError> {
                 id: id(entity),
                 gone: vec![(name(which), None), (name(which), Some("urn:d:1".into()))],
             }),
-            Step::Without(entity, which) => history.get(&id(entity)).await.unwrap().0.map(|mut known| {
+            Step::Without(entity, which) => history.get(&id(entity)).await.unwrap().map(|mut known| {
                 known.attributes.retain(|one| one.name != name(which));
                 Past::Entity(known)
             }),
@@ -339,8 +340,8 @@ async fn a_file_that_is_damaged_or_gone_is_named() {
 async fn a_write_sees_whether_what_was_read_still_holds() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(dir.path(), FOR_EVER);
-    let (none, seen) = history.get(&id(0)).await.unwrap();
-    assert!(none.is_none() && history.is_still(&id(0), seen));
+    let (is_there, seen) = history.look(&id(0), Found::any).await.unwrap();
+    assert!(!is_there && history.is_still(&id(0), seen));
     let _ticket = history.write(&more(1, at(1), 1)).unwrap();
     assert!(history.is_still(&id(0), seen), "another entity is none of its business");
     let _ticket = history.write(&more(0, at(1), 1)).unwrap();

@@ -9,7 +9,7 @@ use std::{
 use super::super::{Broker, EntityQuery, Page};
 use crate::{
     Error,
-    history::{Scanned, Timeline, Window, is_end, is_scope, together, when},
+    history::{Found, Scanned, Timeline, Window, is_end, is_scope, together, when},
     model::{Entity, Projection, Timestamp},
 };
 
@@ -34,7 +34,7 @@ impl Broker {
     /// Whether this broker itself has something of the past of an entity.
     pub(crate) async fn has_past(&self, id: &str) -> Result<bool, Error> {
         match &self.inner.history {
-            Some(history) => Ok(history.get(id).await?.0.is_some()),
+            Some(history) => Ok(history.look(id, Found::any).await?.0),
             None => Ok(false),
         }
     }
@@ -43,7 +43,7 @@ impl Broker {
     pub(crate) async fn past(&self, id: &str, window: &Window, remote: &[Entity]) -> Result<Entity, Error> {
         let remote: Vec<&Entity> = remote.iter().filter(|one| *one.id == *id).collect();
         let local = match self.history() {
-            Ok(history) => history.get(id).await?.0,
+            Ok(history) => history.get(id).await?,
             // Who keeps no past may know who does.
             Err(error) if remote.is_empty() => return Err(error),
             Err(_) => None,
@@ -118,7 +118,7 @@ impl Broker {
                 (Some(history), None) => history.scan(after.as_deref(), SCAN_STEP, backwards).await?,
                 (Some(history), Some(ids)) => match if backwards { ids.next_back() } else { ids.next() } {
                     Some(id) => {
-                        let entity = history.get(id).await?.0.map(Arc::new);
+                        let entity = history.get(id).await?.map(Arc::new);
                         Scanned { entities: entity.into_iter().collect(), after: Some(id.into()) }
                     }
                     None => Scanned::default(),

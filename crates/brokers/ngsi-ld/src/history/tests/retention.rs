@@ -19,6 +19,8 @@ async fn what_is_too_old_is_gone_from_reads_at_once_and_from_the_disk_with_the_n
         all(history, false, 10).await.iter().map(|entity| entity.attributes.len()).collect()
     };
     assert_eq!(count(&history).await, [1, 1], "one entity is gone, and one instance of another");
+    let there = |entity| history.find(&id(entity)).any().unwrap();
+    assert_eq!([there(0), there(1), there(2), there(3)], [false, true, true, false]);
     file(&history).await;
     assert!(history.has_before(ago(60)));
     let before = history.state.read().runs[0].table.size();
@@ -48,7 +50,7 @@ async fn an_entity_that_was_forgotten_begins_anew() {
         *types = vec![Name::new("urn:t:other")];
     }
     let _ticket = history.write(&later).unwrap();
-    let found = history.get(&id(0)).await.unwrap().0.unwrap();
+    let found = history.get(&id(0)).await.unwrap().unwrap();
     assert_eq!(found.types, [Name::new("urn:t:other")]);
     assert_eq!(found.attributes.len(), 1);
 }
