@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
-use morgana_fabric::{Identity, Login, Policy, Qos, Refused, Server, ServerOptions};
+use morgana_fabric::{Qos, Server, ServerOptions};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -79,37 +79,14 @@ impl Subscriber {
     }
 }
 
-/// Everybody may do everything; what a message says is passed on, and nothing else of it.
-struct BareMessages;
-
-impl Policy for BareMessages {
-    fn authenticate(&self, _login: &Login<'_>) -> Result<Identity, Refused> {
-        Ok(Identity::anonymous())
-    }
-
-    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
-        true
-    }
-
-    fn reads_payloads(&self) -> bool {
-        true
-    }
-
-    fn passes_properties(&self) -> bool {
-        false
-    }
-
-    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
-        true
-    }
-}
-
 #[tokio::test]
 async fn properties_are_passed_on_unless_the_policy_says_otherwise() {
     if !installed() {
         return;
     }
-    let bare = Server::start(ServerOptions::default(), Arc::new(BareMessages)).await.unwrap();
+    let bare = Server::start(ServerOptions::default(), Arc::new(NothingForged { passes_properties: false }))
+        .await
+        .unwrap();
     for (server, passes) in [(open_server().await, true), (bare, false)] {
         let all = ["-t", "a/#", "-q", "2", "-F", "%t %q %p user=%P"];
         let mut subscriber = Subscriber::start(&server, "mqttv5", "a/probe", &all).await;

@@ -7,10 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
-use morgana_fabric::{
-    ClientError, ConnectionError, Event, Identity, Login, Policy, Qos, Reason, Refused, Server,
-    ServerOptions, SingleUser,
-};
+use morgana_fabric::{ClientError, ConnectionError, Event, Qos, Reason, Server, ServerOptions, SingleUser};
 use morgana_model::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -259,34 +256,11 @@ async fn a_will_obeys_the_policy() {
     assert_eq!(messages_until(&mut events, "end").await, [].into());
 }
 
-/// Everybody may do everything but say "forged".
-struct NothingForged;
-
-impl Policy for NothingForged {
-    fn authenticate(&self, _login: &Login<'_>) -> Result<Identity, Refused> {
-        Ok(Identity::anonymous())
-    }
-
-    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
-        true
-    }
-
-    fn reads_payloads(&self) -> bool {
-        true
-    }
-
-    fn may_say(&self, _who: &Identity, _topic: &str, payload: &[u8]) -> bool {
-        payload != b"forged"
-    }
-
-    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
-        true
-    }
-}
-
 #[tokio::test]
 async fn what_may_not_be_said_is_delivered_to_nobody_and_is_no_will() {
-    let server = Server::start(ServerOptions::default(), Arc::new(NothingForged)).await.unwrap();
+    let server = Server::start(ServerOptions::default(), Arc::new(NothingForged { passes_properties: true }))
+        .await
+        .unwrap();
     let (reader, mut events) = connected(options(&server, "reader")).await;
     reader.subscribe("#", Qos::ExactlyOnce).await.unwrap();
     let (writer, _events) = connected(options(&server, "writer")).await;

@@ -4,72 +4,12 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{Listener, TestBroker, car, eventually, expect, ids, listen, options, serve_in};
+use common::copied::{ID, PATH, copies, next, open, register, registration, start, subscribe, told};
+use common::{car, eventually, expect, ids, listen, options};
 use morgana_ngsi_ld::{Broker, HttpOptions};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-const ID: &str = "urn:ngsi-ld:Subscription:s";
-const PATH: &str = "/subscriptions/urn:ngsi-ld:Subscription:s";
-
-fn open(dir: &Path) -> Broker {
-    let mut options = options(dir);
-    options.sources.allow_hosts = vec!["127.0.0.1".to_owned()];
-    options.sources.copies_check_ms = 50;
-    Broker::open(options).unwrap()
-}
-
-async fn start() -> TestBroker {
-    let dir = tempfile::tempdir().unwrap();
-    serve_in(open(dir.path()), HttpOptions::default(), dir).await
-}
-
-fn registration(source: &TestBroker, more: Value) -> Value {
-    let mut registration = json!({
-        "id": "urn:ngsi-ld:ContextSourceRegistration:r", "type": "ContextSourceRegistration",
-        "information": [{"entities": [{"type": "Car"}]}], "endpoint": source.base.trim_end_matches("/ngsi-ld/v1"),
-    });
-    for (name, value) in more.as_object().unwrap() {
-        registration[name] = value.clone();
-    }
-    registration
-}
-
-async fn register(it: &TestBroker, source: &TestBroker, more: Value) {
-    expect(it.post("/csourceRegistrations", &registration(source, more)), 201).await;
-}
-
-async fn subscribe(it: &TestBroker, listener: &Listener, more: Value) {
-    let mut subscription = json!({
-        "id": ID, "type": "Subscription", "entities": [{"type": "Car"}],
-        "notification": {"endpoint": {"uri": listener.url}},
-    });
-    for (name, value) in more.as_object().unwrap() {
-        subscription[name] = value.clone();
-    }
-    expect(it.post("/subscriptions", &subscription), 201).await;
-}
-
-/// The copies that a source has, once there are so many.
-async fn copies(source: &TestBroker, count: usize) -> Value {
-    eventually(async || source.read("/subscriptions").await.as_array().unwrap().len() == count).await;
-    source.read("/subscriptions").await
-}
-
-/// The ids and speeds of the next notification, which is the subscriber's own.
-async fn next(listener: &mut Listener) -> Vec<(String, Value)> {
-    let body = listener.next().await.body;
-    assert_eq!((&body["type"], &body["subscriptionId"]), (&json!("Notification"), &json!(ID)), "{body}");
-    let one = |one: &Value| (one["id"].as_str().unwrap().to_owned(), one["speed"]["value"].clone());
-    body["data"].as_array().unwrap().iter().map(one).collect()
-}
-
-fn told(number: u32, speed: u32) -> Vec<(String, Value)> {
-    vec![(format!("urn:ngsi-ld:Car:{number}"), json!(speed))]
-}
 
 #[tokio::test]
 async fn a_subscriber_hears_of_what_changes_at_a_source() {

@@ -4,69 +4,16 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{Listener, TestBroker, car, eventually, expect, expect_error, listen, options, serve_in};
-use morgana_ngsi_ld::{Broker, HttpOptions};
+use common::copied::{ID, PATH, copies, next, open, register, registration, start, subscribe, told};
+use common::{TestBroker, car, expect, expect_error, listen, serve_in};
+use morgana_ngsi_ld::{Access, HttpOptions};
 use serde_json::{Value, json};
 
-const ID: &str = "urn:ngsi-ld:Subscription:s";
-const PATH: &str = "/subscriptions/urn:ngsi-ld:Subscription:s";
-
-fn open(dir: &Path) -> Broker {
-    let mut options = options(dir);
-    options.sources.allow_hosts = vec!["127.0.0.1".to_owned()];
-    options.sources.copies_check_ms = 50;
-    Broker::open(options).unwrap()
-}
-
-async fn start() -> TestBroker {
+/// A broker that asks for the token `secret`.
+async fn start_with_token() -> TestBroker {
     let dir = tempfile::tempdir().unwrap();
-    serve_in(open(dir.path()), HttpOptions::default(), dir).await
-}
-
-fn registration(source: &TestBroker, more: Value) -> Value {
-    let mut registration = json!({
-        "id": "urn:ngsi-ld:ContextSourceRegistration:r", "type": "ContextSourceRegistration",
-        "information": [{"entities": [{"type": "Car"}]}], "endpoint": source.base.trim_end_matches("/ngsi-ld/v1"),
-    });
-    for (name, value) in more.as_object().unwrap() {
-        registration[name] = value.clone();
-    }
-    registration
-}
-
-async fn register(it: &TestBroker, source: &TestBroker, more: Value) {
-    expect(it.post("/csourceRegistrations", &registration(source, more)), 201).await;
-}
-
-async fn subscribe(it: &TestBroker, listener: &Listener, more: Value) {
-    let mut subscription = json!({
-        "id": ID, "type": "Subscription", "entities": [{"type": "Car"}],
-        "notification": {"endpoint": {"uri": listener.url}},
-    });
-    for (name, value) in more.as_object().unwrap() {
-        subscription[name] = value.clone();
-    }
-    expect(it.post("/subscriptions", &subscription), 201).await;
-}
-
-/// The copies that a source has, once there are so many.
-async fn copies(source: &TestBroker, count: usize) -> Value {
-    eventually(async || source.read("/subscriptions").await.as_array().unwrap().len() == count).await;
-    source.read("/subscriptions").await
-}
-
-/// The ids and speeds of the next notification, which is the subscriber's own.
-async fn next(listener: &mut Listener) -> Vec<(String, Value)> {
-    let body = listener.next().await.body;
-    assert_eq!((&body["type"], &body["subscriptionId"]), (&json!("Notification"), &json!(ID)), "{body}");
-    let one = |one: &Value| (one["id"].as_str().unwrap().to_owned(), one["speed"]["value"].clone());
-    body["data"].as_array().unwrap().iter().map(one).collect()
-}
-
-fn told(number: u32, speed: u32) -> Vec<(String, Value)> {
-    vec![(format!("urn:ngsi-ld:Car:{number}"), json!(speed))]
+    let http = HttpOptions { access: Access::Token("secret".into()), ..HttpOptions::default() };
+    serve_in(open(dir.path()), http, dir).await
 }
 
 /// What the copy at this place of a list has its source show.
@@ -102,11 +49,7 @@ async fn only_who_knows_a_copy_may_notify() {
 
 #[tokio::test]
 async fn a_source_notifies_without_the_token_of_the_broker() {
-    let dir = tempfile::tempdir().unwrap();
-    let access = morgana_ngsi_ld::Access::Token("secret".into());
-    let http = HttpOptions { access, ..HttpOptions::default() };
-    let (it, other, mut arrivals) =
-        (serve_in(open(dir.path()), http, dir).await, start().await, listen().await);
+    let (it, other, mut arrivals) = (start_with_token().await, start().await, listen().await);
     let post = |path: &str, body: &Value| it.post(path, body).header("x-auth-token", "secret");
     expect(post("/csourceRegistrations", &registration(&other, json!({}))), 201).await;
     let endpoint = json!({"endpoint": {"uri": arrivals.url}});
@@ -121,11 +64,7 @@ async fn a_source_notifies_without_the_token_of_the_broker() {
 
 #[tokio::test]
 async fn where_a_token_is_asked_for_only_the_source_of_a_copy_may_notify() {
-    let dir = tempfile::tempdir().unwrap();
-    let access = morgana_ngsi_ld::Access::Token("secret".into());
-    let http = HttpOptions { access, ..HttpOptions::default() };
-    let (it, other, mut arrivals) =
-        (serve_in(open(dir.path()), http, dir).await, start().await, listen().await);
+    let (it, other, mut arrivals) = (start_with_token().await, start().await, listen().await);
     let post = |path: &str, body: &Value| it.post(path, body).header("x-auth-token", "secret");
     expect(post("/csourceRegistrations", &registration(&other, json!({}))), 201).await;
     let mut subscription = json!({"id": ID, "type": "Subscription", "entities": [{"type": "Car"}],

@@ -105,3 +105,35 @@ pub async fn say(client: &Client, topic: &str, payload: &str) {
     let said = client.publish(topic, payload.to_owned(), Qos::AtLeastOnce);
     timeout(PATIENCE, said).await.expect("an acknowledgement in time").unwrap();
 }
+
+/// Everybody may do everything but say "forged".
+pub struct NothingForged {
+    /// Whether a message keeps its MQTT 5 properties.
+    pub passes_properties: bool,
+}
+
+impl Policy for NothingForged {
+    fn authenticate(&self, _login: &Login<'_>) -> Result<Identity, Refused> {
+        Ok(Identity::anonymous())
+    }
+
+    fn may_publish(&self, _who: &Identity, _topic: &str) -> bool {
+        true
+    }
+
+    fn reads_payloads(&self) -> bool {
+        true
+    }
+
+    fn may_say(&self, _who: &Identity, _topic: &str, payload: &[u8]) -> bool {
+        payload != b"forged"
+    }
+
+    fn passes_properties(&self) -> bool {
+        self.passes_properties
+    }
+
+    fn may_subscribe(&self, _who: &Identity, _filter: &str) -> bool {
+        true
+    }
+}

@@ -6,6 +6,8 @@
     reason = "helpers of tests; each file uses its own part"
 )]
 
+pub mod copied;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
