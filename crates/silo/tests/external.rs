@@ -89,6 +89,7 @@ async fn a_lamp_is_switched(
     peer: impl AsyncFn(u16, &Path) -> Peer,
     value: impl AsyncFn(u16, &str) -> Option<Value>,
     command: impl AsyncFn(u16, Value),
+    subscription: impl AsyncFn(u16) -> Value,
 ) {
     let (data, state, other_state) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -97,7 +98,7 @@ async fn a_lamp_is_switched(
     let platform = Platform::start(fabric.local_addr()).await;
     let lamp = Lamp::start(fabric.local_addr()).await;
     // The broker is not there yet.
-    let silo = start(kind, fabric.local_addr(), data.path(), params(port)).await;
+    let mut silo = start(kind, fabric.local_addr(), data.path(), params(port)).await;
     platform.connect(&v_thing(LAMP)).await;
     let broker = peer(port, state.path()).await;
     let sees = async |name: &str, wanted: Value| {
@@ -120,16 +121,31 @@ async fn a_lamp_is_switched(
     .await;
     assert_eq!(lamp.received().len(), 1, "an id is sent once");
 
+    // A silo that starts again listens elsewhere. It takes no subscription away: what a tenant writes meanwhile counts.
+    let subscribed = subscription(port).await;
+    assert!(!subscribed.is_null(), "{kind}");
+    silo.stop();
+    silo.ended().await.unwrap();
+    let silo = start(kind, fabric.local_addr(), data.path(), params(port)).await;
+    lamp.repeat().await;
+    eventually("a command goes through to the new run", async || {
+        command(port, json!({ "cmd-value": "red", "cmd-qos": 1, "cmd-id": "again" })).await;
+        lamp.received().len() == 2
+    })
+    .await;
+    sees("color", json!("red")).await;
+    assert_eq!(subscription(port).await, subscribed, "{kind}");
+
     // The broker was away, and has forgotten everything.
     broker.stop().await;
     let silo_command = json!({ "cmd-value": "blue", "cmd-qos": 1, "cmd-id": "b" });
     lamp.repeat().await;
     let broker = peer(port, other_state.path()).await;
     lamp.repeat().await;
-    sees("color", json!("green")).await;
+    sees("color", json!("red")).await;
     eventually("a command goes through again", async || {
         command(port, silo_command.clone()).await;
-        lamp.received().len() == 2
+        lamp.received().len() == 3
     })
     .await;
     sees("color", json!("blue")).await;
@@ -164,6 +180,11 @@ async fn an_ngsi_ld_broker_of_somebody_else_is_driven_over_its_api() {
             let url = format!("http://127.0.0.1:{port}/ngsi-ld/v1/entities/{ENTITY}/attrs/set-color");
             Http::new().patch(url).json(&json!({ "value": value })).send().await.unwrap();
         },
+        async |port| {
+            let all =
+                get(&format!("http://127.0.0.1:{port}/ngsi-ld/v1/subscriptions?options=sysAttrs")).await;
+            all.unwrap()[0]["createdAt"].clone()
+        },
     )
     .await;
 }
@@ -182,6 +203,9 @@ async fn an_ngsi_v2_broker_of_somebody_else_is_driven_over_its_api() {
             let url = format!("http://127.0.0.1:{port}/v2/entities/{ENTITY}/attrs?options=forcedUpdate");
             let body = json!({ "set-color": { "type": "command", "value": value } });
             Http::new().patch(url).json(&body).send().await.unwrap();
+        },
+        async |port| {
+            get(&format!("http://127.0.0.1:{port}/v2/subscriptions")).await.unwrap()[0]["id"].clone()
         },
     )
     .await;
@@ -205,6 +229,10 @@ async fn a_onem2m_cse_of_somebody_else_is_driven_over_http() {
                 request.header("X-M2M-Origin", "CAdmin").header("X-M2M-RI", "1").header("X-M2M-RVI", "3");
             let request = request.header("Content-Type", "application/json;ty=4");
             request.body(json!({ "m2m:cin": { "con": value } }).to_string()).send().await.unwrap();
+        },
+        async |port| {
+            let one = get(&format!("http://127.0.0.1:{port}/{CONTAINER}/set-color/vSiloCommandSub")).await;
+            one.unwrap()["m2m:sub"]["ri"].clone()
         },
     )
     .await;

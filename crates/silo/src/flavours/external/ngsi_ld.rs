@@ -155,10 +155,7 @@ impl Remote for NgsiLd {
             let name =
                 crate::actuation::fingerprint(&[&self.silo, pipes.v_thing.as_str(), &pipes.entity, command]);
             let id = format!("urn:ngsi-ld:Subscription:{name}");
-            // The listener's address may be another one than in the last run.
-            self.send(Method::DELETE, &format!("/subscriptions/{id}"), None).await?;
-            let subscription = json!({
-                "id": id,
+            let mut subscription = json!({
                 "type": "Subscription",
                 "entities": [{ "id": pipes.entity, "type": pipes.kind }],
                 "watchedAttributes": [command],
@@ -168,6 +165,17 @@ impl Remote for NgsiLd {
                 },
                 "@context": context,
             });
+            // The listener's address may be another one than in the last run. What was subscribed then is not taken
+            // away for that, as what is written meanwhile would be missed.
+            let path = format!("/subscriptions/{id}");
+            let answer = self.send(Method::PATCH, &path, Some(&subscription)).await?;
+            if answer.status.is_success() {
+                continue;
+            }
+            if answer.status.as_u16() != 404 {
+                self.send(Method::DELETE, &path, None).await?;
+            }
+            subscription["id"] = json!(id);
             let answer = self.send(Method::POST, "/subscriptions", Some(&subscription)).await?;
             if !answer.status.is_success() {
                 refused("a subscription to a pipe", &answer);

@@ -16,6 +16,9 @@ use crate::metrics;
 use crate::notices::Notices;
 use crate::settings::Settings;
 
+/// Subscribes without a first notification of what is there: it is no new command.
+const QUIET: &str = "?options=skipInitialNotification";
+
 pub(in crate::flavours) struct NgsiV2 {
     peer: Peer,
     silo: String,
@@ -32,16 +35,20 @@ impl NgsiV2 {
         self.send(Method::POST, "/v2/op/update?options=overrideMetadata", Some(&body)).await
     }
 
-    /// Takes away the subscriptions of an entity's pipes that are there.
-    async fn unsubscribe(&self, description: &str) -> Result<(), Away> {
+    /// The subscriptions to an entity's pipes that are there: the id of each, and the attribute that it is about.
+    async fn subscribed(&self, description: &str) -> Result<Vec<(String, String)>, Away> {
         let answer = self.send(Method::GET, "/v2/subscriptions?limit=1000", None).await?;
-        for known in answer.body.as_array().into_iter().flatten() {
-            let is_it = known.get("description").and_then(Value::as_str) == Some(description);
-            if let Some(id) = known.get("id").and_then(Value::as_str).filter(|_| is_it) {
-                self.send(Method::DELETE, &format!("/v2/subscriptions/{id}"), None).await?;
-            }
-        }
-        Ok(())
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let one = |known: &Value| {
+            let is_it = known.get("description")?.as_str()? == description;
+            let attribute = known.pointer("/subject/condition/attrs/0").and_then(text).unwrap_or_default();
+            is_it.then_some((known.get("id").and_then(text)?, attribute))
+        };
+        Ok(answer.body.as_array().into_iter().flatten().filter_map(one).collect())
+    }
+
+    async fn unsubscribe(&self, id: &str) -> Result<(), Away> {
+        self.send(Method::DELETE, &format!("/v2/subscriptions/{id}"), None).await.map(drop)
     }
 }
 
@@ -131,7 +138,10 @@ impl Remote for NgsiV2 {
             if !answer.status.is_success() && answer.status.as_u16() != 404 {
                 refused(entity.id(), &answer);
             }
-            self.unsubscribe(&format!("vSilo {}: {v_thing} {}", self.silo, encoded(entity.id()))).await?;
+            let description = format!("vSilo {}: {v_thing} {}", self.silo, encoded(entity.id()));
+            for (id, _) in self.subscribed(&description).await? {
+                self.unsubscribe(&id).await?;
+            }
         }
         Ok(())
     }
@@ -151,7 +161,7 @@ impl Remote for NgsiV2 {
             }
         }
         let description = format!("vSilo {}: {} {}", self.silo, pipes.v_thing, encoded(&pipes.entity));
-        self.unsubscribe(&description).await?;
+        let mut before = self.subscribed(&description).await?;
         for command in &pipes.commands {
             let name = attribute_name(command);
             let subscription = json!({
@@ -159,12 +169,24 @@ impl Remote for NgsiV2 {
                 "subject": { "entities": [{ "id": id, "type": kind }], "condition": { "attrs": [name] } },
                 "notification": { "http": { "url": listener }, "attrs": [name] },
             });
-            // Without the first notification of what is there: it is no new command.
-            let path = "/v2/subscriptions?options=skipInitialNotification";
-            let answer = self.send(Method::POST, path, Some(&subscription)).await?;
+            // The listener's address may be another one than in the last run. What was subscribed then is not taken
+            // away for that, as what is written meanwhile would be missed.
+            if let Some(at) = before.iter().position(|(_, attribute)| *attribute == name) {
+                let (known, _) = before.swap_remove(at);
+                let path = format!("/v2/subscriptions/{known}{QUIET}");
+                if self.send(Method::PATCH, &path, Some(&subscription)).await?.status.is_success() {
+                    continue;
+                }
+                self.unsubscribe(&known).await?;
+            }
+            let path = format!("/v2/subscriptions{QUIET}");
+            let answer = self.send(Method::POST, &path, Some(&subscription)).await?;
             if !answer.status.is_success() {
                 refused("a subscription to a pipe", &answer);
             }
+        }
+        for (id, _) in before {
+            self.unsubscribe(&id).await?;
         }
         Ok(())
     }

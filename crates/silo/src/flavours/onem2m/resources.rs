@@ -176,10 +176,21 @@ impl Resources {
         self.create(cse, pipe, &self.originator, SUBSCRIPTION, subscription).await;
     }
 
-    /// Ends the subscription on a pipe, if there is one.
-    pub(in crate::flavours) async fn unsubscribe(&self, cse: &dyn Carrier, pipe: &str) {
+    /// Has the subscription on a pipe that an earlier run made lead to `to`; where there is none, one is made. It is
+    /// not taken away for that, as what is written meanwhile would be missed.
+    pub(in crate::flavours) async fn resubscribe(&self, cse: &dyn Carrier, pipe: &str, to: &str) {
         let address = format!("{pipe}/{COMMAND_SUBSCRIPTION}");
-        cse.carry(Request::new(Operation::Delete, address, &self.originator)).await;
+        let content = Some(json!({ "m2m:sub": { "nu": [to] } }));
+        let update = Request { content, ..Request::new(Operation::Update, &address, &self.originator) };
+        match cse.carry(update).await {
+            Some((status, _)) if status.is_success() => return,
+            None | Some((Status::NotFound, _)) => {}
+            // A CSE that does not update subscriptions.
+            Some(_) => {
+                cse.carry(Request::new(Operation::Delete, address, &self.originator)).await;
+            }
+        }
+        self.subscribe(cse, pipe, to).await;
     }
 
     /// Creates a resource; says whether it is there now.

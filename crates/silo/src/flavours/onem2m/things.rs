@@ -217,8 +217,7 @@ impl Things {
                 let url = format!("{target}/{name}");
                 self.pipes.insert(name, of);
                 // The listener's address may be another one than in the last run.
-                self.resources.unsubscribe(cse, &pipe).await;
-                self.resources.subscribe(cse, &pipe, &url).await;
+                self.resources.resubscribe(cse, &pipe, &url).await;
                 continue;
             }
             self.pipes.insert(subscription, of);
