@@ -36,6 +36,22 @@ impl Access {
         let Self::Token(token) = self else { return true };
         shown(headers).is_some_and(|shown| shown.ct_eq(token.as_bytes()).into())
     }
+
+    /// The answer, 401, to who does not show what is asked for.
+    pub fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        if self.allows(headers) {
+            return None;
+        }
+        let detail = match shown(headers) {
+            Some(_) => "the token is not the one of this broker",
+            None => {
+                "this broker asks for its token, as Authorization: Bearer <token> or X-Auth-Token: <token>"
+            }
+        };
+        let mut response = Problem::of(StatusCode::UNAUTHORIZED, detail).into_response();
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Some(response)
+    }
 }
 
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {
@@ -50,16 +66,10 @@ fn shown(headers: &HeaderMap) -> Option<&[u8]> {
 /// Middleware that answers 401 to who does not show the token:
 /// `router.layer(axum::middleware::from_fn_with_state(access, require_token))`.
 pub async fn require_token(State(access): State<Access>, request: Request, next: Next) -> Response {
-    if access.allows(request.headers()) {
-        return next.run(request).await;
+    match access.refusal(request.headers()) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
     }
-    let detail = match shown(request.headers()) {
-        Some(_) => "the token is not the one of this broker",
-        None => "this broker asks for its token, as Authorization: Bearer <token> or X-Auth-Token: <token>",
-    };
-    let mut response = Problem::of(StatusCode::UNAUTHORIZED, detail).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
 }
 
 #[cfg(test)]

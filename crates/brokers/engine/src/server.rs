@@ -1,30 +1,37 @@
-use std::{io, pin::pin, time::Duration};
+use std::{convert::Infallible, io, pin::pin, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request},
+    response::Response,
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// Why a server ended on its own.
 #[derive(Debug, Error)]
 #[error("cannot serve HTTP")]
 pub struct ServerError(#[from] io::Error);
 
-/// Answers with `router` on `listener` until `stop`: then it takes no new connection, lets requests under way finish
-/// for at most `patience`, and returns. Every connection has `TCP_NODELAY`, and requests carry where they came from as
+/// Answers with `service`, such as an axum router, on `listener` until `stop`: then it takes no new connection, lets
+/// requests under way finish for at most `patience`, and returns. Every connection has `TCP_NODELAY`, and requests carry where they came from as
 /// `ConnectInfo<SocketAddr>`.
 ///
 /// # Errors
 /// None today: a connection that cannot be taken is logged, and the next one is waited for.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     stop: CancellationToken,
     patience: Duration,
-) -> Result<(), ServerError> {
+) -> Result<(), ServerError>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     // Names of headers are the same in any case (RFC 9110 5.1); clients that look for `Location` find it so.
     let mut http = http1::Builder::new();
     http.title_case_headers(true);
@@ -43,10 +50,10 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let router = router.clone();
+        let service = service.clone();
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request.map(Body::new))
+            service.clone().oneshot(request.map(Body::new))
         });
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let stop = stop.clone();

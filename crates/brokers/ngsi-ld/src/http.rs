@@ -16,6 +16,7 @@ mod registrations;
 mod remote_notify;
 mod reply;
 mod request;
+mod service;
 mod snapshots;
 mod subscriptions;
 mod temporal;
@@ -26,7 +27,6 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, patch},
 };
@@ -35,6 +35,7 @@ use morgana_engine::{Access, Problem, ServerError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::service::Service;
 use crate::{Broker, Error, ErrorKind};
 
 /// How a broker answers over HTTP.
@@ -81,21 +82,8 @@ struct Door {
 /// Where the binding lives.
 const ROOT: &str = "/ngsi-ld/v1";
 
-/// The broker's HTTP interface, with `/ngsi-ld/v1` in front of every path.
-pub fn router(broker: Broker, options: HttpOptions) -> Router {
-    let guarded = (options.access.clone(), broker.clone());
-    let options = Arc::new(options);
-    let gate = tenants::Gate::new(broker.clone(), Arc::clone(&options));
-    of_one(broker, Arc::clone(&options))
-        .layer(middleware::from_fn(preconditions::as_asked))
-        .layer(middleware::from_fn_with_state(gate, tenants::by_tenant))
-        .layer(middleware::from_fn_with_state(options, preconditions::ask_for_length))
-        .layer(middleware::from_fn_with_state(guarded, remote_notify::ask_for_token))
-}
-
-/// The interface of one tenant, for who has been let in.
-fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
-    let door = Door { broker, options };
+/// The handlers of all resources of one tenant.
+fn handlers(door: Door) -> Router {
     let mut router = Router::new();
     let routes = entities::routes()
         .into_iter()
@@ -126,9 +114,6 @@ fn of_one(broker: Broker, options: Arc<HttpOptions>) -> Router {
         .route(path, handler)
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
-        .layer(middleware::from_fn_with_state(door.clone(), distributed::distribute))
-        .layer(middleware::from_fn_with_state(door.clone(), entity_maps::mapped))
-        .layer(middleware::from_fn_with_state(door.clone(), snapshots::in_snapshot))
         .with_state(door)
 }
 
@@ -143,7 +128,8 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServerError> {
     let patience = Duration::from_millis(options.patience_ms);
-    morgana_engine::serve(listener, router(broker, options), stop, patience).await
+    let service = Service::new(broker, options).into_tower();
+    morgana_engine::serve(listener, service, stop, patience).await
 }
 
 /// A path below the root and what answers there.

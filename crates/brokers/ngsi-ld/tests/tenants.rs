@@ -35,6 +35,20 @@ async fn a_tenant_comes_into_being_with_what_is_created_in_it() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_tenant_is_what_was_asked_for_as_any_other() {
+    let it = start().await;
+    create_in(&it, "a", 1).await;
+    it.create(car(1, 50)).await;
+    for tenant in ["", "a"] {
+        let get = |path: &str| of(tenant, it.get(path));
+        let found = expect(get("/entities?type=Car").header("Prefer", "ngsi-ld=1.5"), 200).await;
+        assert_eq!(found.headers()["preference-applied"], "ngsi-ld=1.5", "{tenant:?}");
+        let missing = get("/entities/urn:ngsi-ld:Car:9").header("Accept", "application/json");
+        assert_eq!(expect(missing, 404).await.headers()["content-type"], "application/json", "{tenant:?}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_crosses_the_border_between_tenants() {
     let it = start().await;
     let mut arrivals = listen().await;

@@ -1,7 +1,7 @@
 //! `morgana broker ngsi-ld`.
 
 use clap::Args;
-use morgana_ngsi_ld::{Broker, HttpOptions, Options, router};
+use morgana_ngsi_ld::{Broker, HttpOptions, Options, Service};
 use tokio_util::sync::CancellationToken;
 
 use super::{Durability, Place, REQUEST_PATIENCE, Reach, address_of, ready};
@@ -95,8 +95,8 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         temporal_max: arguments.temporal_limit.max(1),
         ..HttpOptions::default()
     };
-    let outcome =
-        morgana_engine::serve(listener, router(broker.clone(), options), stop, REQUEST_PATIENCE).await;
+    let service = Service::new(broker.clone(), options).into_tower();
+    let outcome = morgana_engine::serve(listener, service, stop, REQUEST_PATIENCE).await;
     // What became of notifications is written, so that a restart goes on counting.
     broker.shutdown(REQUEST_PATIENCE).await;
     outcome.map_err(|error| Failure::new("the broker ended badly", error))

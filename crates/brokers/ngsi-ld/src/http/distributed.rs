@@ -16,8 +16,7 @@ mod write;
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue};
@@ -27,26 +26,24 @@ pub(super) use past::{RemotePast, of_query as past_of_query};
 pub(super) use remote::{Remote, found, page, sources};
 pub(super) use retrieve::others;
 
-use self::{fan::Fan, retrieve::head, route::Route};
-use super::Door;
+use self::{fan::Fan, retrieve::head};
+use super::{Door, service::Handlers};
+pub(super) use route::Route;
 
 const WARNING: HeaderName = HeaderName::from_static("ngsild-warning");
 
-/// Lets context sources take part in a request.
-pub(super) async fn distribute(State(door): State<Door>, request: Request, next: Next) -> Response {
+/// What context sources have to do with a request; nothing when it is for this broker alone.
+pub(super) fn concerned(door: &Door, request: &Request) -> Option<Route> {
     if !door.broker.has_sources() || is_local(request.uri().query()) {
-        return next.run(request).await;
+        return None;
     }
-    let Some(route) = Route::of(request.method(), request.uri().path()) else {
-        return next.run(request).await;
-    };
-    // In a box, so that the many requests without sources are not as large as the few with them.
-    Box::pin(with_sources(door, route, request, next)).await
+    Route::of(request.method(), request.uri().path())
 }
 
-async fn with_sources(door: Door, route: Route, request: Request, next: Next) -> Response {
+/// Lets context sources take part in a request.
+pub(super) async fn answer(door: &Door, route: Route, request: Request, next: &Handlers) -> Response {
     let headers = request.headers().clone();
-    let fan = Fan::new(&door, &headers);
+    let fan = Fan::new(door, &headers);
     fan.learn_aliases().await;
     match route {
         Route::Retrieve(id) => match retrieve::ask(&fan, head(&request), &id).await {
@@ -87,7 +84,7 @@ async fn with_sources(door: Door, route: Route, request: Request, next: Next) ->
 }
 
 /// Runs the handler with what the sources said, and warns of those that said nothing useful.
-async fn read(mut request: Request, remote: Remote, next: Next) -> Response {
+async fn read(mut request: Request, remote: Remote, next: &Handlers) -> Response {
     let warnings = remote.warnings.clone();
     if remote.takes_part {
         request.extensions_mut().insert(Arc::new(remote));
@@ -100,7 +97,7 @@ async fn with<T: Send + Sync + 'static>(
     mut request: Request,
     found: T,
     warnings: Vec<String>,
-    next: Next,
+    next: &Handlers,
 ) -> Response {
     request.extensions_mut().insert(Arc::new(found));
     warned(next.run(request).await, warnings)

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path, Request, State},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -12,12 +11,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
 use super::{
-    Door, HttpOptions, ROOT, Route, Shared,
+    HttpOptions, ROOT, Route, Shared,
     distributed::{self, RemotePast},
     entities::{entity_query, has_content},
     params::Params,
     reply,
     request::{Asked, Sent},
+    service::Interface,
     temporal::window,
 };
 use crate::{
@@ -89,30 +89,41 @@ fn lifetime(params: &Params) -> Result<Option<Duration>, Error> {
     Ok(Some(Duration::from_micros(micros.unsigned_abs())))
 }
 
-/// Makes a map of what a query finds, or answers a query from a map.
-pub(super) async fn mapped(State(door): State<Door>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().trim_end_matches('/');
-    let path = path.strip_prefix(ROOT).unwrap_or_default();
-    let is_query = matches!(path, "/entities" | "/temporal/entities");
-    let entity = path.strip_prefix("/temporal").unwrap_or(path).strip_prefix("/entities/");
-    let is_one = entity.is_some_and(|id| !id.contains('/'));
-    let named = request.headers().get(MAP).cloned();
-    let wished = request.uri().query().unwrap_or_default().split('&').any(|pair| pair == "entityMap=true");
-    if !(is_query || is_one) || request.method() != Method::GET || (named.is_none() && !wished) {
-        return next.run(request).await;
-    }
-    // In a box, so that requests without a map are small.
-    let answer = Box::pin(answer(&door, request, named, is_query, next));
-    answer.await.unwrap_or_else(IntoResponse::into_response)
+/// What a request wants of entity maps.
+pub(super) struct Wish {
+    /// The map that it names.
+    named: Option<HeaderValue>,
+    /// Whether it is a query, and not about one entity.
+    is_query: bool,
 }
 
-async fn answer(
-    door: &Door,
-    mut request: Request,
-    named: Option<HeaderValue>,
-    is_query: bool,
-    next: Next,
-) -> Result<Response, Error> {
+impl Wish {
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        if request.method() != Method::GET {
+            return None;
+        }
+        let named = request.headers().get(MAP).cloned();
+        let wished =
+            || request.uri().query().unwrap_or_default().split('&').any(|pair| pair == "entityMap=true");
+        if named.is_none() && !wished() {
+            return None;
+        }
+        let path = request.uri().path().trim_end_matches('/');
+        let path = path.strip_prefix(ROOT).unwrap_or_default();
+        let is_query = matches!(path, "/entities" | "/temporal/entities");
+        let entity = path.strip_prefix("/temporal").unwrap_or(path).strip_prefix("/entities/");
+        let is_one = entity.is_some_and(|id| !id.contains('/'));
+        (is_query || is_one).then_some(Self { named, is_query })
+    }
+}
+
+/// Makes a map of what a query finds, or answers a query from a map.
+pub(super) async fn answer(interface: &Interface, request: Request, wish: Wish) -> Response {
+    mapped(interface, request, wish).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn mapped(interface: &Interface, mut request: Request, wish: Wish) -> Result<Response, Error> {
+    let (door, Wish { named, is_query }) = (interface.door(), wish);
     let params = Params::parse(request.uri().path(), request.uri().query(), &door.options)?;
     let lifetime = lifetime(&params)?;
     let mut mapped = Mapped::default();
@@ -129,7 +140,7 @@ async fn answer(
     });
     let mapped = Arc::new(mapped);
     request.extensions_mut().insert(Arc::clone(&mapped));
-    let mut response = next.run(request).await;
+    let mut response = interface.answer_with_sources(request).await;
     if !response.status().is_success() {
         return Ok(response);
     }

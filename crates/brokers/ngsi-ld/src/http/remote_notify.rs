@@ -8,12 +8,11 @@
 
 use axum::{
     extract::{Request, State},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::post,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use morgana_engine::{Access, Problem, require_token};
+use morgana_engine::{Access, Problem};
 
 use super::{Route, Shared, distributed, request::Sent, tenants::TENANT};
 use crate::{
@@ -23,32 +22,26 @@ use crate::{
     sources::{CALLBACK, CREDENTIAL},
 };
 
-/// Who may use the broker, and the broker whose copies sources have.
-pub(super) type Guarded = (Access, Broker);
-
-/// Asks for the token of the broker, or of a context source for what it was given to show.
-pub(super) async fn ask_for_token(
-    State((access, broker)): State<Guarded>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.uri().path() != CALLBACK || request.method() != Method::POST {
-        return require_token(State(access), request, next).await;
-    }
+/// The answer, 401, to who shows neither the token of the broker nor, as a context source that notifies, what it was
+/// given to show.
+pub(super) fn refusal(access: &Access, broker: &Broker, request: &Request) -> Option<Response> {
     let headers = request.headers();
+    if request.uri().path() != CALLBACK || request.method() != Method::POST {
+        return access.refusal(headers);
+    }
     let may = match headers.get(CREDENTIAL) {
-        Some(shown) => copy_shown(&broker, headers, shown).is_some(),
+        Some(shown) => copy_shown(broker, headers, shown).is_some(),
         None => access.allows(headers),
     };
     if may {
-        return next.run(request).await;
+        return None;
     }
     let detail = format!(
         "who notifies shows what the copy of the subscription says in receiverInfo, as the header {CREDENTIAL}"
     );
     let mut response = Problem::of(StatusCode::UNAUTHORIZED, detail).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
+    Some(response)
 }
 
 /// The copy that `shown` is good for, in the tenant that the headers name.

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, Request, State},
-    middleware::Next,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tower::ServiceExt;
 
 use super::{
     Door, ROOT, Route, Shared,
     batch::{Asking, asking},
     distributed,
     entities::has_content,
-    of_one, reply,
+    reply,
     request::{Asked, Sent},
+    service::Interface,
 };
 use crate::{
     Broker, Context, Entity, Error, ErrorKind,
@@ -37,31 +37,28 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Hands a request to the snapshot that it names; the answer names it again.
-pub(super) async fn in_snapshot(State(door): State<Door>, request: Request, next: Next) -> Response {
-    match request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned() {
-        // In a box, so that requests to the present are small.
-        Some(value) => Box::pin(of_snapshot(door, value, request)).await,
-        None => next.run(request).await,
-    }
+/// The snapshot that a request names.
+pub(super) fn named(request: &Request) -> Option<HeaderValue> {
+    request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned()
 }
 
-async fn of_snapshot(door: Door, value: HeaderValue, mut request: Request) -> Response {
-    let id = value.to_str().unwrap_or_default().rsplit_once("/snapshots/").map(|(_, id)| id.to_owned());
-    let id = id.unwrap_or_else(|| value.to_str().unwrap_or_default().to_owned());
-    let mut response = match door.broker.snapshot_broker(&id) {
-        Ok(broker) => {
-            request.headers_mut().remove(SNAPSHOT);
-            request.extensions_mut().clear();
-            match of_one(broker, Arc::clone(&door.options)).oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+/// Hands a request to the snapshot that it names; the answer names it again. In a box, as requests to the present are
+/// not to be as large as those to snapshots.
+pub(super) fn answer(door: &Door, named: HeaderValue, mut request: Request) -> BoxFuture<'_, Response> {
+    async move {
+        let id = named.to_str().unwrap_or_default();
+        let id = id.rsplit_once("/snapshots/").map_or(id, |(_, id)| id);
+        let mut response = match door.broker.snapshot_broker(id) {
+            Ok(broker) => {
+                request.headers_mut().remove(SNAPSHOT);
+                Interface::new(broker, Arc::clone(&door.options)).answer(request).await
             }
-        }
-        Err(error) => error.into_response(),
-    };
-    response.headers_mut().insert(SNAPSHOT, value);
-    response
+            Err(error) => error.into_response(),
+        };
+        response.headers_mut().insert(SNAPSHOT, named);
+        response
+    }
+    .boxed()
 }
 
 async fn create(State(door): Shared, sent: Sent) -> Result<Response, Error> {
@@ -121,6 +118,7 @@ async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) 
     members.retain(|(name, _)| &**name != "@context");
     members.push(("@context".into(), context.shown()));
     let body = serde_json::to_vec(&Json::Object(members.into())).map_err(|error| broken(&error))?;
+    let present = Interface::new(door.broker.clone(), Arc::clone(&door.options));
     let limit = door.options.page_max;
     let mut count = 0;
     loop {
@@ -131,10 +129,7 @@ async fn fill(door: &Door, copy: &Broker, query: &Json, context: &Arc<Context>) 
             .header(header::CONTENT_TYPE, "application/ld+json")
             .body(Body::from(body.clone()))
             .map_err(|error| broken(&error))?;
-        let response = match of_one(door.broker.clone(), Arc::clone(&door.options)).oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let response = present.answer(request).await;
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
         let json = Json::parse(&bytes.map_err(|error| broken(&error))?).map_err(|error| broken(&error))?;

@@ -3,81 +3,68 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    Router,
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 use parking_lot::RwLock;
-use tower::ServiceExt;
 
-use super::{HttpOptions, ROOT, identity, of_one};
+use super::{HttpOptions, ROOT, identity, service::Interface};
 use crate::{Broker, Error};
 
 pub(super) const TENANT: HeaderName = HeaderName::from_static("ngsild-tenant");
 
 /// The interfaces of tenants, each made when it is first asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Gate(Arc<Inner>);
-
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Gate {
     broker: Broker,
     options: Arc<HttpOptions>,
-    routers: RwLock<HashMap<Box<str>, Router>>,
+    interfaces: RwLock<HashMap<Box<str>, Interface>>,
 }
 
 impl Gate {
     pub(super) fn new(broker: Broker, options: Arc<HttpOptions>) -> Self {
-        Self(Arc::new(Inner { broker, options, routers: RwLock::default() }))
+        Self { broker, options, interfaces: RwLock::default() }
+    }
+
+    /// Hands a request to the tenant that it names; the answer names the tenant again, whatever it says.
+    pub(super) async fn answer(&self, named: HeaderValue, request: Request) -> Response {
+        let mut response = match named.to_str() {
+            Ok(tenant) => self.for_tenant(tenant, request).await,
+            Err(_) => Error::bad("NGSILD-Tenant is not ASCII").into_response(),
+        };
+        response.headers_mut().insert(TENANT, named);
+        response
+    }
+
+    async fn for_tenant(&self, tenant: &str, request: Request) -> Response {
+        let path = request.uri().path().strip_prefix(ROOT).unwrap_or_default().trim_end_matches('/');
+        let creates = request.method() == Method::POST && creates(path);
+        match self.interface(tenant, creates).await {
+            Ok(interface) => interface.answer(request).await,
+            // Who looks for loops has to know the alias before anything is there.
+            Err(_) if path == "/info/sourceIdentity" && self.broker.check_tenant(tenant).is_ok() => {
+                identity::answer(&self.broker, &self.broker.alias_of(tenant))
+            }
+            Err(error) => error.into_response(),
+        }
     }
 
     /// The interface of a tenant; only what creates something creates a tenant.
-    async fn router(&self, tenant: &str, creates: bool) -> Result<Router, Error> {
-        if let Some(known) = self.0.routers.read().get(tenant) {
+    async fn interface(&self, tenant: &str, creates: bool) -> Result<Interface, Error> {
+        if let Some(known) = self.interfaces.read().get(tenant) {
             return Ok(known.clone());
         }
-        let root = &self.0.broker;
-        let broker = if creates { root.tenant_or_new(tenant).await? } else { root.tenant(tenant)? };
-        let router = of_one(broker, Arc::clone(&self.0.options));
-        Ok(self.0.routers.write().entry(tenant.into()).or_insert(router).clone())
+        let broker =
+            if creates { self.broker.tenant_or_new(tenant).await? } else { self.broker.tenant(tenant)? };
+        let interface = Interface::new(broker, Arc::clone(&self.options));
+        Ok(self.interfaces.write().entry(tenant.into()).or_insert(interface).clone())
     }
 }
 
-/// Hands a request to its tenant; the answer names the tenant again, whatever it says.
-pub(super) async fn by_tenant(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let Some(value) = request.headers().get(TENANT).filter(|value| !value.is_empty()).cloned() else {
-        return next.run(request).await;
-    };
-    let mut response = match value.to_str() {
-        // In a box, so that requests to the default tenant are small.
-        Ok(tenant) => Box::pin(for_tenant(&gate, tenant, request)).await,
-        Err(_) => Error::bad("NGSILD-Tenant is not ASCII").into_response(),
-    };
-    response.headers_mut().insert(TENANT, value);
-    response
-}
-
-async fn for_tenant(gate: &Gate, tenant: &str, mut request: Request<Body>) -> Response {
-    let path = request.uri().path().strip_prefix(ROOT).unwrap_or_default().trim_end_matches('/');
-    let creates = request.method() == Method::POST && creates(path);
-    match gate.router(tenant, creates).await {
-        Ok(router) => {
-            // What the outer router found in the path, the inner one would find twice.
-            request.extensions_mut().clear();
-            match router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
-        // Who looks for loops has to know the alias before anything is there.
-        Err(_) if path == "/info/sourceIdentity" && gate.0.broker.check_tenant(tenant).is_ok() => {
-            identity::answer(&gate.0.broker, &gate.0.broker.alias_of(tenant))
-        }
-        Err(error) => error.into_response(),
-    }
+/// The tenant that a request names.
+pub(super) fn named(request: &Request) -> Option<HeaderValue> {
+    request.headers().get(TENANT).filter(|value| !value.is_empty()).cloned()
 }
 
 /// Whether a POST there creates what was not there (NGSI-LD 5.5.10); queries by POST do not.

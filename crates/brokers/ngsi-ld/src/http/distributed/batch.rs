@@ -5,7 +5,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     extract::{FromRequest, Request},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
@@ -13,7 +12,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    super::request::{Sent, read},
+    super::{
+        request::{Sent, read},
+        service::Handlers,
+    },
     answer::{Outcome, Part, error, multi},
     fan::{Fan, looped},
     route::Batch,
@@ -80,7 +82,7 @@ impl Result {
     }
 }
 
-pub(super) async fn run(fan: &Fan<'_>, request: Request, kind: Batch, next: Next) -> Response {
+pub(super) async fn run(fan: &Fan<'_>, request: Request, kind: Batch, next: &Handlers) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = match read(body, &parts.headers, fan.door.options.body_max_bytes).await {
         Ok(bytes) => bytes,

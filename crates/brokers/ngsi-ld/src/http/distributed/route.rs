@@ -7,7 +7,7 @@ use crate::registrations::Operation;
 
 /// An operation that sources may take part in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Route {
+pub(in crate::http) enum Route {
     Retrieve(String),
     Query,
     QueryBatch,
@@ -23,14 +23,14 @@ pub(super) enum Route {
 
 /// A question for what there is (NGSI-LD 5.7.5 to 5.7.10); a name is one type or attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Discover {
+pub(in crate::http) enum Discover {
     Types(Option<String>),
     Attributes(Option<String>),
 }
 
 /// A batch operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Batch {
+pub(in crate::http) enum Batch {
     Create,
     Upsert,
     Update,
@@ -40,7 +40,7 @@ pub(super) enum Batch {
 
 /// A write of one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct One {
+pub(in crate::http) struct One {
     pub(super) operation: Operation,
     /// The entity in the path.
     pub(super) id: Option<String>,

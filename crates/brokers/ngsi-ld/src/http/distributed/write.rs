@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
@@ -18,6 +17,7 @@ use super::{
         params::Params,
         reply,
         request::{Asked, Sent, read},
+        service::Handlers,
     },
     answer::{Outcome, Part, of_attributes, of_entity},
     fan::{Fan, looped},
@@ -49,7 +49,7 @@ struct Input {
     params: Params,
 }
 
-pub(super) async fn run(fan: &Fan<'_>, request: Request, one: One, next: Next) -> Response {
+pub(super) async fn run(fan: &Fan<'_>, request: Request, one: One, next: &Handlers) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = match read(body, &parts.headers, fan.door.options.body_max_bytes).await {
         Ok(bytes) => bytes,
@@ -242,7 +242,7 @@ fn terms(context: &Context, names: Option<&[Name]>) -> Vec<String> {
 }
 
 /// A purge here and at the sources, each narrowed to what the source is registered for (NGSI-LD 5.6.21).
-pub(super) async fn purge(fan: &Fan<'_>, request: Request, next: Next) -> Response {
+pub(super) async fn purge(fan: &Fan<'_>, request: Request, next: &Handlers) -> Response {
     let mut parts = head(&request);
     let Ok(asked) = Asked::from_request_parts(&mut parts, fan.door).await else {
         return next.run(request).await;
