@@ -4,6 +4,7 @@
 //! ([`case::Case`]); clients, clocks, memory and tables are here. With `--peer` the same loads run against a broker
 //! that somebody else started, and its figures stand beside.
 
+mod bare;
 mod bench;
 pub(crate) mod case;
 mod connection;

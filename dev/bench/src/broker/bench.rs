@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use morgana_testbed::Broker;
 
+use super::bare;
 use super::case::Case;
 use super::connection::Connection;
 use super::load;
@@ -19,6 +20,10 @@ const STARTS: usize = 11;
 
 /// How long after its last request a broker is looked at: what it holds is what it keeps.
 const REST: Duration = Duration::from_secs(3);
+
+/// Changes a second while the latency of notifications is measured, and how many: where there are few, processors and
+/// disk go to sleep in between and have to wake up for each; a thousand keep them awake, and the broker is far from busy.
+const PACES: [(u32, u64); 2] = [(200, 1_000), (1_000, 5_000)];
 
 /// How a standard's broker is started and subscribed to.
 pub(super) struct Profile {
@@ -249,27 +254,32 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Has a listener subscribed with `subscription(uri)` (path, headers and body of a POST), and times `count`
-    /// notifications of changes made by `change(number, mark)`.
+    /// Has a listener subscribed with `subscription(uri)` (path, headers and body of a POST), and times notifications of
+    /// changes made by `change(number, mark)`, beside the least that this machine needs for the same.
     pub(super) async fn notifications(
         &mut self,
         aim: &'static str,
-        count: u64,
         subscription: impl Fn(&str) -> (String, String, String),
         change: impl Fn(u64, &str, &mut Vec<u8>),
     ) -> io::Result<()> {
-        let listener = Listener::start().await?;
-        self.notifications_to(listener, "request -> notification at 200/s", aim, count, subscription, change)
-            .await
+        let mut listener = Listener::start().await?;
+        self.notifications_to(&mut listener, "request -> notification", aim, subscription, &change).await?;
+        let folder = tempfile::tempdir()?;
+        for (rate, count) in PACES {
+            let bare = bare::start(folder.path(), listener.address().unwrap_or_default())?;
+            let mut took = listener.measure(&bare, rate, count, &change).await?;
+            let name = format!("the same at {rate}/s without a broker: TCP, fdatasync, TCP");
+            self.figures.put_durations(&name, &mut took, None);
+        }
+        Ok(())
     }
 
     /// The same for a listener that is there, with a name of its own for the figure.
     pub(super) async fn notifications_to(
         &mut self,
-        mut listener: Listener,
+        listener: &mut Listener,
         name: &str,
         aim: &'static str,
-        count: u64,
         subscription: impl Fn(&str) -> (String, String, String),
         change: impl Fn(u64, &str, &mut Vec<u8>),
     ) -> io::Result<()> {
@@ -277,11 +287,14 @@ impl<'a> Bench<'a> {
         let (path, headers, body) = subscription(&listener.uri);
         notify::subscribe(&self.address, &path, &headers, &body).await?;
         // The connection to the listener is made by the first ones.
-        listener.measure(&self.address, 20, &change).await?;
-        let mut took = listener.measure(&self.address, count, &change).await?;
-        let lost = count - took.len() as u64;
-        self.figures.put_durations(name, &mut took, Some(aim));
-        self.figures.put(format!("{name}, lost"), lost as f64, "", Some("0"));
+        listener.measure(&self.address, PACES[0].0, 20, &change).await?;
+        for (rate, count) in PACES {
+            let mut took = listener.measure(&self.address, rate, count, &change).await?;
+            let lost = count - took.len() as u64;
+            let name = format!("{name} at {rate}/s");
+            self.figures.put_durations(&name, &mut took, Some(aim));
+            self.figures.put(format!("{name}, lost"), lost as f64, "", Some("0"));
+        }
         Ok(())
     }
 

@@ -136,6 +136,6 @@ async fn notifications(bench: &mut Bench<'_>) -> io::Result<()> {
         let path = format!("{ROOT}/entities/urn:ngsi-ld:Room:1/attrs/name");
         with_body(out, "PATCH", &path, JSON, &format!(r#"{{"type":"Property","value":"{mark}"}}"#));
     };
-    bench.notifications("<= 0.5", 1_000, subscription, change).await?;
+    bench.notifications("<= 0.5", subscription, change).await?;
     mqtt::notifications(bench, change).await
 }

@@ -107,7 +107,7 @@ async fn notifications(bench: &mut Bench<'_>) -> io::Result<()> {
         let body = format!(r#"{{"type":"Text","value":"{mark}"}}"#);
         with_body(out, "PUT", "/v2/entities/urn:ngsi:Room:1/attrs/name", JSON, &body);
     };
-    bench.notifications("<= 0.5", 1_000, subscription, change).await
+    bench.notifications("<= 0.5", subscription, change).await
 }
 
 fn version() -> Vec<u8> {

@@ -11,8 +11,6 @@ use tokio::sync::mpsc;
 use super::connection::Connection;
 use super::request;
 
-/// Changes a second while latency is measured: the broker is awake and not busy.
-const RATE: u32 = 200;
 /// How long a notification may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -88,18 +86,24 @@ impl Listener {
         Ok(Self { uri, arrived })
     }
 
-    /// Sends `count` changes, each made by `change` with a mark in it, at an even pace, and gives how long each
-    /// notification took from just before the change was sent. What did not come is left out.
+    /// Where it listens, where it is an HTTP server.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.uri.strip_prefix("http://")?.split('/').next()
+    }
+
+    /// Sends `count` changes, each made by `change` with a mark in it, `rate` a second at an even pace, and gives how
+    /// long each notification took from just before the change was sent. What did not come is left out.
     pub(super) async fn measure(
         &mut self,
         address: &str,
+        rate: u32,
         count: u64,
         change: impl Fn(u64, &str, &mut Vec<u8>),
     ) -> io::Result<Vec<Duration>> {
         let mut connection = Connection::open(address).await?;
         let mut sent_at = Vec::new();
         let mut request = Vec::new();
-        let mut pace = tokio::time::interval(Duration::from_secs(1) / RATE);
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
         for number in 0..count {
             pace.tick().await;
             request.clear();
@@ -124,7 +128,7 @@ impl Listener {
 }
 
 /// Where the request at the start of `read` ends.
-fn whole_request(read: &[u8]) -> Option<usize> {
+pub(super) fn whole_request(read: &[u8]) -> Option<usize> {
     let head = read.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&read[..head]).to_ascii_lowercase();
     let length =

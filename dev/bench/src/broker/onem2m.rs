@@ -115,5 +115,5 @@ async fn notifications(bench: &mut Bench<'_>) -> io::Result<()> {
     let change = |_, mark: &str, out: &mut Vec<u8>| {
         create(out, "/cse-in/noticed", 4, &format!(r#"{{"m2m:cin":{{"con":"{mark}"}}}}"#));
     };
-    bench.notifications("<= 0.5", 1_000, subscription, change).await
+    bench.notifications("<= 0.5", subscription, change).await
 }

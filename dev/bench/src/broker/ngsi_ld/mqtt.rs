@@ -21,17 +21,9 @@ pub(super) async fn notifications(
     let (client, events) = Client::connect(ClientOptions::new(&address, "bench"));
     let subscribed = client.subscribe(TOPIC, Qos::AtMostOnce).await;
     subscribed.map_err(|error| io::Error::other(format!("MQTT: {error}")))?;
-    let listener = Listener::of_messages(format!("mqtt://{address}/{TOPIC}"), events);
-    bench
-        .notifications_to(
-            listener,
-            "request -> notification over MQTT at 200/s",
-            "<= 0.5",
-            1_000,
-            subscription,
-            change,
-        )
-        .await?;
+    let mut listener = Listener::of_messages(format!("mqtt://{address}/{TOPIC}"), events);
+    let name = "request -> notification over MQTT";
+    bench.notifications_to(&mut listener, name, "<= 0.5", subscription, change).await?;
     client.close().await;
     broker.kill().await;
     Ok(())
