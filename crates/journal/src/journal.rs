@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use crate::{
     AppendError, Durability, OpenError, Options, Recovered, Snapshot, SnapshotError, Source, Ticket,
     folder::{self, Lock},
-    recovery::{Replay, recover},
+    recovery::{Replay, recover, recover_prepared},
     ticket::Progress,
-    writer::{self, Job, Queue, Shared, SnapshotState},
+    writer::{self, Job, Log, Queue, Shared, SnapshotCounts, SnapshotState},
 };
 
 /// A journal folder, open for appending. Cheap to clone; the last clone to go writes what still waits and frees the
@@ -56,11 +56,44 @@ impl Journal {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let lock = Self::lock(&options)?;
+        let replay: &mut Replay<'_> = &mut |source, record| replay(source, record).map_err(Into::into);
+        let found = recover(&options, replay)?;
+        Self::start(options, lock, found)
+    }
+
+    /// As [`open`](Self::open), for states that may be large: `prepare`, such as the decoding of a record, runs ahead of
+    /// `replay` on a thread of its own.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; a record that `prepare` refuses is [`OpenError::Record`].
+    pub fn open_prepared<T, E>(
+        options: Options,
+        prepare: impl Fn(&[u8]) -> Result<T, E> + Send,
+        replay: impl FnMut(Source, T),
+    ) -> Result<(Self, Recovered), OpenError>
+    where
+        T: Send,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let lock = Self::lock(&options)?;
+        let found = recover_prepared(&options, prepare, replay)?;
+        Self::start(options, lock, found)
+    }
+
+    fn lock(options: &Options) -> Result<Lock, OpenError> {
         let lock = Lock::take(&options.dir)?;
         // Left by a crash in the middle of a snapshot.
         let _ = fs::remove_file(folder::unfinished(&options.dir));
-        let replay: &mut Replay<'_> = &mut |source, record| replay(source, record).map_err(Into::into);
-        let (recovered, log, counts) = recover(&options, replay)?;
+        Ok(lock)
+    }
+
+    /// Goes on where what was found ends.
+    fn start(
+        options: Options,
+        lock: Lock,
+        (recovered, log, counts): (Recovered, Log, SnapshotCounts),
+    ) -> Result<(Self, Recovered), OpenError> {
         if let Some(torn) = &recovered.torn_tail {
             tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes, "cut an unfinished write");
         }

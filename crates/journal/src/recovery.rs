@@ -1,4 +1,4 @@
-use std::{fs::File, io, path::PathBuf};
+use std::{fs::File, io, panic::resume_unwind, path::PathBuf, sync::mpsc, thread};
 
 use crate::{
     OpenError, Options,
@@ -42,6 +42,40 @@ pub struct Recovered {
 /// What the owner answers to a record.
 pub(crate) type Replay<'a> =
     dyn FnMut(Source, &[u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// Prepared records that are handed over at once.
+const BATCH: usize = 1_000;
+/// Batches that may wait for the owner.
+const BATCHES: usize = 4;
+
+/// As [`recover`], with records that are prepared on another thread, ahead of the owner.
+pub(crate) fn recover_prepared<T: Send, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    options: &Options,
+    prepare: impl Fn(&[u8]) -> Result<T, E> + Send,
+    mut replay: impl FnMut(Source, T),
+) -> Result<(Recovered, Log, SnapshotCounts), OpenError> {
+    let (sender, batches) = mpsc::sync_channel::<Vec<(Source, T)>>(BATCHES);
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            let found = recover(options, &mut |source, record| {
+                batch.push((source, prepare(record).map_err(Into::into)?));
+                if batch.len() == BATCH {
+                    let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                    sender.send(full).map_err(|_| "the owner takes no more records")?;
+                }
+                Ok(())
+            });
+            // An owner that takes no more has panicked, and the panic goes on below.
+            let _ = sender.send(batch);
+            found
+        });
+        for (source, record) in batches.into_iter().flatten() {
+            replay(source, record);
+        }
+        reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
 
 /// Reads the newest snapshot and every log segment since, and opens the last segment for more.
 pub(crate) fn recover(

@@ -178,6 +178,45 @@ async fn an_owner_that_refuses_a_record_is_named() {
 }
 
 #[tokio::test]
+async fn records_that_are_prepared_ahead_come_back_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, ..) = open(dir.path()).unwrap();
+    let number = |record: &[u8]| std::str::from_utf8(record).ok()?.parse::<u32>().ok();
+    for number in 0..2_500 {
+        let _durable_later = journal.append_quietly(number.to_string().as_bytes()).unwrap();
+    }
+    append(&journal, b"2500").await;
+    drop(journal);
+    let prepare = |record: &[u8]| number(record).ok_or("not a number");
+    let mut all = Vec::new();
+    let take = |source, number| {
+        assert_eq!(source, Source::Log);
+        all.push(number);
+    };
+    let (journal, recovered) = Journal::open_prepared(options(dir.path()), prepare, take).unwrap();
+    assert_eq!(recovered.log_records, 2_501);
+    assert!(all.iter().copied().eq(0..=2_500), "{} records", all.len());
+    append(&journal, b"x").await;
+    drop(journal);
+    let error = Journal::open_prepared(options(dir.path()), prepare, |_, _| {}).unwrap_err();
+    assert!(matches!(error, OpenError::Record { offset: 9.., .. }), "{error}");
+}
+
+#[tokio::test]
+#[should_panic(expected = "an owner that gives up")]
+async fn an_owner_that_panics_does_not_wait_for_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, ..) = open(dir.path()).unwrap();
+    for _ in 0..20_000 {
+        let _durable_later = journal.append_quietly(b"x").unwrap();
+    }
+    append(&journal, b"x").await;
+    drop(journal);
+    let prepare = |_: &[u8]| Ok::<_, Infallible>(());
+    let _ = Journal::open_prepared(options(dir.path()), prepare, |_, ()| panic!("an owner that gives up"));
+}
+
+#[tokio::test]
 async fn a_record_that_is_too_large_is_refused_and_nothing_else_is() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { record_max_bytes: 10, ..options(dir.path()) };

@@ -90,35 +90,34 @@ impl Broker {
             Ok(())
         };
         let contexts = Contexts::in_dir(options.contexts, Some(journal.dir.join("contexts")));
-        let (journal, _) = Journal::open(journal, |source: Source, record: &[u8]| {
-            match decode_record(record)? {
-                Record::Entity(entity) => {
-                    let entity = Arc::new(entity);
-                    let old = entities.put(Arc::clone(&entity));
-                    if source == Source::Log {
-                        catch_up(Some(&entity), old.as_deref(), entity.modified_at)?;
-                    }
+        let mut caught_up = Ok(());
+        let (journal, _) = Journal::open_prepared(journal, decode_record, |source, record| match record {
+            Record::Entity(entity) => {
+                let entity = Arc::new(entity);
+                let old = entities.put(Arc::clone(&entity));
+                if source == Source::Log && caught_up.is_ok() {
+                    caught_up = catch_up(Some(&entity), old.as_deref(), entity.modified_at);
                 }
-                Record::NoEntity(id, at) => {
-                    if let (Some(old), Some(at)) = (entities.remove(&id), at) {
-                        catch_up(None, Some(&old), at)?;
-                    }
-                }
-                Record::Subscription(id, document) => subscriptions.restore(id, document),
-                Record::NoSubscription(id) => subscriptions.forget(&id),
-                Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
-                Record::Hosted(id, kind, document, at) => contexts.hosted().insert(&id, kind, document, at),
-                Record::Registration(id, document) => match registrations::revived(&document) {
-                    Some(registration) => drop(registered.insert(Arc::new(registration))),
-                    None => tracing::error!(registration = %id, "cannot revive a registration"),
-                },
-                Record::Note(kind, id, document) => notes.put(kind, id, document),
-                Record::NoNote(kind, id) => drop(notes.remove(kind, &id)),
-                Record::NoRegistration(id) => drop(registered.remove(&id)),
-                Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
             }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            Record::NoEntity(id, at) => {
+                if let (Some(old), Some(at), true) = (entities.remove(&id), at, caught_up.is_ok()) {
+                    caught_up = catch_up(None, Some(&old), at);
+                }
+            }
+            Record::Subscription(id, document) => subscriptions.restore(id, document),
+            Record::NoSubscription(id) => subscriptions.forget(&id),
+            Record::Context(key, terms) => subscriptions.restore_context(&key, &terms),
+            Record::Hosted(id, kind, document, at) => contexts.hosted().insert(&id, kind, document, at),
+            Record::Registration(id, document) => match registrations::revived(&document) {
+                Some(registration) => drop(registered.insert(Arc::new(registration))),
+                None => tracing::error!(registration = %id, "cannot revive a registration"),
+            },
+            Record::Note(kind, id, document) => notes.put(kind, id, document),
+            Record::NoNote(kind, id) => drop(notes.remove(kind, &id)),
+            Record::NoRegistration(id) => drop(registered.remove(&id)),
+            Record::NoHosted(id) => drop(contexts.hosted().remove(&id)),
         })?;
+        caught_up.map_err(OpenError::CatchUp)?;
         let copies = Copies::restored(&notes, Duration::from_millis(options.sources.copies_check_ms));
         // Written after the journal has locked the folder.
         let (alias, tenant) = match who {

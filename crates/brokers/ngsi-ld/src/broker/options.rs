@@ -74,6 +74,9 @@ pub enum OpenError {
     /// A folder or file beside the journal cannot be used.
     #[error("cannot use {}", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
+    /// The past is older than the present, and what is missing cannot be added.
+    #[error("cannot bring the past of entities up to the present")]
+    CatchUp(#[source] crate::Error),
     /// A file of the past cannot be read.
     #[error("cannot open the past of entities")]
     Past(#[from] TableError),

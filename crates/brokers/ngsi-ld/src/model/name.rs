@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
@@ -22,9 +23,31 @@ struct Names {
 static NAMES: LazyLock<RwLock<Names>> =
     LazyLock::new(|| RwLock::new(Names { set: HashSet::new(), purge_at: 4096 }));
 
+/// How many names a thread has at hand.
+const AT_HAND: usize = 64;
+
+thread_local! {
+    /// Names that this thread came across last, each in its own place: a state that is read from the disk has the same
+    /// few again and again.
+    static LAST: RefCell<[Option<Name>; AT_HAND]> = const { RefCell::new([const { None }; AT_HAND]) };
+}
+
+/// The place of a name among those at hand. IRIs differ most at their end.
+fn place(text: &str) -> usize {
+    let end = text.as_bytes().iter().rev().take(4);
+    end.fold(text.len(), |place, byte| place.wrapping_mul(31).wrapping_add(usize::from(*byte))) % AT_HAND
+}
+
 impl Name {
     /// The name with this text.
     pub fn new(text: &str) -> Self {
+        LAST.with_borrow_mut(|last| match &mut last[place(text)] {
+            Some(name) if &*name.0 == text => name.clone(),
+            other => other.insert(Self::of_all(text)).clone(),
+        })
+    }
+
+    fn of_all(text: &str) -> Self {
         if let Some(name) = NAMES.read().set.get(text) {
             return Self(Arc::clone(name));
         }

@@ -26,22 +26,23 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
-    /// The indexes of all these entities at once.
-    pub(super) fn of<'a>(entities: impl Iterator<Item = (u32, &'a Entity)>) -> Self {
-        let mut all = Self::default();
-        let mut spots: HashMap<Name, Vec<Spot>> = HashMap::new();
-        for (place, entity) in entities {
-            each_type(entity, |name| add(&mut all.types, name, place));
-            each_attribute(entity, |name| add(&mut all.attributes, name, place));
-            all.insert_scopes(place, entity);
-            for (name, geometry) in geometries(entity) {
-                if let Some(rectangle) = rectangle(geometry) {
-                    spots.entry(name.clone()).or_default().push(Spot::new(rectangle, place));
-                }
+    /// The indexes of all these entities at once. `again` gives the same entities: a thread of its own finds out where
+    /// they are meanwhile.
+    pub(super) fn of<'a>(
+        entities: impl Iterator<Item = (u32, &'a Entity)>,
+        again: impl Iterator<Item = (u32, &'a Entity)> + Send,
+    ) -> Self {
+        std::thread::scope(|scope| {
+            let spots = scope.spawn(|| spots_of(again));
+            let mut all = Self::default();
+            for (place, entity) in entities {
+                each_type(entity, |name| add(&mut all.types, name, place));
+                each_attribute(entity, |name| add(&mut all.attributes, name, place));
+                all.insert_scopes(place, entity);
             }
-        }
-        all.spots = spots.into_iter().map(|(name, spots)| (name, RTree::bulk_load(spots))).collect();
-        all
+            all.spots = spots.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all
+        })
     }
 
     pub(super) fn insert(&mut self, place: u32, entity: &Entity) {
@@ -145,6 +146,18 @@ impl Indexes {
         let spots = self.spots.get(name).into_iter();
         spots.flat_map(|spots| spots.locate_in_envelope_intersecting(&area)).map(|spot| spot.data).collect()
     }
+}
+
+fn spots_of<'a>(entities: impl Iterator<Item = (u32, &'a Entity)>) -> HashMap<Name, RTree<Spot>> {
+    let mut spots: HashMap<Name, Vec<Spot>> = HashMap::new();
+    for (place, entity) in entities {
+        for (name, geometry) in geometries(entity) {
+            if let Some(rectangle) = rectangle(geometry) {
+                spots.entry(name.clone()).or_default().push(Spot::new(rectangle, place));
+            }
+        }
+    }
+    spots.into_iter().map(|(name, spots)| (name, RTree::bulk_load(spots))).collect()
 }
 
 /// Scopes may be written with or without a slash in front.

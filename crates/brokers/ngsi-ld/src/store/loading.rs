@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Store, index::Indexes};
 use crate::model::{Entity, next_expiry};
@@ -24,8 +24,10 @@ impl Loading {
         let places = self.0.places.iter().enumerate();
         // A place is a u32 from the start.
         let entities = || places.clone().filter_map(|(place, one)| Some((place as u32, one.as_deref()?)));
-        self.0.expiries = entities().filter_map(|(place, one)| Some((next_expiry(one)?, place))).collect();
-        self.0.indexes = Indexes::of(entities());
+        let mut expiries = BTreeSet::new();
+        let note = |(place, one): &(u32, &Entity)| expiries.extend(next_expiry(one).map(|at| (at, *place)));
+        self.0.indexes = Indexes::of(entities().inspect(note), entities());
+        self.0.expiries = expiries;
         self.0
     }
 }
