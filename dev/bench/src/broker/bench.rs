@@ -23,7 +23,7 @@ const REST: Duration = Duration::from_secs(3);
 
 /// Changes a second while the latency of notifications is measured, and how many: where there are few, processors and
 /// disk go to sleep in between and have to wake up for each; a thousand keep them awake, and the broker is far from busy.
-const PACES: [(u32, u64); 2] = [(200, 1_000), (1_000, 5_000)];
+pub(super) const PACES: [(u32, u64); 2] = [(200, 1_000), (1_000, 5_000)];
 
 /// How a standard's broker is started and subscribed to.
 pub(super) struct Profile {

@@ -101,19 +101,34 @@ impl Listener {
         change: impl Fn(u64, &str, &mut Vec<u8>),
     ) -> io::Result<Vec<Duration>> {
         let mut connection = Connection::open(address).await?;
-        let mut sent_at = Vec::new();
         let mut request = Vec::new();
-        let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
-        for number in 0..count {
-            pace.tick().await;
+        self.measure_with(rate, count, async |number, mark| {
             request.clear();
-            change(number, &mark(number), &mut request);
-            sent_at.push(Instant::now());
+            change(number, mark, &mut request);
             let status = connection.exchange(&request).await?;
             if !(200..300).contains(&status) {
                 let why = String::from_utf8_lossy(connection.body()).into_owned();
                 return Err(io::Error::other(format!("a change was answered with {status} {why}")));
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The same with another way of sending.
+    pub(super) async fn measure_with(
+        &mut self,
+        rate: u32,
+        count: u64,
+        mut send: impl AsyncFnMut(u64, &str) -> io::Result<()>,
+    ) -> io::Result<Vec<Duration>> {
+        let mut sent_at = Vec::new();
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
+        for number in 0..count {
+            pace.tick().await;
+            let mark = mark(number);
+            sent_at.push(Instant::now());
+            send(number, &mark).await?;
         }
         let mut took = Vec::new();
         while took.len() < sent_at.len() {
