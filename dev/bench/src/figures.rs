@@ -117,7 +117,8 @@ impl Figures {
             let mut row = vec![figure.what.clone(), number(figure.value), figure.unit.to_owned(), aim];
             if self.beside.is_some() {
                 row.push(figure.beside.map(number).unwrap_or_default());
-                let ratio = figure.beside.map(|beside| format!("{} x", number(figure.value / beside)));
+                let beside = figure.beside.filter(|beside| *beside != 0.0);
+                let ratio = beside.map(|beside| format!("{} x", number(figure.value / beside)));
                 row.push(ratio.unwrap_or_default());
             }
             table.add_row(row);
