@@ -21,6 +21,8 @@ pub struct DeliveryCounts {
     pub dropped: u64,
     /// Messages in the queue or under way.
     pub waiting: u64,
+    /// Whether one of those that wait is on its way: whoever gets it may ask for these counts before it has answered.
+    pub attempting: bool,
     /// When the last attempt began.
     pub last_attempt: Option<Timestamp>,
     /// When the last successful attempt ended.
@@ -111,7 +113,9 @@ impl Lane {
     }
 
     pub(crate) fn attempt(&self, now: Timestamp) {
-        self.state.lock().counts.last_attempt = Some(now);
+        let counts = &mut self.state.lock().counts;
+        counts.last_attempt = Some(now);
+        counts.attempting = true;
     }
 
     pub(crate) fn attempt_failed(&self, now: Timestamp, error: &DeliveryError) {
@@ -124,6 +128,7 @@ impl Lane {
         let mut state = self.state.lock();
         state.counts.waiting -= 1;
         state.counts.sent += 1;
+        state.counts.attempting = false;
         state.counts.failing = !success;
         if success {
             state.counts.last_success = Some(now);

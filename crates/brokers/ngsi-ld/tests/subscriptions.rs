@@ -113,6 +113,30 @@ async fn triggers_say_which_events_notify() {
     assert!(last["deletedAt"].is_string());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_just_being_told_is_counted() {
+    let it = start().await;
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (answers, may_answer) = std::sync::mpsc::channel::<()>();
+    let may_answer = std::sync::Mutex::new(may_answer);
+    // The receiver answers when it may.
+    let listener = listen_with(Arc::new(move |_| {
+        told.send(()).unwrap();
+        tokio::task::block_in_place(|| may_answer.lock().unwrap().recv().unwrap());
+        StatusCode::OK
+    }))
+    .await;
+    expect(it.post("/subscriptions", &subscription(1, &listener.url, json!({}))), 201).await;
+    it.create(car(1, 10)).await;
+    hears.recv().await.unwrap();
+    let counts = async || it.read("/subscriptions/urn:ngsi-ld:Subscription:1").await["notification"].clone();
+    let during = counts().await;
+    assert_eq!((&during["timesSent"], &during["status"]), (&json!(1), &json!("ok")), "{during}");
+    answers.send(()).unwrap();
+    eventually(|| async { counts().await["lastSuccess"].is_string() }).await;
+    assert_eq!(counts().await["timesSent"], 1);
+}
+
 #[tokio::test]
 async fn a_paused_or_throttled_subscription_is_silent() {
     let it = start().await;
@@ -176,9 +200,9 @@ async fn failures_are_counted_and_delay_no_one_else() {
             it.read(&format!("/subscriptions/urn:ngsi-ld:Subscription:{number}")).await["notification"]
                 .clone()
         };
-        eventually(|| async { read().await["timesSent"] == 10 }).await;
+        eventually(|| async { read().await["timesFailed"] == 10 }).await;
         let counts = read().await;
-        assert_eq!((&counts["timesFailed"], &counts["status"]), (&json!(10), &json!("failed")));
+        assert_eq!((&counts["timesSent"], &counts["status"]), (&json!(10), &json!("failed")));
         assert!(counts["lastFailure"].is_string());
         assert_eq!(counts.get("lastSuccess"), None);
     }

@@ -65,7 +65,8 @@ impl Shown<'_> {
         if counts.sent + counts.dropped > 0 || counts.last_attempt.is_some() {
             set(&mut members, "status", if counts.failing { "failed" } else { "ok" }.into());
             // Dropped ones were due as well, and failed to arrive.
-            set(&mut members, "timesSent", Json::Number((counts.sent + counts.dropped).into()));
+            let sent = counts.sent + counts.dropped + u64::from(counts.attempting);
+            set(&mut members, "timesSent", Json::Number(sent.into()));
             // Where nothing failed there is nothing to say of it.
             let failed = counts.failed + counts.dropped;
             if failed > 0 {
