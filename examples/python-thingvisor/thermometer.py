@@ -49,6 +49,7 @@ class Thermometer:
                 os.environ["MORGANA_FABRIC_USER"], os.environ["MORGANA_FABRIC_PASSWORD"]
             )
         self.client.on_connect = self.connected
+        self.client.on_subscribe = self.listens
         self.client.on_message = self.heard
 
     def run(self):
@@ -76,6 +77,13 @@ class Thermometer:
         }
         self.control(f"TV/{ID}/c_out", {"command": "createVThing", "thingVisorID": ID, "vThing": v_thing})
         self.publish_data({"temperature": self.reading, "step": self.step, "commands": [COMMAND]})
+
+    def listens(self, _client, _userdata, _mid, reasons, _properties):
+        """Nothing that is said to it from now on is missed."""
+        refused = [reason for reason in reasons if reason.is_failure]
+        if refused:
+            print(f"the fabric refuses a subscription: {refused}", file=sys.stderr)
+            return
         tell_ready()
 
     def heard(self, _client, _userdata, message):
