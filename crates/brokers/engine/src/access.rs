@@ -3,9 +3,9 @@ use std::{fmt, sync::Arc};
 use axum::{
     extract::{Request, State},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
 use crate::Problem;
@@ -48,9 +48,7 @@ impl Access {
                 "this broker asks for its token, as Authorization: Bearer <token> or X-Auth-Token: <token>"
             }
         };
-        let mut response = Problem::of(StatusCode::UNAUTHORIZED, detail).into_response();
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Some(response)
+        Some(Problem::unauthorized(detail))
     }
 }
 
@@ -74,6 +72,8 @@ pub async fn require_token(State(access): State<Access>, request: Request, next:
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -27,6 +27,13 @@ impl Problem {
             status: status.as_u16(),
         }
     }
+
+    /// The answer, 401, to who does not show the token that is asked for.
+    pub fn unauthorized(detail: impl Into<String>) -> Response {
+        let mut response = Self::of(StatusCode::UNAUTHORIZED, detail).into_response();
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+    }
 }
 
 impl IntoResponse for Problem {

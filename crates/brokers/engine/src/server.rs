@@ -18,8 +18,8 @@ use tower::{Service, ServiceExt};
 pub struct ServerError(#[from] io::Error);
 
 /// Answers with `service`, such as an axum router, on `listener` until `stop`: then it takes no new connection, lets
-/// requests under way finish for at most `patience`, and returns. Every connection has `TCP_NODELAY`, and requests carry where they came from as
-/// `ConnectInfo<SocketAddr>`.
+/// requests under way finish for at most `patience`, and returns. Every connection has `TCP_NODELAY`, and requests carry
+/// where they came from as `ConnectInfo<SocketAddr>`.
 ///
 /// # Errors
 /// None today: a connection that cannot be taken is logged, and the next one is waited for.

@@ -35,7 +35,7 @@ use morgana_engine::{Access, Problem, ServerError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::service::Service;
+use self::service::Service;
 use crate::{Broker, Error, ErrorKind};
 
 /// How a broker answers over HTTP.
@@ -128,7 +128,11 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServerError> {
     let patience = Duration::from_millis(options.patience_ms);
-    let service = Service::new(broker, options).into_tower();
+    let service = Service::new(broker, options);
+    let service = tower::service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok(service.answer(request).await) }
+    });
     morgana_engine::serve(listener, service, stop, patience).await
 }
 

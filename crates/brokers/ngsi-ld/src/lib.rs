@@ -25,7 +25,7 @@ pub use broker::{
 };
 pub use context::{CORE_CONTEXT_URL, Context, ContextOptions, Contexts};
 pub use error::{Error, ErrorKind};
-pub use http::{HttpOptions, Service, serve};
+pub use http::{HttpOptions, serve};
 pub use model::{
     Attribute, Changes, Details, Entity, Former, Fragment, Json, Kind, Members, Name, NotUpdated, Projection,
     Rendered, Representation, Timestamp, View,

@@ -1,7 +1,7 @@
 //! `morgana broker ngsi-ld`.
 
 use clap::Args;
-use morgana_ngsi_ld::{Broker, HttpOptions, Options, Service};
+use morgana_ngsi_ld::{Broker, HttpOptions, Options, serve};
 use tokio_util::sync::CancellationToken;
 
 use super::{Durability, Place, REQUEST_PATIENCE, Reach, address_of, ready};
@@ -93,10 +93,10 @@ pub(super) async fn run(arguments: &Arguments, stop: CancellationToken) -> Resul
         lenient_queries: !arguments.strict,
         body_max_bytes: arguments.body_max_bytes,
         temporal_max: arguments.temporal_limit.max(1),
+        patience_ms: REQUEST_PATIENCE.as_millis() as u64,
         ..HttpOptions::default()
     };
-    let service = Service::new(broker.clone(), options).into_tower();
-    let outcome = morgana_engine::serve(listener, service, stop, REQUEST_PATIENCE).await;
+    let outcome = serve(broker.clone(), options, listener, stop).await;
     // What became of notifications is written, so that a restart goes on counting.
     broker.shutdown(REQUEST_PATIENCE).await;
     outcome.map_err(|error| Failure::new("the broker ended badly", error))

@@ -91,17 +91,22 @@ impl Broker {
         };
         let contexts = Contexts::in_dir(options.contexts, Some(journal.dir.join("contexts")));
         let mut caught_up = Ok(());
+        let mut catch_up = |entity: Option<&Entity>, old: Option<&Entity>, at: Timestamp| {
+            if caught_up.is_ok() {
+                caught_up = catch_up(entity, old, at);
+            }
+        };
         let (journal, _) = Journal::open_prepared(journal, decode_record, |source, record| match record {
             Record::Entity(entity) => {
                 let entity = Arc::new(entity);
                 let old = entities.put(Arc::clone(&entity));
-                if source == Source::Log && caught_up.is_ok() {
-                    caught_up = catch_up(Some(&entity), old.as_deref(), entity.modified_at);
+                if source == Source::Log {
+                    catch_up(Some(&entity), old.as_deref(), entity.modified_at);
                 }
             }
             Record::NoEntity(id, at) => {
-                if let (Some(old), Some(at), true) = (entities.remove(&id), at, caught_up.is_ok()) {
-                    caught_up = catch_up(None, Some(&old), at);
+                if let (Some(old), Some(at)) = (entities.remove(&id), at) {
+                    catch_up(None, Some(&old), at);
                 }
             }
             Record::Subscription(id, document) => subscriptions.restore(id, document),

@@ -8,13 +8,17 @@
 
 use axum::{
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::post,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use morgana_engine::{Access, Problem};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use morgana_engine::Problem;
 
-use super::{Route, Shared, distributed, request::Sent, tenants::TENANT};
+use super::{
+    Door, Route, Shared, distributed,
+    request::{Sent, filled},
+    tenants::TENANT,
+};
 use crate::{
     Broker, Error, ErrorKind,
     broker::Notified,
@@ -24,8 +28,8 @@ use crate::{
 
 /// The answer, 401, to who shows neither the token of the broker nor, as a context source that notifies, what it was
 /// given to show.
-pub(super) fn refusal(access: &Access, broker: &Broker, request: &Request) -> Option<Response> {
-    let headers = request.headers();
+pub(super) fn refusal(door: &Door, request: &Request) -> Option<Response> {
+    let (access, broker, headers) = (&door.options.access, &door.broker, request.headers());
     if request.uri().path() != CALLBACK || request.method() != Method::POST {
         return access.refusal(headers);
     }
@@ -39,15 +43,13 @@ pub(super) fn refusal(access: &Access, broker: &Broker, request: &Request) -> Op
     let detail = format!(
         "who notifies shows what the copy of the subscription says in receiverInfo, as the header {CREDENTIAL}"
     );
-    let mut response = Problem::of(StatusCode::UNAUTHORIZED, detail).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    Some(response)
+    Some(Problem::unauthorized(detail))
 }
 
 /// The copy that `shown` is good for, in the tenant that the headers name.
 fn copy_shown(broker: &Broker, headers: &HeaderMap, shown: &HeaderValue) -> Option<Box<str>> {
     let shown = shown.to_str().ok()?;
-    match headers.get(TENANT).filter(|value| !value.is_empty()) {
+    match filled(headers, &TENANT) {
         Some(tenant) => broker.tenant(tenant.to_str().ok()?).ok()?.copy_of(shown),
         None => broker.copy_of(shown),
     }

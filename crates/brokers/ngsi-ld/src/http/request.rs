@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use morgana_engine::Problem;
 
 use super::{
@@ -46,6 +46,11 @@ impl Accepted {
     pub(super) fn is_geojson(self) -> bool {
         matches!(self, Self::GeoJson { .. })
     }
+}
+
+/// What a header says; nothing when it is empty.
+pub(super) fn filled<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    headers.get(name).filter(|value| !value.is_empty())
 }
 
 /// A request without a body: its parameters, its context, and the form of answer it accepts.

@@ -1,10 +1,9 @@
 //! What a request passes before it comes to its handler. These are calls, not layers of axum: a layer costs each request
 //! some boxes, and most requests have to do with none of this.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, extract::Request, response::Response};
-use morgana_engine::Access;
 use tower::ServiceExt;
 
 use super::{
@@ -17,13 +16,12 @@ use super::{
 };
 use crate::Broker;
 
-/// Answers requests to the broker, under `/ngsi-ld/v1`, from a socket or from the same process. Cheap to clone.
+/// Answers requests to the broker, under `/ngsi-ld/v1`. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Service(Arc<Inner>);
+pub(super) struct Service(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    access: Access,
     /// Those who name no tenant.
     nameless: Interface,
     gate: Gate,
@@ -31,19 +29,18 @@ struct Inner {
 
 impl Service {
     /// A service over `broker` and its tenants.
-    pub fn new(broker: Broker, options: HttpOptions) -> Self {
-        let (access, options) = (options.access.clone(), Arc::new(options));
+    pub(super) fn new(broker: Broker, options: HttpOptions) -> Self {
+        let options = Arc::new(options);
         let gate = Gate::new(broker.clone(), Arc::clone(&options));
-        Self(Arc::new(Inner { access, nameless: Interface::new(broker, options), gate }))
+        Self(Arc::new(Inner { nameless: Interface::new(broker, options), gate }))
     }
 
     /// Answers one request. What a client can do wrong is an answer too.
-    pub async fn answer(&self, request: Request) -> Response {
-        let Inner { access, nameless, gate } = &*self.0;
-        let Door { broker, options } = nameless.door();
-        if let Some(refusal) =
-            remote_notify::refusal(access, broker, &request).or_else(|| lacks_length(options, &request))
-        {
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let Inner { nameless, gate } = &*self.0;
+        let door = nameless.door();
+        let refusal = remote_notify::refusal(door, &request);
+        if let Some(refusal) = refusal.or_else(|| lacks_length(&door.options, &request)) {
             return refusal;
         }
         let wanted = Wanted::of(request.headers());
@@ -51,17 +48,6 @@ impl Service {
             // In a box, so that requests that name no tenant are small.
             Some(tenant) => Box::pin(gate.answer(tenant, request)).await,
             None => nameless.answer(request).await,
-        })
-    }
-
-    /// The same for servers.
-    pub fn into_tower(
-        self,
-    ) -> impl tower::Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
-    {
-        tower::service_fn(move |request| {
-            let service = self.clone();
-            async move { Ok(service.answer(request).await) }
         })
     }
 }

@@ -17,7 +17,7 @@ use super::{
     distributed,
     entities::has_content,
     reply,
-    request::{Asked, Sent},
+    request::{Asked, Sent, filled},
     service::Interface,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The snapshot that a request names.
 pub(super) fn named(request: &Request) -> Option<HeaderValue> {
-    request.headers().get(SNAPSHOT).filter(|value| !value.is_empty()).cloned()
+    filled(request.headers(), &SNAPSHOT).cloned()
 }
 
 /// Hands a request to the snapshot that it names; the answer names it again. In a box, as requests to the present are

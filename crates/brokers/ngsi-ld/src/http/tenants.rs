@@ -9,7 +9,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method};
 use parking_lot::RwLock;
 
-use super::{HttpOptions, ROOT, identity, service::Interface};
+use super::{HttpOptions, ROOT, identity, request::filled, service::Interface};
 use crate::{Broker, Error};
 
 pub(super) const TENANT: HeaderName = HeaderName::from_static("ngsild-tenant");
@@ -64,7 +64,7 @@ impl Gate {
 
 /// The tenant that a request names.
 pub(super) fn named(request: &Request) -> Option<HeaderValue> {
-    request.headers().get(TENANT).filter(|value| !value.is_empty()).cloned()
+    filled(request.headers(), &TENANT).cloned()
 }
 
 /// Whether a POST there creates what was not there (NGSI-LD 5.5.10); queries by POST do not.
